@@ -1,0 +1,35 @@
+"""Synthetic video that makes itself (data/synthvid): moving textured objects, 4 classes, hard stretches."""
+data_root = 'data/synthvid/'
+dataset = dict(type='SyntheticVIDDataset', data_root=data_root, metainfo=dict(classes=None))
+train_pipeline = [
+    dict(type='ConsecutiveFrames', num_frames=8),
+    dict(
+        type='TransformBroadcaster',
+        share_random_params=True,
+        transforms=[
+            dict(type='LoadFrame'),
+            dict(type='LoadTrackAnnotations'),
+            dict(type='RandomFlip', prob=0.5),
+        ]),
+    dict(type='PackTrackInputs'),
+]
+test_pipeline = [
+    dict(type='TransformBroadcaster', transforms=[dict(type='LoadFrame'), dict(type='LoadTrackAnnotations')]),
+    dict(type='PackTrackInputs', meta_keys=('frame_in_file',)),
+]
+train_dataloader = dict(
+    batch_size=2,
+    num_workers=0,
+    sampler=dict(type='TrackImgSampler'),
+    dataset=dict(ann_file='train.json', pipeline=train_pipeline, **dataset))
+val_dataloader = dict(
+    batch_size=1,
+    num_workers=0,
+    sampler=dict(type='TrackImgSampler'),
+    dataset=dict(ann_file='val.json', pipeline=test_pipeline, test_mode=True, **dataset))
+test_dataloader = val_dataloader
+val_evaluator = dict(
+    type='VIDMetric',
+    ann_file=data_root + 'val.json',
+    subsets=dict(clean=dict(degraded=False), degraded=dict(degraded=True)))
+test_evaluator = val_evaluator

@@ -1,0 +1,50 @@
+"""Thermal drone-detection video: 4 classes, targets of 13 to 20 px, frames inside mp4 files.
+
+Learns on training scenes, validates on held-out training scenes, tests on the val split; data/README.md
+says how the three files are made. The videos lie in data_root, or where TSM_DET_THERMAL points.
+"""
+data_root = '{{$TSM_DET_THERMAL:data/thermal/videos}}/'
+dataset = dict(
+    type='CocoVIDDataset',
+    metainfo=dict(classes=('AIRPLANE', 'BIRD', 'DRONE', 'HELICOPTER')),
+    hint='make it with tools/convert_dataset.py csv-videos as data/README.md says')
+train_pipeline = [
+    dict(type='ConsecutiveFrames', num_frames=8),
+    dict(
+        type='TransformBroadcaster',
+        share_random_params=True,
+        transforms=[
+            dict(type='LoadFrame'),
+            dict(type='LoadTrackAnnotations'),
+            dict(type='RandomFlip', prob=0.5),
+        ]),
+    dict(type='PackTrackInputs'),
+]
+test_pipeline = [
+    dict(type='TransformBroadcaster', transforms=[dict(type='LoadFrame'), dict(type='LoadTrackAnnotations')]),
+    dict(type='PackTrackInputs', meta_keys=('frame_in_file',)),
+]
+train_dataloader = dict(
+    batch_size=2,
+    num_workers=1,
+    persistent_workers=True,
+    sampler=dict(type='TrackImgSampler'),
+    dataset=dict(
+        ann_file='data/thermal/fit.json', data_prefix=dict(img_path=data_root + 'train/'),
+        pipeline=train_pipeline, **dataset))
+val_dataloader = dict(
+    batch_size=1,
+    num_workers=0,
+    sampler=dict(type='TrackImgSampler'),
+    dataset=dict(
+        ann_file='data/thermal/held_out.json', data_prefix=dict(img_path=data_root + 'train/'),
+        pipeline=test_pipeline, test_mode=True, **dataset))
+test_dataloader = dict(
+    batch_size=1,
+    num_workers=0,
+    sampler=dict(type='TrackImgSampler'),
+    dataset=dict(
+        ann_file='data/thermal/val.json', data_prefix=dict(img_path=data_root + 'val/'),
+        pipeline=test_pipeline, test_mode=True, **dataset))
+val_evaluator = dict(type='VIDMetric', ann_file='data/thermal/held_out.json')
+test_evaluator = dict(type='VIDMetric', ann_file='data/thermal/val.json')

@@ -1,0 +1,76 @@
+"""Which frames of a video make a clip."""
+
+from __future__ import annotations
+
+import numpy as np
+from mmdet.datasets.transforms import BaseFrameSample
+from mmdet.registry import TRANSFORMS
+
+from tsm_det.errors import InputError
+
+
+@TRANSFORMS.register_module()
+class ConsecutiveFrames(BaseFrameSample):
+    """Sample ``num_frames`` frames of one video, each ``stride`` frames after the one before.
+
+    The clip lies anywhere around the key frame (``key_frame_id``, an index into the video's frames,
+    random when not given), and never runs across a gap in frame ids. Where the stretch between two
+    gaps is too short, its first frame is repeated in front: the camera is taken to have stood still
+    until then, which is what a stream's start looks like least wrongly, and order is kept.
+
+    Args:
+        num_frames: T, frames in a clip.
+        stride: distance of sampled frames in the video's list of frames.
+        max_gap: largest difference of neighbouring frame ids that a clip spans; subsampled data
+            (every fifth frame) needs it set (to 5).
+
+    Raises:
+        InputError: every step of a video is a gap.
+    """
+
+    def __init__(self, num_frames: int, stride: int = 1, max_gap: int = 1) -> None:
+        super().__init__()
+        for key, number in (('num_frames', num_frames), ('stride', stride), ('max_gap', max_gap)):
+            if number < 1:
+                raise ValueError(f'{key} is {number} but a number from 1 is needed')
+        self.num_frames = num_frames
+        self.stride = stride
+        self.max_gap = max_gap
+
+    def transform(self, video_infos: dict) -> dict[str, list]:
+        """Collate the sampled frames: a dict of lists of length T."""
+        frame_ids = np.array([image['frame_id'] for image in video_infos['images']])
+        key = video_infos.get('key_frame_id')
+        if key is None:
+            key = int(np.random.randint(len(frame_ids)))
+        self._check_gaps(video_infos, frame_ids)
+        return self.prepare_data(video_infos, self.indices(frame_ids, key))
+
+    def indices(self, frame_ids: np.ndarray, key: int) -> list[int]:
+        """Indices of a random clip that contains the frame at index ``key``.
+
+        Args:
+            frame_ids: ``(F,)``, increasing.
+            key: index into them.
+        """
+        starts = np.flatnonzero(np.diff(frame_ids) > self.max_gap) + 1
+        first = max([0, *starts[starts <= key]])
+        last = min([len(frame_ids), *starts[starts > key]]) - 1
+        places = [place for place in range(self.num_frames)  # of the key in the clip, that fit on both sides
+                  if key - place * self.stride >= first
+                  and key + (self.num_frames - 1 - place) * self.stride <= last]
+        if places:
+            end = key + (self.num_frames - 1 - np.random.choice(places)) * self.stride
+        else:
+            end = key + (last - key) // self.stride * self.stride
+            end = min(end, key + (self.num_frames - 1) * self.stride)
+        earliest = end - (end - first) // self.stride * self.stride
+        return [max(int(earliest), int(end) - back * self.stride) for back in reversed(range(self.num_frames))]
+
+    def _check_gaps(self, video: dict, frame_ids: np.ndarray) -> None:
+        steps = np.diff(frame_ids)
+        if len(steps) and steps.min() > self.max_gap:
+            raise InputError(
+                f'the frame ids of video {video.get("name", video["video_id"])} are {steps.min()} or more apart and '
+                f'max_gap is {self.max_gap}, so no clip has two of them: set max_gap of ConsecutiveFrames to '
+                f'{steps.min()} if the data is subsampled')

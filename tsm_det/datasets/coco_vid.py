@@ -1,0 +1,102 @@
+"""Annotated video in CocoVID files."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from pathlib import Path
+
+from mmdet.datasets import BaseVideoDataset
+from mmdet.registry import DATASETS
+
+from tsm_det.errors import InputError
+
+# TransformBroadcaster needs the same keys on all frames, so nothing optional goes further than here.
+_FRAME_KEYS = ('img_id', 'img_path', 'height', 'width', 'frame_id', 'video_id', 'frame_in_file', 'instances')
+
+
+@DATASETS.register_module()
+class CocoVIDDataset(BaseVideoDataset):
+    """Videos with boxes on their frames, read from one CocoVID JSON file.
+
+    Frames are sorted by ``frame_id``; those without a box stay, in training too, so that clips have
+    no holes. They are images, or frames inside video files (``images[].frame_in_file``, 0-based).
+    An image without ``video_id`` is a one-frame video. Labels follow ``metainfo['classes']``, or the
+    order of the file's categories when no classes are given.
+
+    Args:
+        hint: what to do when the annotation file is missing, one sentence for the message.
+        kwargs: keys of ``BaseVideoDataset``: ``ann_file``, ``data_root``, ``data_prefix``, ...
+
+    Raises:
+        InputError: the file is missing or not CocoVID, a class is not in it, or a video has a frame
+            id twice.
+    """
+
+    def __init__(self, *args, hint: str = 'see data/README.md for how to make it', **kwargs) -> None:
+        self.hint = hint
+        super().__init__(*args, **kwargs)
+
+    def load_data_list(self) -> list[dict]:
+        """One dict a video: ``video_id``, ``name``, ``video_length`` and ``images`` in order of time."""
+        content = self._read()
+        self._set_labels(content['categories'])
+        boxes = defaultdict(list)
+        for annotation in content['annotations']:
+            boxes[annotation['image_id']].append(annotation)
+        names = {video['id']: video['name'] for video in content.get('videos', ())}
+        frames = defaultdict(list)
+        for image in content['images']:
+            info = self.parse_data_info(
+                {'raw_img_info': {'img_id': image['id'], **image}, 'raw_ann_info': boxes[image['id']]})
+            frames[info['video_id']].append(info)
+        return [self._video(video_id, names, images) for video_id, images in frames.items()]
+
+    def parse_data_info(self, raw_data_info: dict) -> dict:
+        """A frame as the pipeline takes it; boxes as ``BaseVideoDataset`` reads them."""
+        image = raw_data_info['raw_img_info']
+        # A still is a video of its own; a tuple never equals a video's id.
+        alone = {'video_id': ('image', image['id']), 'frame_id': 0, 'frame_in_file': None}
+        info = super().parse_data_info({**raw_data_info, 'raw_img_info': {**alone, **image}})
+        return {key: info[key] for key in _FRAME_KEYS}
+
+    def filter_data(self) -> list[dict]:
+        """All videos with all frames: a frame without a box is part of its clip."""
+        return self.data_list
+
+    def check_file(self) -> None:
+        """Raise InputError when the annotation file is missing."""
+        if not Path(self.ann_file).is_file():
+            raise InputError(f'the annotation file {self.ann_file} is missing: {self.hint}')
+
+    def _read(self) -> dict:
+        self.check_file()
+        path = Path(self.ann_file)
+        try:
+            content = json.loads(path.read_bytes())
+            missing = {'images', 'annotations', 'categories'} - set(content)
+        except (ValueError, TypeError) as error:
+            raise InputError(f'{path} is not a CocoVID JSON file ({error}): {self.hint}') from error
+        if missing:
+            raise InputError(f'{path} has no {", ".join(sorted(missing))} but CocoVID needs them: {self.hint}')
+        return content
+
+    def _set_labels(self, categories: list[dict]) -> None:
+        ids = {category['name']: category['id'] for category in categories}
+        classes = self.metainfo.get('classes') or tuple(ids)
+        unknown = [name for name in classes if name not in ids]
+        if unknown:
+            raise InputError(f'{self.ann_file} has no category {", ".join(unknown)}, only {", ".join(ids)}: '
+                             'set metainfo.classes to names of the file')
+        self._metainfo['classes'] = tuple(classes)
+        self.cat_ids = [ids[name] for name in classes]
+        self.cat2label = {category_id: label for label, category_id in enumerate(self.cat_ids)}
+
+    def _video(self, video_id, names: dict, images: list[dict]) -> dict:
+        images.sort(key=lambda image: image['frame_id'])
+        name = names.get(video_id, str(video_id))
+        for earlier, later in zip(images, images[1:], strict=False):
+            if earlier['frame_id'] == later['frame_id']:
+                raise InputError(f'video {name} of {self.ann_file} has frame_id {later["frame_id"]} twice '
+                                 f'({earlier["img_path"]}, {later["img_path"]}): number its frames in order of time')
+        return {'video_id': video_id, 'name': name, 'video_length': len(images), 'images': images}

@@ -1,0 +1,262 @@
+"""A folder of videos, each with its boxes in a CSV file, turned into one CocoVID file."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from tsm_det.datasets.linking import link_tracks
+from tsm_det.errors import InputError
+
+COLUMNS = ('frame', 'label', 'x', 'y', 'width', 'height')
+SUFFIXES = ('.mp4', '.mov', '.avi', '.mkv')
+
+
+class Row(NamedTuple):
+    """A box as written down, xywh in px."""
+
+    line: int  # of the CSV file, whose header is line 1
+    frame: int
+    label: str
+    box: tuple[float, float, float, float]
+    track: str | None
+
+
+class Dropped(NamedTuple):
+    """A row that became no annotation, and why."""
+
+    video: str
+    line: int
+    why: str
+
+
+@dataclass
+class Report:
+    """What a conversion did; as a string, a short summary."""
+
+    videos: int = 0
+    frames: int = 0
+    clipped: int = 0
+    boxes: Counter[str] = field(default_factory=Counter)  # per label, as are the tracks
+    tracks: Counter[str] = field(default_factory=Counter)
+    dropped: list[Dropped] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        lines = [f'{self.videos} videos, {self.frames} frames, {self.boxes.total()} boxes '
+                 f'({self.clipped} clipped to the frame), {self.tracks.total()} tracks']
+        lines += [f'  {label}: {count} boxes, {self.tracks[label]} tracks' for label, count in self.boxes.items()]
+        lines.append(f'{len(self.dropped)} rows dropped')
+        lines += [f'  {video} line {line}: {why}' for video, line, why in self.dropped[:20]]
+        return '\n'.join(lines + ['  ...'] * (len(self.dropped) > 20))
+
+
+def convert_csv_videos(folder: str | os.PathLike, out: str | os.PathLike, classes: list[str] | None = None,
+                       max_gap: int = 5, progress: Callable[[list], Iterable] = iter) -> Report:
+    """Write the CocoVID file of a folder of videos and CSV files of the same names.
+
+    Every frame that can be decoded becomes an image, with a box or without. Every row becomes an annotation,
+    clipped to the frame, unless it is listed as dropped: its frame is not in the video, or its box is empty,
+    not finite or wholly outside the frame. Boxes without a ``track`` column are linked into tracks.
+
+    Args:
+        folder: holds ``NAME.mp4`` (or .mov, .avi, .mkv) and ``NAME.csv`` with the columns ``frame`` (from 0),
+            ``label``, ``x``, ``y`` (top left), ``width``, ``height`` (displayed px), and perhaps ``track``.
+        out: the JSON file to write; its file names are relative to ``folder``.
+        classes: the categories in order; None takes the labels of the folder, sorted.
+        max_gap: how many frames without a box a linked track survives; raise it where only every k-th frame
+            is annotated.
+        progress: wraps the list of videos while they are decoded, e.g. ``tqdm``.
+
+    Raises:
+        InputError: a video or CSV file lacks its partner or cannot be read, or a label is not in ``classes``.
+    """
+    sources = [(video, read_rows(table)) for video, table in _pairs(Path(folder))]
+    classes = _classes(sources, classes)
+    category_ids = {label: number for number, label in enumerate(classes, start=1)}
+    content = {'videos': [], 'images': [], 'annotations': [],
+               'categories': [{'id': number, 'name': label} for label, number in category_ids.items()]}
+    report = Report(boxes=Counter(dict.fromkeys(classes, 0)))
+    for video, rows in progress(sources):
+        num_frames, size = measure_video(video)
+        kept = _fit(rows, num_frames, size, video.stem, report)
+        first_image = _add_video(content, video, num_frames, size)
+        for row, track in zip(kept, _tracks(kept, max_gap, report), strict=True):
+            report.boxes[row.label] += 1
+            content['annotations'].append({
+                'id': report.boxes.total(), 'image_id': first_image + row.frame, 'video_id': len(content['videos']),
+                'category_id': category_ids[row.label], 'instance_id': track, 'bbox': row.box,
+                'area': row.box[2] * row.box[3], 'iscrowd': 0, 'occluded': False, 'generated': False})
+    report.videos, report.frames = len(content['videos']), len(content['images'])
+    write_json(content, out)
+    return report
+
+
+def read_rows(path: Path) -> list[Row]:
+    """The boxes of a CSV file in order of time, those of a frame in the order of the file.
+
+    Raises:
+        InputError: a column or a value is missing or is no number, or a track has two boxes in a frame.
+    """
+    try:
+        with path.open(newline='', encoding='utf-8-sig') as file:
+            reader = csv.DictReader(file, skipinitialspace=True, restkey='surplus')
+            missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
+            if missing:
+                raise InputError(f'{path} has no column {", ".join(missing)}: its first line must name '
+                                 f'{",".join(COLUMNS)} (and track, if tracks are known)')
+            rows = [_row(record, f'{path} line {reader.line_num}', reader.line_num) for record in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f'{path} cannot be read ({error}): save it as CSV in UTF-8') from error
+    seen = set()
+    for row in rows:
+        if row.track is not None and (key := (row.frame, row.label, row.track)) in seen:
+            raise InputError(f'{path} line {row.line} is a second box of {row.label} track {row.track} in frame '
+                             f'{row.frame}: give each object of a frame a track of its own')
+        seen.add((row.frame, row.label, row.track))
+    return sorted(rows, key=lambda row: row.frame)
+
+
+def measure_video(path: Path) -> tuple[int, tuple[int, int]]:
+    """Count the frames by decoding them, as containers may lie, and give the displayed (height, width) in px.
+
+    Raises:
+        InputError: not one frame can be decoded.
+    """
+    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+    decoded, image = capture.read()
+    if not decoded:
+        raise InputError(f'{path} holds no frame that can be decoded: replace the file, or remove it and its CSV file')
+    num_frames = 1
+    while capture.grab():
+        num_frames += 1
+    capture.release()
+    return num_frames, image.shape[:2]
+
+
+def write_json(content: dict, path: str | os.PathLike) -> None:
+    """Write a JSON file that appears whole or not at all, and the folders above it.
+
+    Raises:
+        InputError: it cannot be written there.
+    """
+    path = Path(path)
+    part = path.with_name(f'.{path.name}.{os.getpid()}.part')
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(json.dumps(content))
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise InputError(f'{path} cannot be written ({error}): name a file in a folder that can be') from error
+
+
+def _pairs(folder: Path) -> list[tuple[Path, Path]]:
+    """Each video with its CSV file, by name; hidden files and files of other kinds are left alone."""
+    if not folder.is_dir():
+        raise InputError(f'{folder} is not a folder: name one that holds NAME.mp4 and NAME.csv')
+    files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith('.'))
+    movies = [path for path in files if path.suffix.lower() in SUFFIXES]
+    videos = {path.stem: path for path in movies}
+    tables = {path.stem: path for path in files if path.suffix.lower() == '.csv'}
+    if not movies:
+        raise InputError(f'{folder} holds no video ({", ".join(SUFFIXES)}): name the folder they are in')
+    if twice := [path.name for path in movies if videos[path.stem] != path]:
+        raise InputError(f'{folder} has another video with the name of {", ".join(twice)}: rename one')
+    if alone := sorted(videos.keys() - tables.keys()):
+        raise InputError(f'{folder} has no CSV file for the video {", ".join(alone)}: add it (with nothing but the '
+                         'column names if there is nothing to see), or move the video elsewhere')
+    if alone := sorted(tables.keys() - videos.keys()):
+        raise InputError(f'{folder} has no video for {", ".join(alone)}.csv: add it, or move the CSV file elsewhere')
+    return [(videos[name], tables[name]) for name in sorted(videos)]
+
+
+def _row(record: dict, place: str, line: int) -> Row:
+    if 'surplus' in record or None in record.values():
+        raise InputError(f'{place} has more or fewer values than the first line has names: mend the row')
+    values = {}
+    for name in ('frame', 'x', 'y', 'width', 'height'):
+        try:
+            values[name] = float(record[name])
+        except ValueError as error:
+            raise InputError(f'{place}: {name} is {record[name]!r} but must be a number: mend the row') from error
+    if not (frame := values.pop('frame')).is_integer():
+        raise InputError(f'{place}: frame is {record["frame"]!r} but must be a whole number from 0: mend the row')
+    label, track = record['label'].strip(), record.get('track')
+    if not label or (track is not None and not track.strip()):
+        raise InputError(f'{place} has no label or no track: fill it in, or take the track column out of the file')
+    return Row(line, int(frame), label, tuple(values.values()), track and track.strip())
+
+
+def _classes(sources: list[tuple[Path, list[Row]]], classes: list[str] | None) -> list[str]:
+    found = {row.label: f'{video.stem}.csv line {row.line}' for video, rows in sources for row in rows}
+    classes = sorted(found) if classes is None else list(classes)
+    if not classes or len(set(classes)) < len(classes):
+        raise InputError(f'the classes are {classes} but need to be different, and at least one: name each once')
+    if unknown := sorted(found.keys() - set(classes)):
+        raise InputError(f'{found[unknown[0]]} has the label {unknown[0]!r}, which is none of the classes '
+                         f'{", ".join(classes)}: add it to the classes or mend the row')
+    return classes
+
+
+def _add_video(content: dict, video: Path, num_frames: int, size: tuple[int, int]) -> int:
+    """Append a video and its images; returns the id of the first."""
+    shape = {'width': size[1], 'height': size[0]}
+    video_id, first_image = len(content['videos']) + 1, len(content['images']) + 1
+    content['videos'].append({'id': video_id, 'name': video.stem, **shape})
+    content['images'] += [
+        {'id': first_image + frame, 'file_name': video.name, **shape, 'video_id': video_id, 'frame_id': frame,
+         'frame_in_file': frame} for frame in range(num_frames)]
+    return first_image
+
+
+def _fit(rows: list[Row], num_frames: int, size: tuple[int, int], video: str, report: Report) -> list[Row]:
+    """The rows that can be kept, clipped to the frame; the others go into the report."""
+    kept = []
+    for row in rows:
+        box = _clip(row.box, size)
+        if not 0 <= row.frame < num_frames:
+            why = f'frame {row.frame} is not in the video, which has frames 0 to {num_frames - 1}'
+        elif not all(map(math.isfinite, row.box)):
+            why = f'box {row.box} is not finite'
+        elif min(box[2:]) <= 0:
+            why = f'box {row.box} is empty or outside the frame of {size[1]}x{size[0]} px'
+        else:
+            report.clipped += box != row.box
+            kept.append(row._replace(box=box))
+            continue
+        report.dropped.append(Dropped(video, row.line, why))
+    return kept
+
+
+def _clip(box: tuple, size: tuple[int, int]) -> tuple:
+    """Cut an xywh box at the frame; one that is inside comes back bit by bit, one outside with a side <= 0."""
+    x, y, width, height = box
+    left, top = max(x, 0.0), max(y, 0.0)
+    return left, top, min(width, x + width, size[1] - left), min(height, y + height, size[0] - top)
+
+
+def _tracks(rows: list[Row], max_gap: int, report: Report) -> list[int]:
+    """A number for each row, unique per track over all videos, from 1."""
+    keys = [(row.label, row.track) for row in rows]
+    for label in {row.label for row in rows if row.track is None}:
+        places = [place for place, row in enumerate(rows) if row.label == label]
+        linked = link_tracks([rows[place].frame for place in places], np.array([rows[place].box for place in places]),
+                             max_gap)
+        for place, track in zip(places, linked, strict=True):
+            keys[place] = label, track
+    numbers = {}
+    for key in keys:
+        if key not in numbers:
+            report.tracks[key[0]] += 1
+            numbers[key] = report.tracks.total()
+    return [numbers[key] for key in keys]

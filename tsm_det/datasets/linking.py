@@ -1,0 +1,74 @@
+"""Boxes that carry no track id, linked into tracks over time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+
+@dataclass
+class _Track:
+    """Where an object was last seen, and how it moved: centre in px, velocity in px per frame."""
+
+    number: int
+    frame: int
+    centre: np.ndarray
+    velocity: np.ndarray
+    side: float
+
+    def continued(self, frame: int, centre: np.ndarray, side: float) -> _Track:
+        return _Track(self.number, frame, centre, (centre - self.centre) / (frame - self.frame), side)
+
+
+def link_tracks(frames: np.ndarray, boxes: np.ndarray, max_gap: int = 5, reach: float = 1.0) -> np.ndarray:
+    """Number the tracks of the boxes of one label in one video.
+
+    Frame after annotated frame, boxes go to the tracks whose centres, carried on at their last velocity,
+    they lie nearest to, all at once (Hungarian matching). A box that no track reaches starts a new one.
+
+    Args:
+        frames: ``(n,)`` whole numbers, the frame of each box, in any order.
+        boxes: ``(n, 4)``, x, y, width, height in px.
+        max_gap: how many frames without a box a track survives.
+        reach: how far from where it is expected an object may turn up, in longer sides of its last box
+            per frame since.
+
+    Returns:
+        ``(n,)`` track numbers from 0, in the order in which tracks start; no two boxes of a frame share one.
+
+    Raises:
+        ValueError: the shapes do not fit each other, or a box is empty or not finite.
+    """
+    frames, boxes = np.asarray(frames, dtype=int), np.asarray(boxes, dtype=float)
+    if boxes.shape != (len(frames), 4):
+        raise ValueError(f'boxes are {boxes.shape} but {len(frames)} frames need ({len(frames)}, 4): '
+                         'give one frame number and one xywh box per row')
+    if not (np.isfinite(boxes).all() and (boxes[:, 2:] > 0).all()):
+        raise ValueError('boxes hold empty or non-finite ones but a track needs places and sizes: leave those out')
+    centres, sides = boxes[:, :2] + boxes[:, 2:] / 2, boxes[:, 2:].max(axis=1, initial=0)
+    numbers = np.full(len(frames), -1)
+    alive: list[_Track] = []
+    for frame in np.unique(frames):
+        rows = np.flatnonzero(frames == frame)
+        alive = [track for track in alive if frame - track.frame - 1 <= max_gap]
+        for index, place in _match(alive, frame, centres[rows], reach):
+            row = rows[place]
+            alive[index] = alive[index].continued(frame, centres[row], sides[row])
+            numbers[row] = alive[index].number
+        for row in rows[numbers[rows] < 0]:
+            numbers[row] = numbers.max() + 1
+            alive.append(_Track(numbers[row], frame, centres[row], np.zeros(2), sides[row]))
+    return numbers
+
+
+def _match(tracks: list[_Track], frame: int, centres: np.ndarray, reach: float) -> list[tuple[int, int]]:
+    """Pairs of track and box, by index, that cost least; out of reach costs as much as no pair at all."""
+    if not tracks:
+        return []
+    expected = np.stack([track.centre + track.velocity * (frame - track.frame) for track in tracks])
+    limits = np.array([reach * track.side * (frame - track.frame) for track in tracks])
+    distances = np.linalg.norm(expected[:, None] - centres[None], axis=-1)
+    costs = np.minimum(distances / limits[:, None], 1)
+    return [(i, j) for i, j in zip(*linear_sum_assignment(costs), strict=True) if costs[i, j] < 1]

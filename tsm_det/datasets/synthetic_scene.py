@@ -1,0 +1,250 @@
+"""Scenes of moving textured shapes, and their frames as a bad camera sees them.
+
+A scene is planned once and drawn at any time, so that motion blur is the mean of the pictures that
+the moving scene gives while the shutter is open. Lengths in the constants are pixels of a frame
+whose shorter side is 128 (``_unit`` scales them to other sizes), times are frames.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+MOTION_SHAKE = 6.5  # px that a shaken camera swings to each side
+MOTION_SHUTTER = 0.9  # frames that the shutter is open while the camera shakes
+DEFOCUS_RADIUS = 5.0  # px of the disc that a point becomes
+NOISE_SIGMA = 60.0  # grey levels of 255
+NOISE_GRAIN = 2.0  # px of a grain
+DARK_GAIN = 0.2  # share of the light that is left
+DARK_SIGMA = 16.0  # grey levels of sensor noise in the dark
+
+OBJECTS = (2, 4)  # objects of a scene, ends included
+RADIUS = (15, 27)  # px
+SPEED = (0.8, 2.4)  # px a frame
+OCCLUDERS = (0, 2)  # of a scene, ends included
+
+DEGRADATIONS = ('motion', 'defocus', 'noise', 'dark')
+_SHAKE_PERIOD = 2.7  # frames; no divisor of it is near 1, or the shake would repeat from frame to frame
+_SHUTTER_SAMPLES = 10
+
+
+class Shape(NamedTuple):
+    """A class of objects: a regular polygon or star with its own kind of texture.
+
+    ``inner`` is the radius of every second corner. ``texture`` tells where the second colour is, from
+    coordinates that are 1 at the corners.
+    """
+
+    name: str
+    corners: int
+    inner: float
+    texture: Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+SHAPES = (
+    Shape('disc', 64, 1.0, lambda u, v: np.hypot(u, v) * 2.5 % 1 < 0.5),
+    Shape('square', 4, 1.0, lambda u, v: (np.floor((u + v) * 2.12) + np.floor((u - v) * 2.12)) % 2 == 0),
+    Shape('triangle', 3, 1.0, lambda u, v: u * 2.5 % 1 < 0.5),
+    Shape('star', 10, 0.5, lambda u, v: np.hypot((u * 2.5) % 1 - 0.5, (v * 2.5) % 1 - 0.5) < 0.3),
+)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A picture that drifts to and fro, turns and swells in front of the layers before it.
+
+    Args:
+        picture: ``(h, w, 4)`` BGRA float32, colours 0..255 times alpha 0..1.
+        start, velocity: of its centre at time 0, x and y, px and px a frame.
+        low, high: where the centre turns back, x and y, px.
+        angle, spin: radians and radians a frame.
+        swell: share that its size changes by.
+        shape: index into SHAPES; None for background and occluders.
+    """
+
+    picture: np.ndarray
+    start: np.ndarray
+    velocity: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    angle: float = 0.0
+    spin: float = 0.0
+    swell: float = 0.0
+    shape: int | None = None
+
+    def draw(self, time: float, offset: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        """The layer in the frame, ``(H, W, 4)``, moved by ``offset`` px."""
+        centre = _turn_back(self.start + self.velocity * time, self.low, self.high) + offset
+        angle, zoom = self.angle + self.spin * time, self._zoom(time)
+        turn = zoom * np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+        middle = (np.array(self.picture.shape[1::-1]) - 1) / 2
+        matrix = np.column_stack([turn, centre - turn @ middle])
+        return cv2.warpAffine(self.picture, matrix, size[::-1], flags=cv2.INTER_LINEAR)
+
+    def area(self, time: float) -> float:
+        """Pixels it covers, in the frame or out of it."""
+        return float(self.picture[..., 3].sum()) * self._zoom(time) ** 2
+
+    def _zoom(self, time: float) -> float:
+        return 1 + self.swell * math.sin(self.angle + time / 10)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Layers from the background to the nearest, and what is wrong with the camera at each frame.
+
+    Args:
+        size: height and width, px.
+        layers: the background first, then objects, then occluders.
+        degradations: one of DEGRADATIONS or 'none' for each frame.
+        seed: of the noise.
+    """
+
+    size: tuple[int, int]
+    layers: tuple[Layer, ...]
+    degradations: tuple[str, ...]
+    seed: tuple[int, ...]
+
+    def shake(self, time: float) -> np.ndarray:
+        """Where the camera's shaking moves the picture, x and y, px."""
+        shaken = [kind == 'motion' for kind in self.degradations]
+        swing = MOTION_SHAKE * _unit(self.size) * np.interp(time, range(len(shaken)), shaken)
+        phase = 2 * math.pi * time / _SHAKE_PERIOD
+        return swing * np.array([math.cos(phase), math.sin(phase)])
+
+    def masks(self, frame_id: int) -> list[np.ndarray]:
+        """Where each layer would be seen with nothing in front of it, ``(H, W)`` bool."""
+        offset = self.shake(frame_id)
+        return [layer.draw(frame_id, offset, self.size)[..., 3] > 0.5 for layer in self.layers]
+
+    def snapshot(self, time: float) -> np.ndarray:
+        """What an ideal camera sees at an instant, ``(H, W, 3)`` BGR float32."""
+        offset, image = self.shake(time), np.zeros((*self.size, 3), np.float32)
+        for layer in self.layers:
+            drawn = layer.draw(time, offset, self.size)
+            image = image * (1 - drawn[..., 3:]) + drawn[..., :3]
+        return image
+
+    def frame(self, frame_id: int) -> np.ndarray:
+        """What the camera records, ``(H, W, 3)`` BGR uint8."""
+        kind = self.degradations[frame_id]
+        rng = np.random.default_rng((*self.seed, frame_id))
+        if kind == 'motion':
+            moments = frame_id + MOTION_SHUTTER * np.linspace(-0.5, 0.5, _SHUTTER_SAMPLES)
+            image = np.mean([self.snapshot(moment) for moment in moments], axis=0)
+        else:
+            image = self.snapshot(frame_id)
+        if kind == 'defocus':
+            image = _defocus(image, DEFOCUS_RADIUS * _unit(self.size))
+        elif kind == 'noise':
+            image = image + _noise(rng, self.size, NOISE_SIGMA, NOISE_GRAIN * _unit(self.size))
+        elif kind == 'dark':
+            image = DARK_GAIN * image + _noise(rng, self.size, DARK_SIGMA, 1.0)
+        return np.clip(image, 0, 255).round().astype(np.uint8)
+
+
+def make_scene(seed: tuple[int, ...], degradations: tuple[str, ...], size: tuple[int, int]) -> Scene:
+    """Draw a scene by lot, with no end: the same seed gives the same one.
+
+    Args:
+        seed: numbers from 0.
+        degradations: one of DEGRADATIONS or 'none' for each frame.
+        size: height and width, px.
+    """
+    rng = np.random.default_rng(seed)
+    colour = rng.uniform(50, 200, 3)
+    background = _background(rng, size, colour)
+    # No class more than twice, which also keeps the classes about equally frequent.
+    shapes = rng.permutation(2 * len(SHAPES))[:rng.integers(*OBJECTS, endpoint=True)] % len(SHAPES)
+    # The first object stays in view, so that hardly any frame is empty; the others come and go.
+    objects = [_object(rng, int(shape), size, colour, stays=number == 0) for number, shape in enumerate(shapes)]
+    occluders = [_occluder(rng, size) for _ in range(rng.integers(*OCCLUDERS, endpoint=True))]
+    return Scene(size, (background, *objects, *occluders), degradations, seed)
+
+
+def _object(rng: np.random.Generator, shape: int, size: tuple[int, int], background: np.ndarray,
+            stays: bool) -> Layer:
+    unit = _unit(size)
+    radius = unit * rng.uniform(*RADIUS)
+    picture = _picture(SHAPES[shape], radius, *_contrasting(rng, background))
+    beyond = unit * -10 if stays else radius
+    heading, speed = rng.uniform(0, 2 * math.pi), unit * rng.uniform(*SPEED)
+    high = np.array(size[::-1]) + beyond
+    return Layer(picture, rng.uniform(-beyond, high), speed * np.array([math.cos(heading), math.sin(heading)]),
+                 np.full(2, -beyond), high, rng.uniform(0, 2 * math.pi), rng.uniform(-0.03, 0.03),
+                 rng.uniform(0, 0.15), shape)
+
+
+def _occluder(rng: np.random.Generator, size: tuple[int, int]) -> Layer:
+    """A bar across the frame, or a patch as long as an object, of blotchy grey."""
+    unit = _unit(size)
+    length = 3 * max(size) if rng.random() < 0.5 else 36 * unit
+    picture = _blotches(rng, int(length), int(unit * rng.uniform(12, 20)), rng.uniform(40, 160) * np.ones(3), 60)
+    velocity = unit * rng.uniform(-0.8, 0.8, 2)
+    high = np.array(size[::-1], float)
+    return Layer(picture, rng.uniform(0, high), velocity, np.zeros(2), high, rng.uniform(0, math.pi))
+
+
+def _background(rng: np.random.Generator, size: tuple[int, int], colour: np.ndarray) -> Layer:
+    """A wall three frames wide and high that the camera pans over without reaching its edge."""
+    middle = np.array(size[::-1]) / 2
+    picture = _blotches(rng, 3 * size[0], 3 * size[1], colour, 70)
+    reach = 0.8 * np.array(size[::-1])
+    return Layer(picture, middle, _unit(size) * rng.uniform(-1, 1, 2), middle - reach, middle + reach)
+
+
+def _picture(shape: Shape, radius: float, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """A shape filled with its texture in two BGR colours, drawn four times finer and averaged."""
+    side, fine = 2 * math.ceil(radius) + 4, 4
+    v, u = (np.mgrid[:side * fine, :side * fine] + 0.5) / (fine * radius) - side / 2 / radius
+    angles = 2 * math.pi * np.arange(shape.corners) / shape.corners
+    reach = radius * fine * np.where(np.arange(shape.corners) % 2, shape.inner, 1.0)
+    corners = side * fine / 2 + reach[:, None] * np.column_stack([np.cos(angles), np.sin(angles)])
+    alpha = cv2.fillPoly(np.zeros(u.shape, np.float32), [corners.round().astype(np.int32)], 1.0)[..., None]
+    colours = np.where(shape.texture(u, v)[..., None], second, first)
+    layers = np.concatenate([colours * alpha, alpha], axis=2).astype(np.float32)
+    return cv2.resize(layers, (side, side), interpolation=cv2.INTER_AREA)
+
+
+def _blotches(rng: np.random.Generator, height: int, width: int, colour: np.ndarray, contrast: float) -> np.ndarray:
+    """An opaque ``(height, width, 4)`` picture of soft blotches around a BGR colour."""
+    soft = sum(cv2.resize(rng.uniform(-0.5, 0.5, (height // cell + 2, width // cell + 2)), (width, height),
+                          interpolation=cv2.INTER_CUBIC) for cell in (4, 12, 32))
+    colours = np.clip(colour + contrast * soft[..., None] * rng.uniform(0.6, 1.2, 3), 0, 255)
+    return np.concatenate([colours, np.ones((height, width, 1))], axis=2).astype(np.float32)
+
+
+def _contrasting(rng: np.random.Generator, background: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Two BGR colours unlike the background, and unlike each other."""
+    pool = rng.uniform(0, 255, (64, 3))
+    pool = pool[np.argsort(-np.linalg.norm(pool - background, axis=1))][:16]
+    first = pool[rng.integers(len(pool))]
+    return first, pool[np.linalg.norm(pool - first, axis=1).argmax()]
+
+
+def _unit(size: tuple[int, int]) -> float:
+    """Pixels of a frame of this size for one pixel of the constants."""
+    return min(size) / 128
+
+
+def _turn_back(position: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Fold a straight path into the box between ``low`` and ``high``."""
+    span = high - low
+    return high - np.abs((position - low) % (2 * span) - span)
+
+
+def _defocus(image: np.ndarray, radius: float) -> np.ndarray:
+    side = 2 * math.ceil(radius) + 1
+    y, x = np.mgrid[:side, :side] - side // 2
+    disc = (np.hypot(x, y) <= radius).astype(np.float32)
+    return cv2.filter2D(image, -1, disc / disc.sum(), borderType=cv2.BORDER_REFLECT)
+
+
+def _noise(rng: np.random.Generator, size: tuple[int, int], sigma: float, grain: float) -> np.ndarray:
+    coarse = rng.normal(0, sigma, (math.ceil(size[0] / grain), math.ceil(size[1] / grain), 3))
+    return cv2.resize(coarse.astype(np.float32), size[::-1], interpolation=cv2.INTER_NEAREST)

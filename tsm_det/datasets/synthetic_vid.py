@@ -1,0 +1,160 @@
+"""A small made-up video data set, for trying things out without a download.
+
+Four classes of objects move over a panning background. Bursts of motion blur, defocus, noise and
+darkness make single frames hard whose neighbours are clear, which is what a memory is good for.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import av
+import cv2
+import numpy as np
+
+from tsm_det.datasets.synthetic_scene import DEGRADATIONS, SHAPES, Scene, make_scene
+from tsm_det.errors import InputError
+
+LEAD = 3  # clean frames a video begins with
+BURST = (3, 8)  # bad frames in a row, ends included
+PAUSE = (5, 11)  # clean frames between bursts, ends included
+
+VERSION = 1  # raise it when the same arguments draw other pixels
+LEAST_INSIDE = 0.25  # share of an object's area that must be in the frame for a box
+MOST_COVERED = 0.7  # share of what is in the frame that nearer things may cover
+OCCLUDED_FROM = 0.1  # covered share from which a box is called occluded
+_SPLITS = ('train', 'val')
+
+
+def make_synthetic_vid(root: str | os.PathLike, seed: int = 0, train_videos: int = 48, val_videos: int = 16,
+                       frames_per_video: int = 48, size: tuple[int, int] = (128, 128)) -> None:
+    """Write ``train/*.mp4``, ``val/*.mp4`` and their CocoVID files ``train.json``, ``val.json`` into ``root``.
+
+    The same arguments give the same annotations and the same pixels. The data set appears whole or not
+    at all; one that is already there, made with the same arguments, is kept.
+
+    Args:
+        root: a folder that does not exist yet, is empty, or holds this data set.
+        seed: a number from 0.
+        size: height and width, px, even as H.264 needs them.
+
+    Raises:
+        InputError: ``root`` holds something else, or an argument is out of range.
+    """
+    root = Path(root).resolve()
+    recipe = {'made_by': 'make_synthetic_vid', 'version': VERSION, 'seed': seed, 'train_videos': train_videos,
+              'val_videos': val_videos, 'frames_per_video': frames_per_video, 'size': list(size)}
+    _check_recipe(recipe)
+    if _is_made(root, recipe):
+        return
+    root.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=f'.{root.name}.', dir=root.parent) as workshop:
+        made = Path(workshop, root.name)
+        for split, num_videos in zip(_SPLITS, (train_videos, val_videos), strict=True):
+            _write_split(made, split, num_videos, recipe)
+        try:
+            made.rename(root)
+        except OSError:
+            if not _is_made(root, recipe):  # otherwise another process was first, with the same data
+                raise
+
+
+def plan_scene(seed: tuple[int, ...], num_frames: int, size: tuple[int, int]) -> Scene:
+    """A scene and its bursts of bad frames, in which the kinds take turns; nothing is drawn yet."""
+    rng = np.random.default_rng((*seed, num_frames))
+    kinds = itertools.cycle(rng.permutation(DEGRADATIONS).tolist())
+    plan = ['none'] * LEAD
+    while len(plan) < num_frames:
+        plan += [next(kinds)] * rng.integers(*BURST, endpoint=True)
+        plan += ['none'] * rng.integers(*PAUSE, endpoint=True)
+    return make_scene(seed, tuple(plan[:num_frames]), size)
+
+
+def annotate(scene: Scene, frame_id: int) -> list[dict]:
+    """The objects that can be seen in a frame, from the farthest to the nearest.
+
+    Returns:
+        For each the ``layer`` (its index in the scene) and the CocoVID fields ``category_id``, ``bbox``
+        (xywh of what is in the frame, covered or not, px), ``area`` (of the box) and ``occluded``.
+    """
+    masks = scene.masks(frame_id)
+    found, nearer = [], np.zeros(scene.size, bool)
+    for index, layer in reversed(list(enumerate(scene.layers))):
+        mask = masks[index]
+        covered = (mask & nearer).sum() / max(mask.sum(), 1)
+        nearer |= mask
+        if layer.shape is None or mask.sum() < LEAST_INSIDE * layer.area(frame_id) or covered > MOST_COVERED:
+            continue
+        x, y, width, height = cv2.boundingRect(mask.astype(np.uint8))
+        found.append({'layer': index, 'category_id': layer.shape + 1, 'bbox': [x, y, width, height],
+                      'area': width * height, 'occluded': bool(covered > OCCLUDED_FROM)})
+    return found[::-1]
+
+
+def _write_split(root: Path, split: str, num_videos: int, recipe: dict) -> None:
+    """One folder of videos and the CocoVID file beside it; names of videos are relative to ``root``."""
+    (root / split).mkdir(parents=True)
+    height, width = size = tuple(recipe['size'])
+    videos, images, annotations, tracks = [], [], [], {}
+    for number in range(num_videos):
+        scene = plan_scene((recipe['seed'], _SPLITS.index(split), number), recipe['frames_per_video'], size)
+        video = {'id': number + 1, 'name': f'{split}/{number:03d}.mp4', 'width': width, 'height': height}
+        videos.append(video)
+        for frame_id, degradation in enumerate(scene.degradations):
+            image = {'id': len(images) + 1, 'file_name': video['name'], 'width': width, 'height': height,
+                     'video_id': video['id'], 'frame_id': frame_id, 'frame_in_file': frame_id,
+                     'degraded': degradation != 'none', 'degradation': degradation}
+            images.append(image)
+            for seen in annotate(scene, frame_id):
+                track = tracks.setdefault((number, seen.pop('layer')), len(tracks) + 1)
+                annotations.append({'id': len(annotations) + 1, 'image_id': image['id'], 'video_id': video['id'],
+                                    'instance_id': track, **seen, 'iscrowd': 0, 'generated': False})
+        _encode((scene.frame(frame_id) for frame_id in range(len(scene.degradations))), root / video['name'], size)
+    categories = [{'id': label, 'name': shape.name} for label, shape in enumerate(SHAPES, start=1)]
+    content = {'info': recipe, 'videos': videos, 'images': images, 'annotations': annotations,
+               'categories': categories}
+    (root / f'{split}.json').write_text(json.dumps(content))
+
+
+def _encode(frames: Iterable[np.ndarray], path: Path, size: tuple[int, int]) -> None:
+    """Write BGR frames as H.264 at 25 frames a second."""
+    with av.open(str(path), 'w') as container:
+        stream = container.add_stream('libx264', rate=25, options={'crf': '16', 'g': '12', 'bf': '0', 'threads': '1'})
+        stream.height, stream.width = size
+        stream.pix_fmt = 'yuv420p'
+        for frame in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format='bgr24')))
+        container.mux(stream.encode())
+
+
+def _is_made(root: Path, recipe: dict) -> bool:
+    """Whether the folder holds this data set; False where there is room for it.
+
+    Raises:
+        InputError: it holds something else.
+    """
+    if not root.exists() or (root.is_dir() and not any(root.iterdir())):
+        return False
+    try:
+        found = [json.loads((root / f'{split}.json').read_bytes())['info'] for split in _SPLITS]
+    except (OSError, ValueError, TypeError, LookupError):
+        found = []
+    if found != [recipe] * len(_SPLITS):
+        raise InputError(f'{root} exists and is not the synthetic data set that was asked for ({recipe}): '
+                         'give another folder, or remove this one')
+    return True
+
+
+def _check_recipe(recipe: dict) -> None:
+    for key in ('train_videos', 'val_videos', 'frames_per_video'):
+        if recipe[key] < 1:
+            raise InputError(f'{key} is {recipe[key]} but a number from 1 is needed')
+    if recipe['seed'] < 0:
+        raise InputError(f'seed is {recipe["seed"]} but a number from 0 is needed')
+    if min(recipe['size']) < 64 or any(side % 2 for side in recipe['size']):
+        raise InputError(f'size is {recipe["size"]} but an even height and width from 64 px are needed')

@@ -1,0 +1,142 @@
+"""Faster R-CNN for streams: a clip and a state go in, detections and a new state come out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mmdet.models.detectors import FasterRCNN
+from mmdet.registry import MODELS
+from mmdet.structures import DetDataSample, TrackDataSample
+from torch import Tensor
+
+from tsm_det.shift import ShiftState
+from tsm_det.streaming.stream_bank import StreamBank
+
+
+@MODELS.register_module()
+class TSMFasterRCNN(FasterRCNN):
+    """Faster R-CNN over a temporal backbone and neck.
+
+    Images ``(N, C, H, W)`` with ``DetDataSample`` are handled as by mmdet's FasterRCNN, each image
+    the first frame of its own stream. Clips ``(N, T, C, H, W)`` with ``TrackDataSample`` train from
+    an empty past, and predict as the continuation of the streams that the detector's bank holds.
+
+    Args:
+        streams: keys of the :class:`StreamBank` that ``predict`` remembers with;
+            ``capacity`` is at least the test batch size.
+        kwargs: FasterRCNN's keys. Backbone and neck must have ``forward_clip``.
+
+    Raises:
+        TypeError: backbone or neck has no ``forward_clip``.
+    """
+
+    def __init__(self, *args, streams: dict | None = None, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        for part in ('backbone', 'neck'):
+            module = getattr(self, part, None)
+            if not hasattr(module, 'forward_clip'):
+                raise TypeError(f'the {part} is {type(module).__name__} but one with forward_clip is needed: use '
+                                'TSMResNet and TSMFPN (shift_stages=() and shift_levels=() switch the shift off)')
+        self.streams = StreamBank(**(streams or {}))
+
+    def extract_clip(self, clip: Tensor, past: ShiftState | None = None) -> tuple[tuple[Tensor, ...], ShiftState]:
+        """Pyramid features of a clip that continues ``past``.
+
+        Args:
+            clip: ``(N, T, C, H, W)``, normalised, oldest frame first.
+            past: what this network returned for the frames before; None at the start of the streams.
+
+        Returns:
+            Levels ``(N*T, C, H_i, W_i)``, and the past of the next clip.
+        """
+        past = past or ShiftState(backbone=(), neck=())
+        feats, backbone = self.backbone.forward_clip(clip, past.backbone)
+        feats, neck = self.neck.forward_clip(feats, clip.shape[1], past.neck)
+        return feats, ShiftState(backbone, neck)
+
+    def detect(self, clip: Tensor, data_samples: Sequence[DetDataSample] | Sequence[TrackDataSample],
+               past: ShiftState | None = None, rescale: bool = True) -> tuple[list[DetDataSample], ShiftState]:
+        """Objects in a clip that continues ``past``; remembers nothing and changes no argument.
+
+        Args:
+            clip: ``(N, T, C, H, W)``, normalised, oldest frame first.
+            data_samples: meta information of the N*T frames in N-major order, or of N clips.
+            past: what this network returned for the frames before; None at the start of the streams.
+            rescale: give boxes in pixels of the source frame instead of the network's input.
+
+        Returns:
+            New samples with ``pred_instances``, in N-major order, and the past of the next clip.
+        """
+        samples = [sample.new() for sample in frames_of(data_samples)]
+        feats, present = self.extract_clip(clip, past)
+        proposals = self.rpn_head.predict(feats, samples, rescale=False)
+        detections = self.roi_head.predict(feats, proposals, samples, rescale=rescale)
+        return self.add_pred_to_datasample(samples, detections), present
+
+    def extract_feat(self, batch_inputs: Tensor) -> tuple[Tensor, ...]:
+        """Pyramid features of images ``(N, C, H, W)`` or of clips ``(N, T, C, H, W)`` from an empty past."""
+        clip = batch_inputs if batch_inputs.ndim == 5 else batch_inputs.unsqueeze(1)
+        return self.extract_clip(clip)[0]
+
+    def loss(self, batch_inputs: Tensor, batch_data_samples: Sequence) -> dict:
+        """Losses over all frames of the clips (or images)."""
+        return super().loss(batch_inputs, frames_of(batch_data_samples))
+
+    def _forward(self, batch_inputs: Tensor, batch_data_samples: Sequence) -> tuple:
+        return super()._forward(batch_inputs, frames_of(batch_data_samples))
+
+    def predict(self, batch_inputs: Tensor, batch_data_samples: Sequence, rescale: bool = True) -> list:
+        """Detections; clips continue the streams held for their ``video_id``.
+
+        Why a stream started afresh stands in ``metainfo['reset']`` of a clip's first frame, None
+        while it runs on.
+
+        Args:
+            batch_inputs: clips ``(N, T, C, H, W)``, or images ``(N, C, H, W)``.
+            batch_data_samples: a ``TrackDataSample`` a clip, whose frames know ``video_id``,
+                ``frame_id`` and ``ori_shape``; or a ``DetDataSample`` an image.
+            rescale: give boxes in pixels of the source frame.
+
+        Returns:
+            New samples of the kind that came, with ``pred_instances``.
+
+        Raises:
+            ValueError: frames are flipped (test-time augmentation), or the batch is larger than the
+                bank's capacity.
+        """
+        if batch_inputs.ndim == 4:
+            return super().predict(batch_inputs, batch_data_samples, rescale)
+        clips = [frames_of([sample]) for sample in batch_data_samples]
+        if any(frame.metainfo.get('flip') for frames in clips for frame in frames):
+            raise ValueError('a frame is flipped but a stream has one view of each frame: test without '
+                             'test-time augmentation (--tta)')
+        video_ids = [frames[0].metainfo['video_id'] for frames in clips]
+        sizes = [tuple(frames[0].metainfo['ori_shape'][:2]) for frames in clips]
+        past, reasons = self.streams.recall(video_ids, [frames[0].metainfo['frame_id'] for frames in clips], sizes)
+        samples, present = self.detect(batch_inputs, batch_data_samples, past, rescale)
+        self.streams.hold(video_ids, [frames[-1].metainfo['frame_id'] for frames in clips], sizes, present)
+        return _clips_of(samples, batch_data_samples, reasons)
+
+    def train(self, mode: bool = True) -> TSMFasterRCNN:
+        """Switch to training, which forgets all streams: they belong to the weights that made them."""
+        if mode:
+            self.streams.clear()
+        return super().train(mode)
+
+
+def frames_of(samples: Sequence[DetDataSample] | Sequence[TrackDataSample]) -> list[DetDataSample]:
+    """The frames of clips in N-major order; samples of images stay as they are."""
+    return [frame for sample in samples
+            for frame in (sample.video_data_samples if isinstance(sample, TrackDataSample) else [sample])]
+
+
+def _clips_of(frames: list[DetDataSample], like: Sequence[TrackDataSample],
+              reasons: Sequence[str | None]) -> list[TrackDataSample]:
+    clips, rest = [], iter(frames)
+    for source, reason in zip(like, reasons, strict=True):
+        clip = source.new()
+        clip.video_data_samples = [next(rest) for _ in range(len(source))]
+        for index, frame in enumerate(clip.video_data_samples):
+            frame.set_metainfo({'reset': reason if index == 0 else None})
+        clips.append(clip)
+    return clips

@@ -1,0 +1,174 @@
+"""ResNet whose residual blocks see part of the previous frame."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+
+import torch.utils.checkpoint
+from mmdet.models.backbones.resnet import BasicBlock, Bottleneck, ResNet
+from mmdet.registry import MODELS
+from torch import Tensor, nn
+
+from tsm_det.shift import temporal_shift
+
+
+class TemporalResidual:
+    """What a residual block needs to have a site in front of its first convolution.
+
+    The identity and the downsample path see the frames unshifted (TSM paper, section 3.3, residual
+    shift), so no information of the present frame is lost. Parameters are those of the 2D block.
+    """
+
+    def forward_clip(
+            self, frames: Tensor, num_frames: int, past: Tensor | None, num_shifted: int) -> tuple[Tensor, Tensor]:
+        """The block's output for ``frames`` ``(N*T, C, H, W)``, T = ``num_frames``, and the site's present."""
+        def shift_and_add(frames: Tensor, past: Tensor | None) -> tuple[Tensor, Tensor]:
+            clip = frames.unflatten(0, (-1, num_frames))
+            shifted, present = temporal_shift(clip, past, num_shifted)
+            identity = frames if self.downsample is None else self.downsample(frames)
+            out = self.residual(shifted.flatten(0, 1))
+            out += identity
+            return out, present
+
+        if self.with_cp and frames.requires_grad:
+            out, present = torch.utils.checkpoint.checkpoint(shift_and_add, frames, past, use_reentrant=False)
+        else:
+            out, present = shift_and_add(frames, past)
+        return self.relu(out), present
+
+
+class TSMBasicBlock(TemporalResidual, BasicBlock):
+    """Two 3x3 convolutions, for ResNet-18 and 34."""
+
+    def residual(self, frames: Tensor) -> Tensor:
+        out = self.relu(self.norm1(self.conv1(frames)))
+        return self.norm2(self.conv2(out))
+
+
+class TSMBottleneck(TemporalResidual, Bottleneck):
+    """1x1, 3x3, 1x1 convolutions, for ResNet-50, 101 and 152."""
+
+    def residual(self, frames: Tensor) -> Tensor:
+        out = self.relu(self.norm1(self.conv1(frames)))
+        out = self.relu(self.norm2(self.conv2(out)))
+        return self.norm3(self.conv3(out))
+
+
+_TEMPORAL = {BasicBlock: TSMBasicBlock, Bottleneck: TSMBottleneck}
+
+
+@MODELS.register_module()
+class TSMResNet(ResNet):
+    """ResNet with the online temporal shift in its residual blocks (TSM, ICCV 2019, section 4.2).
+
+    Parameter names are ResNet's, so its checkpoints load unmapped, and back. As a plain backbone,
+    ``backbone(images)`` treats every image as the first frame of its own stream.
+
+    Args:
+        shift_div: one channel in ``shift_div`` of a site's input comes from the previous frame.
+        shift_stages: stages (0 to 3) with sites; ``()`` is the 2D baseline, bit-equal to ResNet.
+        shift_every: every how many blocks of a stage have a site; None follows the paper: 2 when the
+            third stage has 23 blocks or more (ResNet-101: 18 sites, 152: 26), else 1 (ResNet-50: 16).
+        kwargs: ResNet's keys; ``dcn`` and ``plugins`` are not supported.
+
+    Raises:
+        ValueError: a key is out of range or not supported.
+    """
+
+    def __init__(self, depth: int, *, shift_div: int = 8, shift_stages: Sequence[int] = (0, 1, 2, 3),
+                 shift_every: int | None = None, **kwargs) -> None:
+        for key in ('dcn', 'plugins'):
+            if kwargs.get(key) is not None:
+                raise ValueError(f'{key} was given but TSMResNet has no shifted block for it: remove {key}, '
+                                 'or use mmdet.ResNet for a detector without shift')
+        super().__init__(depth, **kwargs)
+        if shift_every is None:
+            shift_every = 2 if self.arch_settings[depth][1][2] >= 23 else 1
+        _check_keys(shift_div, shift_stages, shift_every, self.num_stages)
+        self.shift_div = shift_div
+        self.sites = tuple(
+            (stage, block)
+            for stage in sorted(shift_stages) for block in range(0, self.stage_blocks[stage], shift_every))
+        for stage, block, inplanes in self._site_widths():
+            if inplanes < shift_div:
+                raise ValueError(f'block {block} of stage {stage} has {inplanes} input channels and shift_div is '
+                                 f'{shift_div}, so none would move: choose shift_div of at most {inplanes}')
+        frozen = [stage for stage in shift_stages if stage < self.frozen_stages]
+        if frozen:
+            warnings.warn(
+                f'frozen_stages={self.frozen_stages} freezes stages {sorted(frozen)}, which have shift sites: their '
+                'convolutions see channels of the previous frame and cannot adapt to them; lower frozen_stages or '
+                'leave these stages out of shift_stages', stacklevel=2)
+
+    def make_res_layer(self, **kwargs) -> nn.Module:
+        """Pack the blocks of a stage, in their temporal form; ``self.block`` stays mmdet's class."""
+        return super().make_res_layer(**{**kwargs, 'block': _TEMPORAL[kwargs['block']]})
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Features of images ``(N, C, H, W)``, each the first frame of its own stream."""
+        return self.forward_clip(x.unsqueeze(1))[0]
+
+    def forward_clip(
+            self, clip: Tensor, past: Sequence[Tensor] = ()) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+        """Features of a clip that continues ``past``.
+
+        Args:
+            clip: ``(N, T, C, H, W)``, oldest frame first.
+            past: one tensor ``(N, C_shift, H, W)`` per site, or ``()`` at the start of the streams.
+
+        Returns:
+            One feature map ``(N*T, C_i, H_i, W_i)`` per out index, and the past of the next clip.
+
+        Raises:
+            ValueError: the clip is not 5-D or the past does not fit.
+        """
+        pasts = pasts_by_site(self.sites, past, 'backbone')
+        if clip.ndim != 5:
+            raise ValueError(f'clip is {tuple(clip.shape)} but (N, T, C, H, W) is needed: '
+                             'call the backbone itself for images (N, C, H, W)')
+        num_frames = clip.shape[1]
+        frames = self._stem(clip.flatten(0, 1))
+        outs, present = [], []
+        for stage, name in enumerate(self.res_layers):
+            for index, block in enumerate(getattr(self, name)):
+                if (stage, index) in pasts:
+                    num_shifted = frames.shape[1] // self.shift_div
+                    frames, site = block.forward_clip(frames, num_frames, pasts[stage, index], num_shifted)
+                    present.append(site)
+                else:
+                    frames = block(frames)
+            if stage in self.out_indices:
+                outs.append(frames)
+        return tuple(outs), tuple(present)
+
+    def _stem(self, frames: Tensor) -> Tensor:
+        first = self.stem(frames) if self.deep_stem else self.relu(self.norm1(self.conv1(frames)))
+        return self.maxpool(first)
+
+    def _site_widths(self) -> Iterator[tuple[int, int, int]]:
+        for stage, block in self.sites:
+            yield stage, block, getattr(self, self.res_layers[stage])[block].conv1.in_channels
+
+
+def pasts_by_site(sites: Sequence, past: Sequence[Tensor], part: str) -> dict:
+    """Give each site its past, None for all at the start of a stream.
+
+    Raises:
+        ValueError: the number of pasts is neither 0 nor the number of sites.
+    """
+    if len(past) not in (0, len(sites)):
+        raise ValueError(f'past has {len(past)} tensors but the {part} has {len(sites)} sites: '
+                         'pass the present that this same network returned, or () to start afresh')
+    return dict(zip(sites, past or [None] * len(sites), strict=True))
+
+
+def _check_keys(shift_div: int, shift_stages: Sequence[int], shift_every: int, num_stages: int) -> None:
+    if shift_div < 1:
+        raise ValueError(f'shift_div is {shift_div} but a number from 1 is needed: 8 is the paper\'s')
+    if shift_every < 1:
+        raise ValueError(f'shift_every is {shift_every} but a number from 1 is needed: 1 shifts every block')
+    unknown = set(shift_stages) - set(range(num_stages))
+    if unknown:
+        raise ValueError(f'shift_stages has {sorted(unknown)} but the network has stages 0 to {num_stages - 1}: '
+                         'name those that shall shift, () for none')

@@ -1,0 +1,147 @@
+"""A detector for people: images in, detections out, one state a stream."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Sequence
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.dataset import Compose, pseudo_collate
+from mmdet.structures import DetDataSample
+from torch import nn
+
+from tsm_det.errors import InputError
+from tsm_det.models.loading import build_detector
+from tsm_det.streaming.stream_bank import StreamBank
+
+
+class OnlineDetector:
+    """Detects objects in streams, frame by frame, and remembers each stream between the calls.
+
+    Args:
+        model: a TSMFasterRCNN in eval mode.
+        pipeline: turns ``{'img': [image], ...}`` into ``inputs`` ``(1, C, H, W)`` and ``data_samples``.
+        capacity: most streams remembered at once; the least recently used leaves first.
+        max_gap: largest difference of frame ids that a stream runs on over; None is any.
+    """
+
+    def __init__(self, model: nn.Module, pipeline: Compose, capacity: int = 64, max_gap: int | None = None) -> None:
+        self.model = model
+        self.pipeline = pipeline
+        self.bank = StreamBank(capacity, max_gap)
+
+    @classmethod
+    def from_config(cls, config: str | Config, checkpoint: str | None = None, device: str = 'cpu',
+                    capacity: int = 64, max_gap: int | None = None, cfg_options: dict | None = None) -> OnlineDetector:
+        """Build a detector that sees frames as the config's test pipeline prepares them.
+
+        Args:
+            config: path of a config file, or the config.
+            checkpoint: path of its weights; None is random weights.
+            device: e.g. 'cpu' or 'cuda:0'.
+            capacity: most streams remembered at once.
+            max_gap: largest difference of frame ids that a stream runs on over; None is any.
+            cfg_options: dotted keys that override the config's.
+        """
+        if not isinstance(config, Config):
+            config = Config.fromfile(config)
+        if cfg_options:
+            config.merge_from_dict(cfg_options)
+        model = build_detector(config, checkpoint, device)
+        return cls(model, Compose(image_pipeline(config.test_dataloader.dataset.pipeline)), capacity, max_gap)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the labels."""
+        return self.model.dataset_meta['classes']
+
+    def __call__(self, image: np.ndarray) -> DetDataSample:
+        """Detect in the next frame ``(H, W, 3)`` BGR uint8 of the one stream of a detector used this way."""
+        return self.detect_batch([image], [None])[0]
+
+    @torch.no_grad()
+    def detect_batch(self, images: Sequence[np.ndarray], stream_ids: Sequence[Hashable],
+                     frame_ids: Sequence[int] | None = None) -> list[DetDataSample]:
+        """Detect in one frame of each of several streams; streams may join and leave at any call.
+
+        Args:
+            images: ``(H, W, 3)`` BGR uint8, of any sizes: one forward per distinct padded size.
+            stream_ids: whose frame each image is; no id twice.
+            frame_ids: from 0, growing within a stream; None numbers the frames as they come.
+
+        Returns:
+            One sample an image: ``pred_instances`` with ``bboxes`` (x1, y1, x2, y2 in pixels of the
+            image), ``scores``, ``labels``; ``metainfo['reset']`` says why the stream started afresh.
+
+        Raises:
+            ValueError: an image is not (H, W, 3) uint8, an id stands twice, or there are more streams
+                than the capacity.
+        """
+        for image in images:
+            _check_image(image)
+        if len({*stream_ids}) < len(stream_ids):
+            raise ValueError(f'a stream id stands twice in {list(stream_ids)} but a batch has one frame of each '
+                             'stream: pass its frames in two calls')
+        if frame_ids is None:
+            frame_ids = [self.bank.next_frame_id(stream_id) for stream_id in stream_ids]
+        prepared = [self._prepare(*frame) for frame in zip(images, stream_ids, frame_ids, strict=True)]
+        results: list[DetDataSample | None] = [None] * len(prepared)
+        for members in self._by_padded_size(prepared):
+            batch = [prepared[i] for i in members]
+            for i, sample in zip(members, self._detect_equal(batch), strict=True):
+                results[i] = sample
+        return results
+
+    def reset(self, stream_id: Hashable = None) -> None:
+        """Start a stream afresh at its next frame; all streams when no id is given."""
+        for held in self.bank.stream_ids() if stream_id is None else [stream_id]:
+            self.bank.drop(held)
+
+    def _prepare(self, image: np.ndarray, stream_id: Hashable, frame_id: int) -> dict:
+        return self.pipeline({'img': [image], 'img_id': [frame_id], 'frame_id': [frame_id], 'video_id': [stream_id],
+                              'video_length': [1], 'ori_video_length': [1]})
+
+    def _by_padded_size(self, prepared: list[dict]) -> list[list[int]]:
+        divisor = self.model.data_preprocessor.pad_size_divisor
+        groups = defaultdict(list)
+        for i, data in enumerate(prepared):
+            groups[tuple(-(-side // divisor) for side in data['inputs'].shape[-2:])].append(i)
+        return list(groups.values())
+
+    def _detect_equal(self, batch: list[dict]) -> list[DetDataSample]:
+        data = self.model.data_preprocessor(pseudo_collate(batch), training=False)
+        samples = [clip[0] for clip in data['data_samples']]
+        stream_ids, frame_ids = ([sample.metainfo[key] for sample in samples] for key in ('video_id', 'frame_id'))
+        sizes = [sample.metainfo['ori_shape'] for sample in samples]
+        past, reasons = self.bank.recall(stream_ids, frame_ids, sizes)
+        results, present = self.model.detect(data['inputs'], samples, past)
+        self.bank.hold(stream_ids, frame_ids, sizes, present)
+        for result, reason in zip(results, reasons, strict=True):
+            result.set_metainfo({'reset': reason})
+        return results
+
+
+def image_pipeline(pipeline: Sequence[dict]) -> list[dict]:
+    """A test pipeline over clips that takes the images themselves and no annotations.
+
+    Raises:
+        InputError: the pipeline has no TransformBroadcaster with a loader first in it.
+    """
+    steps = [dict(step) for step in pipeline]
+    broadcaster = next((step for step in steps if step['type'].endswith('TransformBroadcaster')), None)
+    if broadcaster is None or 'Load' not in broadcaster['transforms'][0]['type']:
+        raise InputError('the test pipeline has no TransformBroadcaster that starts with a loader, which the pipeline '
+                         'of a video detector has: take the one of configs/_base_/')
+    broadcaster['transforms'] = [
+        {'type': 'mmdet.LoadImageFromNDArray'},
+        *(step for step in broadcaster['transforms'][1:] if 'Annotations' not in step['type'])]
+    return steps
+
+
+def _check_image(image: np.ndarray) -> None:
+    if not isinstance(image, np.ndarray) or image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        came = f'{image.dtype} {image.shape}' if isinstance(image, np.ndarray) else type(image).__name__
+        raise ValueError(f'the image is {came} but (H, W, 3) uint8, BGR, is needed: convert it, for example '
+                         'with cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)')

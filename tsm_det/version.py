@@ -1,0 +1,3 @@
+"""The version, readable without the stack."""
+
+__version__ = '0.1.0'
