@@ -177,7 +177,8 @@ def test_zero_initialised_residuals_stay_zero(depth):
     plain = MODELS.build(plain_config(config).backbone)
     plain.load_state_dict(backbone.state_dict())
     clip = random_clip(1, 3)
-    for ours, theirs in zip(backbone.eval().forward_clip(clip)[0], plain.eval()(clip[0]), strict=True):
+    backbone.eval(), plain.eval()
+    for ours, theirs in zip(backbone.forward_clip(clip)[0], plain(clip[0]), strict=True):
         assert torch.equal(ours, theirs)
     last = 'norm3' if depth == 50 else 'norm2'
     assert all(not getattr(block, last).weight.any() for stage in range(4)

@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import cv2
-import numpy as np
 
 from tsm_det.datasets.linking import link_tracks
 from tsm_det.errors import InputError
@@ -29,7 +29,7 @@ class Row(NamedTuple):
     frame: int
     label: str
     box: tuple[float, float, float, float]
-    track: str | None
+    track: str | int | None
 
 
 class Dropped(NamedTuple):
@@ -57,7 +57,7 @@ class Report:
         lines += [f'  {label}: {count} boxes, {self.tracks[label]} tracks' for label, count in self.boxes.items()]
         lines.append(f'{len(self.dropped)} rows dropped')
         lines += [f'  {video} line {line}: {why}' for video, line, why in self.dropped[:20]]
-        return '\n'.join(lines + ['  ...'] * (len(self.dropped) > 20))
+        return '\n'.join([*lines, '  ...'] if len(self.dropped) > 20 else lines)
 
 
 def convert_csv_videos(folder: str | os.PathLike, out: str | os.PathLike, classes: list[str] | None = None,
@@ -86,16 +86,18 @@ def convert_csv_videos(folder: str | os.PathLike, out: str | os.PathLike, classe
     content = {'videos': [], 'images': [], 'annotations': [],
                'categories': [{'id': number, 'name': label} for label, number in category_ids.items()]}
     report = Report(boxes=Counter(dict.fromkeys(classes, 0)))
+    instances = {}
     for video, rows in progress(sources):
         num_frames, size = measure_video(video)
-        kept = _fit(rows, num_frames, size, video.stem, report)
         first_image = _add_video(content, video, num_frames, size)
-        for row, track in zip(kept, _tracks(kept, max_gap, report), strict=True):
+        for row in _linked(_fit(rows, num_frames, size, video.stem, report), max_gap):
             report.boxes[row.label] += 1
+            instance = instances.setdefault((video, row.label, row.track), len(instances) + 1)
             content['annotations'].append({
                 'id': report.boxes.total(), 'image_id': first_image + row.frame, 'video_id': len(content['videos']),
-                'category_id': category_ids[row.label], 'instance_id': track, 'bbox': row.box,
+                'category_id': category_ids[row.label], 'instance_id': instance, 'bbox': row.box,
                 'area': row.box[2] * row.box[3], 'iscrowd': 0, 'occluded': False, 'generated': False})
+    report.tracks.update(label for _, label, _ in instances)
     report.videos, report.frames = len(content['videos']), len(content['images'])
     write_json(content, out)
     return report
@@ -110,19 +112,17 @@ def read_rows(path: Path) -> list[Row]:
     try:
         with path.open(newline='', encoding='utf-8-sig') as file:
             reader = csv.DictReader(file, skipinitialspace=True, restkey='surplus')
-            missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
-            if missing:
+            if missing := [name for name in COLUMNS if name not in (reader.fieldnames or ())]:
                 raise InputError(f'{path} has no column {", ".join(missing)}: its first line must name '
                                  f'{",".join(COLUMNS)} (and track, if tracks are known)')
             rows = [_row(record, f'{path} line {reader.line_num}', reader.line_num) for record in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f'{path} cannot be read ({error}): save it as CSV in UTF-8') from error
-    seen = set()
-    for row in rows:
-        if row.track is not None and (key := (row.frame, row.label, row.track)) in seen:
-            raise InputError(f'{path} line {row.line} is a second box of {row.label} track {row.track} in frame '
-                             f'{row.frame}: give each object of a frame a track of its own')
-        seen.add((row.frame, row.label, row.track))
+    tracks = Counter((row.frame, row.label, row.track) for row in rows if row.track is not None)
+    for (frame, label, track), count in tracks.items():
+        if count > 1:
+            raise InputError(f'{path} has {count} boxes of {label} track {track} in frame {frame}: '
+                             'give each object of a frame a track of its own')
     return sorted(rows, key=lambda row: row.frame)
 
 
@@ -150,13 +150,12 @@ def write_json(content: dict, path: str | os.PathLike) -> None:
         InputError: it cannot be written there.
     """
     path = Path(path)
-    part = path.with_name(f'.{path.name}.{os.getpid()}.part')
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps(content))
-        part.replace(path)
+        with TemporaryDirectory(prefix=f'.{path.name}.', dir=path.parent) as workshop:
+            Path(workshop, 'whole').write_text(json.dumps(content))
+            os.replace(Path(workshop, 'whole'), path)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise InputError(f'{path} cannot be written ({error}): name a file in a folder that can be') from error
 
 
@@ -213,9 +212,8 @@ def _add_video(content: dict, video: Path, num_frames: int, size: tuple[int, int
     shape = {'width': size[1], 'height': size[0]}
     video_id, first_image = len(content['videos']) + 1, len(content['images']) + 1
     content['videos'].append({'id': video_id, 'name': video.stem, **shape})
-    content['images'] += [
-        {'id': first_image + frame, 'file_name': video.name, **shape, 'video_id': video_id, 'frame_id': frame,
-         'frame_in_file': frame} for frame in range(num_frames)]
+    content['images'] += [{'id': first_image + frame, 'file_name': video.name, **shape, 'video_id': video_id,
+                           'frame_id': frame, 'frame_in_file': frame} for frame in range(num_frames)]
     return first_image
 
 
@@ -223,7 +221,10 @@ def _fit(rows: list[Row], num_frames: int, size: tuple[int, int], video: str, re
     """The rows that can be kept, clipped to the frame; the others go into the report."""
     kept = []
     for row in rows:
-        box = _clip(row.box, size)
+        x, y, width, height = row.box
+        left, top = max(x, 0.0), max(y, 0.0)
+        # Written so that a box inside the frame stays as it is, bit by bit.
+        box = left, top, min(width, x + width, size[1] - left), min(height, y + height, size[0] - top)
         if not 0 <= row.frame < num_frames:
             why = f'frame {row.frame} is not in the video, which has frames 0 to {num_frames - 1}'
         elif not all(map(math.isfinite, row.box)):
@@ -238,25 +239,12 @@ def _fit(rows: list[Row], num_frames: int, size: tuple[int, int], video: str, re
     return kept
 
 
-def _clip(box: tuple, size: tuple[int, int]) -> tuple:
-    """Cut an xywh box at the frame; one that is inside comes back bit by bit, one outside with a side <= 0."""
-    x, y, width, height = box
-    left, top = max(x, 0.0), max(y, 0.0)
-    return left, top, min(width, x + width, size[1] - left), min(height, y + height, size[0] - top)
-
-
-def _tracks(rows: list[Row], max_gap: int, report: Report) -> list[int]:
-    """A number for each row, unique per track over all videos, from 1."""
-    keys = [(row.label, row.track) for row in rows]
+def _linked(rows: list[Row], max_gap: int) -> list[Row]:
+    """The rows of a video with a track each, unique within its label."""
+    rows = list(rows)
     for label in {row.label for row in rows if row.track is None}:
         places = [place for place, row in enumerate(rows) if row.label == label]
-        linked = link_tracks([rows[place].frame for place in places], np.array([rows[place].box for place in places]),
-                             max_gap)
-        for place, track in zip(places, linked, strict=True):
-            keys[place] = label, track
-    numbers = {}
-    for key in keys:
-        if key not in numbers:
-            report.tracks[key[0]] += 1
-            numbers[key] = report.tracks.total()
-    return [numbers[key] for key in keys]
+        tracks = link_tracks([rows[place].frame for place in places], [rows[place].box for place in places], max_gap)
+        for place, track in zip(places, tracks, strict=True):
+            rows[place] = rows[place]._replace(track=int(track))
+    return rows

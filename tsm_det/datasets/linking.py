@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -10,23 +10,25 @@ from scipy.optimize import linear_sum_assignment
 
 @dataclass
 class _Track:
-    """Where an object was last seen, and how it moved: centre in px, velocity in px per frame."""
+    """Where an object was last seen and how it moved: centre and longer side in px, velocity in px per frame."""
 
     number: int
     frame: int
     centre: np.ndarray
-    velocity: np.ndarray
     side: float
+    velocity: np.ndarray = field(default_factory=lambda: np.zeros(2))
 
-    def continued(self, frame: int, centre: np.ndarray, side: float) -> _Track:
-        return _Track(self.number, frame, centre, (centre - self.centre) / (frame - self.frame), side)
+    def move(self, frame: int, centre: np.ndarray, side: float) -> None:
+        self.velocity = (centre - self.centre) / (frame - self.frame)
+        self.frame, self.centre, self.side = frame, centre, side
 
 
 def link_tracks(frames: np.ndarray, boxes: np.ndarray, max_gap: int = 5, reach: float = 1.0) -> np.ndarray:
     """Number the tracks of the boxes of one label in one video.
 
     Frame after annotated frame, boxes go to the tracks whose centres, carried on at their last velocity,
-    they lie nearest to, all at once (Hungarian matching). A box that no track reaches starts a new one.
+    they lie nearest to, all at once (Hungarian matching). Tracks seen most recently come first, so that one
+    that was lost cannot take the box of one that is there. A box that no track reaches starts a new one.
 
     Args:
         frames: ``(n,)`` whole numbers, the frame of each box, in any order.
@@ -47,28 +49,26 @@ def link_tracks(frames: np.ndarray, boxes: np.ndarray, max_gap: int = 5, reach: 
                          'give one frame number and one xywh box per row')
     if not (np.isfinite(boxes).all() and (boxes[:, 2:] > 0).all()):
         raise ValueError('boxes hold empty or non-finite ones but a track needs places and sizes: leave those out')
-    centres, sides = boxes[:, :2] + boxes[:, 2:] / 2, boxes[:, 2:].max(axis=1, initial=0)
+    centres, sides = boxes[:, :2] + boxes[:, 2:] / 2, boxes[:, 2:].max(axis=1)
     numbers = np.full(len(frames), -1)
-    alive: list[_Track] = []
+    tracks: list[_Track] = []
     for frame in np.unique(frames):
         rows = np.flatnonzero(frames == frame)
-        alive = [track for track in alive if frame - track.frame - 1 <= max_gap]
-        for index, place in _match(alive, frame, centres[rows], reach):
-            row = rows[place]
-            alive[index] = alive[index].continued(frame, centres[row], sides[row])
-            numbers[row] = alive[index].number
+        tracks = [track for track in tracks if frame - track.frame - 1 <= max_gap]
+        for last in sorted({track.frame for track in tracks}, reverse=True):
+            waiting, free = [track for track in tracks if track.frame == last], rows[numbers[rows] < 0]
+            for track, place in _match(waiting, frame, centres[free], reach):
+                numbers[free[place]] = track.number
+                track.move(frame, centres[free[place]], sides[free[place]])
         for row in rows[numbers[rows] < 0]:
             numbers[row] = numbers.max() + 1
-            alive.append(_Track(numbers[row], frame, centres[row], np.zeros(2), sides[row]))
+            tracks.append(_Track(numbers[row], frame, centres[row], sides[row]))
     return numbers
 
 
-def _match(tracks: list[_Track], frame: int, centres: np.ndarray, reach: float) -> list[tuple[int, int]]:
-    """Pairs of track and box, by index, that cost least; out of reach costs as much as no pair at all."""
-    if not tracks:
-        return []
+def _match(tracks: list[_Track], frame: int, centres: np.ndarray, reach: float) -> list[tuple[_Track, int]]:
+    """Pairs of track and box (its index) that cost least; out of reach costs as much as no pair at all."""
     expected = np.stack([track.centre + track.velocity * (frame - track.frame) for track in tracks])
-    limits = np.array([reach * track.side * (frame - track.frame) for track in tracks])
-    distances = np.linalg.norm(expected[:, None] - centres[None], axis=-1)
-    costs = np.minimum(distances / limits[:, None], 1)
-    return [(i, j) for i, j in zip(*linear_sum_assignment(costs), strict=True) if costs[i, j] < 1]
+    limits = np.array([[reach * track.side * (frame - track.frame)] for track in tracks])
+    costs = np.minimum(np.linalg.norm(expected[:, None] - centres, axis=-1) / limits, 1)
+    return [(tracks[i], j) for i, j in zip(*linear_sum_assignment(costs), strict=True) if costs[i, j] < 1]

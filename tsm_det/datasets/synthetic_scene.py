@@ -1,7 +1,7 @@
 """Scenes of moving textured shapes, and their frames as a bad camera sees them.
 
-A scene is planned once and drawn at any time, so that motion blur is the mean of the pictures that
-the moving scene gives while the shutter is open. Lengths in the constants are pixels of a frame
+A scene can be drawn at any time, so that motion blur is the mean of what the moving scene shows while
+the shutter is open. Lengths in the constants are pixels of a frame
 whose shorter side is 128 (``_unit`` scales them to other sizes), times are frames.
 """
 
@@ -134,11 +134,8 @@ class Scene:
         """What the camera records, ``(H, W, 3)`` BGR uint8."""
         kind = self.degradations[frame_id]
         rng = np.random.default_rng((*self.seed, frame_id))
-        if kind == 'motion':
-            moments = frame_id + MOTION_SHUTTER * np.linspace(-0.5, 0.5, _SHUTTER_SAMPLES)
-            image = np.mean([self.snapshot(moment) for moment in moments], axis=0)
-        else:
-            image = self.snapshot(frame_id)
+        lags = MOTION_SHUTTER * np.linspace(-0.5, 0.5, _SHUTTER_SAMPLES) if kind == 'motion' else [0.0]
+        image = np.mean([self.snapshot(frame_id + lag) for lag in lags], axis=0)
         if kind == 'defocus':
             image = _defocus(image, DEFOCUS_RADIUS * _unit(self.size))
         elif kind == 'noise':
@@ -161,16 +158,16 @@ def make_scene(seed: tuple[int, ...], degradations: tuple[str, ...], size: tuple
     background = _background(rng, size, colour)
     # No class more than twice, which also keeps the classes about equally frequent.
     shapes = rng.permutation(2 * len(SHAPES))[:rng.integers(*OBJECTS, endpoint=True)] % len(SHAPES)
-    # The first object stays in view, so that hardly any frame is empty; the others come and go.
-    objects = [_object(rng, int(shape), size, colour, stays=number == 0) for number, shape in enumerate(shapes)]
+    # The nearest object stays in view, so that hardly any frame is empty; the others come and go.
+    objects = [_object(rng, int(shape), size, colour, stays=number == len(shapes))
+               for number, shape in enumerate(shapes, start=1)]
     occluders = [_occluder(rng, size) for _ in range(rng.integers(*OCCLUDERS, endpoint=True))]
     return Scene(size, (background, *objects, *occluders), degradations, seed)
 
 
 def _object(rng: np.random.Generator, shape: int, size: tuple[int, int], background: np.ndarray,
             stays: bool) -> Layer:
-    unit = _unit(size)
-    radius = unit * rng.uniform(*RADIUS)
+    unit, radius = _unit(size), _unit(size) * rng.uniform(*RADIUS)
     picture = _picture(SHAPES[shape], radius, *_contrasting(rng, background))
     beyond = unit * -10 if stays else radius
     heading, speed = rng.uniform(0, 2 * math.pi), unit * rng.uniform(*SPEED)
@@ -184,7 +181,8 @@ def _occluder(rng: np.random.Generator, size: tuple[int, int]) -> Layer:
     """A bar across the frame, or a patch as long as an object, of blotchy grey."""
     unit = _unit(size)
     length = 3 * max(size) if rng.random() < 0.5 else 36 * unit
-    picture = _blotches(rng, int(length), int(unit * rng.uniform(12, 20)), rng.uniform(40, 160) * np.ones(3), 60)
+    grey = rng.uniform(40, 160) * np.ones(3)
+    picture = _blotches(rng, int(length), int(unit * rng.uniform(12, 20)), unit, grey, 60)
     velocity = unit * rng.uniform(-0.8, 0.8, 2)
     high = np.array(size[::-1], float)
     return Layer(picture, rng.uniform(0, high), velocity, np.zeros(2), high, rng.uniform(0, math.pi))
@@ -192,10 +190,10 @@ def _occluder(rng: np.random.Generator, size: tuple[int, int]) -> Layer:
 
 def _background(rng: np.random.Generator, size: tuple[int, int], colour: np.ndarray) -> Layer:
     """A wall three frames wide and high that the camera pans over without reaching its edge."""
-    middle = np.array(size[::-1]) / 2
-    picture = _blotches(rng, 3 * size[0], 3 * size[1], colour, 70)
+    unit, middle = _unit(size), np.array(size[::-1]) / 2
+    picture = _blotches(rng, 3 * size[0], 3 * size[1], unit, colour, 70)
     reach = 0.8 * np.array(size[::-1])
-    return Layer(picture, middle, _unit(size) * rng.uniform(-1, 1, 2), middle - reach, middle + reach)
+    return Layer(picture, middle, unit * rng.uniform(-1, 1, 2), middle - reach, middle + reach)
 
 
 def _picture(shape: Shape, radius: float, first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -211,10 +209,13 @@ def _picture(shape: Shape, radius: float, first: np.ndarray, second: np.ndarray)
     return cv2.resize(layers, (side, side), interpolation=cv2.INTER_AREA)
 
 
-def _blotches(rng: np.random.Generator, height: int, width: int, colour: np.ndarray, contrast: float) -> np.ndarray:
+def _blotches(rng: np.random.Generator, height: int, width: int, unit: float, colour: np.ndarray,
+              contrast: float) -> np.ndarray:
     """An opaque ``(height, width, 4)`` picture of soft blotches around a BGR colour."""
-    soft = sum(cv2.resize(rng.uniform(-0.5, 0.5, (height // cell + 2, width // cell + 2)), (width, height),
-                          interpolation=cv2.INTER_CUBIC) for cell in (4, 12, 32))
+    soft = np.zeros((height, width))
+    for cell in (4 * unit, 12 * unit, 32 * unit):
+        coarse = rng.uniform(-0.5, 0.5, (int(height / cell) + 2, int(width / cell) + 2))
+        soft += cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
     colours = np.clip(colour + contrast * soft[..., None] * rng.uniform(0.6, 1.2, 3), 0, 255)
     return np.concatenate([colours, np.ones((height, width, 1))], axis=2).astype(np.float32)
 
@@ -240,8 +241,8 @@ def _turn_back(position: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.nd
 
 def _defocus(image: np.ndarray, radius: float) -> np.ndarray:
     side = 2 * math.ceil(radius) + 1
-    y, x = np.mgrid[:side, :side] - side // 2
-    disc = (np.hypot(x, y) <= radius).astype(np.float32)
+    away = np.hypot(*(np.mgrid[:side, :side] - side // 2))
+    disc = (away <= radius).astype(np.float32)
     return cv2.filter2D(image, -1, disc / disc.sum(), borderType=cv2.BORDER_REFLECT)
 
 

@@ -51,6 +51,10 @@ class StreamBank:
         """Ids of the streams held, the least recently used first."""
         return list(self._held)
 
+    def state_bytes(self) -> int:
+        """Memory of all states held, in bytes."""
+        return sum(t.numel() * t.element_size() for stream in self._held.values() for part in stream.state for t in part)
+
     def next_frame_id(self, stream_id: Hashable) -> int:
         """The frame id that a stream runs on with, 0 for one that is not held."""
         return self._held[stream_id].frame_id + 1 if stream_id in self._held else 0

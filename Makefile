@@ -1,0 +1,84 @@
+# make help says what there is. Variables: PYTHON, TORCH, STACK, VENV, OUT.
+PYTHON ?= python3
+TORCH ?= torch==2.13.0
+STACK ?= onedl
+VENV ?= .venv
+OUT ?= demo_out
+WHEELS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tsm_det/wheels
+
+BIN := $(VENV)/bin
+RUN := $(BIN)/python
+READY := $(VENV)/.ready-$(STACK)-$(subst =,-,$(firstword $(TORCH)))
+# The fork and upstream install the same packages: each has its own distribution of mmcv to compile.
+MMCV_onedl := onedl-mmcv==2.3.6
+MMCV_openmmlab := mmcv==2.1.0
+MMCV := $(MMCV_$(STACK))
+MMCV_WHEEL := $(subst -,_,$(subst ==,-,$(MMCV)))
+SYNTH := configs/tsm_faster_rcnn_r18_synthvid.py
+SYNTH_2D := configs/faster_rcnn_r18_synthvid.py
+.DELETE_ON_ERROR:
+.PHONY: help setup demo test test-fast lint clean
+
+help:  ## say what there is
+	@echo "make TARGET [PYTHON=$(PYTHON)] [TORCH=$(TORCH)] [STACK=onedl|openmmlab] [VENV=$(VENV)] [OUT=$(OUT)]"
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
+	@echo "CUDA: make demo TORCH='torch==2.11.0 --index-url https://download.pytorch.org/whl/cu130'"
+
+setup: $(READY)  ## make $(VENV) with everything in it; the first time on a machine compiles mmcv (about 11 minutes)
+
+demo: $(READY) $(OUT)/tsm/metrics.json $(OUT)/2d/metrics.json $(OUT)/latency.json $(OUT)/detections.mp4  ## the main job on synthetic video: train, evaluate, compare, draw (about 15 minutes)
+	@$(RUN) -m tsm_det.benchmark.report $(OUT)
+
+test: $(READY)  ## the whole test suite
+	$(RUN) -m pytest
+
+test-fast: $(READY)  ## the tests that take seconds
+	$(RUN) -m pytest -m 'not slow'
+
+lint: $(READY)  ## ruff
+	$(BIN)/ruff check .
+
+clean:  ## remove what the demo and the tests made; $(VENV) and data stay
+	rm -rf $(OUT) work_dirs build .pytest_cache .ruff_cache .hypothesis
+
+$(READY): setup.py
+	@$(PYTHON) -c "import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))" || \
+	  { echo "error: $$($(PYTHON) --version) is not 3.10 to 3.12: make $(MAKECMDGOALS) PYTHON=python3.11"; exit 2; }
+	@test -n "$(MMCV)" || { echo "error: STACK=$(STACK) is neither onedl nor openmmlab"; exit 2; }
+	@echo "== 1/4 $(VENV) with $(TORCH)"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q $(TORCH)
+	$(BIN)/pip install -q 'setuptools<81' wheel ninja psutil packaging
+	@echo "== 2/4 $(MMCV), compiled once a torch version and kept in $(WHEELS)"
+	@set -e; cache="$(WHEELS)/$$($(RUN) -c 'import torch; print(torch.__version__)')"; \
+	tag=$$($(RUN) -c 'import sys; print("cp%d%d" % sys.version_info[:2])'); mkdir -p "$$cache"; \
+	if ! ls "$$cache"/$(MMCV_WHEEL)-$$tag-*.whl >/dev/null 2>&1; then \
+	  echo "compiling $(MMCV): about 11 minutes on 2 cores"; \
+	  part=$$(mktemp -d "$$cache/part.XXXXXX"); trap 'rm -rf "$$part"' EXIT; \
+	  MMCV_WITH_OPS=1 $(BIN)/pip wheel -q --no-deps --no-build-isolation --no-cache-dir -w "$$part" $(MMCV); \
+	  mv "$$part"/*.whl "$$cache"/; \
+	fi; \
+	$(BIN)/pip install -q "$$cache"/$(MMCV_WHEEL)-$$tag-*.whl
+	@echo "== 3/4 tsm_det[$(STACK),dev]"
+	$(BIN)/pip install -q --no-build-isolation -e '.[$(STACK),dev]'
+	@echo "== 4/4 OpenCV without a screen, in place of the one that needs libGL"
+	@version=$$($(BIN)/pip list --format=freeze | sed -n 's/^opencv-python==//p'); \
+	$(BIN)/pip install -q --force-reinstall --no-deps "opencv-python-headless$${version:+==$$version}"
+	@$(RUN) -W ignore -c 'import tsm_det' 
+	@touch $@
+
+# An interrupted training goes on from its last checkpoint; what is finished is not done again.
+$(OUT)/tsm/trained: | $(READY)
+	$(RUN) tools/train.py $(SYNTH) --work-dir $(@D) --resume
+	@touch $@
+$(OUT)/2d/trained: | $(READY)
+	$(RUN) tools/train.py $(SYNTH_2D) --work-dir $(@D) --resume
+	@touch $@
+$(OUT)/tsm/metrics.json: | $(OUT)/tsm/trained
+	$(RUN) tools/test.py $(SYNTH) "$$(cat $(@D)/last_checkpoint)" --work-dir $(@D)/test --metrics $@
+$(OUT)/2d/metrics.json: | $(OUT)/2d/trained
+	$(RUN) tools/test.py $(SYNTH_2D) "$$(cat $(@D)/last_checkpoint)" --work-dir $(@D)/test --metrics $@
+$(OUT)/latency.json: | $(OUT)/tsm/trained
+	$(RUN) tools/benchmark.py $(SYNTH) "$$(cat $(OUT)/tsm/last_checkpoint)" --baseline $(SYNTH_2D) --size 128 128 --frames 200 --json $@
+$(OUT)/detections.mp4: | $(OUT)/tsm/trained
+	$(RUN) tools/detect_video.py $(SYNTH) "$$(cat $(OUT)/tsm/last_checkpoint)" data/synthvid/val/000.mp4 --out $@ --json $(OUT)/detections.jsonl

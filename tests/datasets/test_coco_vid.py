@@ -1,0 +1,83 @@
+"""Reading CocoVID files."""
+
+import json
+
+import pytest
+from mmdet.registry import DATASETS
+
+from tests.tiny import init_default_scope
+from tsm_det.errors import InputError
+
+
+def coco_vid(frame_ids=(0, 1, 2), boxes_on=(0,), **image_fields):
+    images = [dict(id=10 + i, file_name=f'{k:06d}.png', width=64, height=48, video_id=1, frame_id=k, **image_fields)
+              for i, k in enumerate(frame_ids)]
+    annotations = [dict(id=1 + n, image_id=10 + i, video_id=1, category_id=2, instance_id=1, bbox=[4, 4, 20, 20],
+                        area=400, iscrowd=0) for n, i in enumerate(boxes_on)]
+    return dict(videos=[dict(id=1, name='first', width=64, height=48)], images=images, annotations=annotations,
+                categories=[dict(id=1, name='cat'), dict(id=2, name='dog')])
+
+
+@pytest.fixture
+def load(tmp_path):
+    def load(content, **keys):
+        init_default_scope('mmdet')
+        path = tmp_path / 'annotations.json'
+        path.write_text(content if isinstance(content, str) else json.dumps(content))
+        return DATASETS.build(dict(type='CocoVIDDataset', ann_file=str(path), pipeline=[], **keys))
+    return load
+
+
+@pytest.mark.parametrize('test_mode', [False, True])
+def test_frames_come_in_order_of_time_and_without_holes(load, test_mode):
+    dataset = load(coco_vid(frame_ids=(7, 2, 5), boxes_on=(1,)), test_mode=test_mode)
+    frames = dataset.get_data_info(0)['images']
+    assert [frame['frame_id'] for frame in frames] == [2, 5, 7]
+    assert [len(frame['instances']) for frame in frames] == [1, 0, 0]
+
+
+def test_a_frame_id_that_stands_twice_is_refused_with_the_videos_name(load):
+    with pytest.raises(InputError, match='video first of .* has frame_id 3 twice'):
+        load(coco_vid(frame_ids=(3, 1, 3)))
+
+
+@pytest.mark.parametrize(('classes', 'label'), [(None, 1), (('cat', 'dog'), 1), (('dog', 'cat'), 0), (('dog',), 0)])
+def test_labels_follow_the_classes_that_were_asked_for(load, classes, label):
+    dataset = load(coco_vid(), metainfo=dict(classes=classes))
+    assert dataset.get_data_info(0)['images'][0]['instances'][0]['bbox_label'] == label
+    assert dataset.metainfo['classes'] == (classes or ('cat', 'dog'))
+
+
+def test_an_unknown_class_is_refused(load):
+    with pytest.raises(InputError, match='has no category bird, only cat, dog'):
+        load(coco_vid(), metainfo=dict(classes=('bird',)))
+
+
+def test_all_frames_have_the_same_keys_whatever_optional_fields_they_have(load):
+    content = coco_vid()
+    content['images'][1]['comment'] = 'blurred'
+    frames = load(content).get_data_info(0)['images']
+    assert len({frozenset(frame) for frame in frames}) == 1
+
+
+def test_an_image_without_a_video_is_a_video_of_its_own(load):
+    content = coco_vid()
+    for image in content['images']:
+        del image['video_id'], image['frame_id']
+    dataset = load(content)
+    assert [video['video_length'] for video in dataset] == [1, 1, 1]
+
+
+@pytest.mark.parametrize(('content', 'message'), [
+    ('[1, 2]', 'has no annotations, categories, images'),
+    ('{"images": []}', 'has no annotations, categories'),
+    ('{"images": ', 'is not a CocoVID JSON file'),
+])
+def test_a_file_that_is_not_coco_vid_gets_one_sentence(load, content, message):
+    with pytest.raises(InputError, match=message):
+        load(content)
+
+
+def test_a_missing_file_is_named_with_what_to_do(tmp_path):
+    with pytest.raises(InputError, match='none.json is missing: make it first'):
+        DATASETS.build(dict(type='CocoVIDDataset', ann_file=str(tmp_path / 'none.json'), hint='make it first'))

@@ -1,0 +1,154 @@
+"""A part of a CocoVID file held out by whole groups of videos, e.g. scenes."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import random
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+from tsm_det.datasets.csv_videos import write_json
+from tsm_det.errors import InputError
+
+
+@dataclass
+class Split:
+    """The two parts of a CocoVID file; as a string, how many frames and boxes of each class are held out."""
+
+    kept: dict
+    held_out: dict
+
+    def __str__(self) -> str:
+        return '\n'.join(f'{what}: {held} of {kept + held} held out ({100 * held / max(kept + held, 1):.1f} %)'
+                         for what, kept, held in self.counts())
+
+    def counts(self) -> list[tuple[str, int, int]]:
+        """Rows (what, number kept, number held out): videos, frames, and the boxes of each class."""
+        parts = self.kept, self.held_out
+        boxes = [Counter(annotation['category_id'] for annotation in part['annotations']) for part in parts]
+        return [('videos', *(len(part['videos']) for part in parts)),
+                ('frames', *(len(part['images']) for part in parts)),
+                *((f'{category["name"]} boxes', *(count[category['id']] for count in boxes))
+                  for category in self.kept['categories'])]
+
+
+def split_file(file: str | os.PathLike, groups: str | os.PathLike, out: tuple[str, str], video_column: str = 'clip',
+               group_column: str = 'scene', fraction: float = 0.2, seed: int = 0) -> Split:
+    """Split a CocoVID file into two, by groups of videos that a CSV file names.
+
+    Args:
+        file: the CocoVID file.
+        groups: a CSV file with a line a video; see ``read_groups``.
+        out: the files to write: what is kept, what is held out.
+        fraction: share of the frames to hold out; see ``split_by_group``.
+
+    Raises:
+        InputError: a file cannot be read or would be overwritten, or no split is possible.
+    """
+    if len({Path(path).resolve() for path in (file, *out)}) < 3:
+        raise InputError(f'{file} is to be split into {" and ".join(map(str, out))}: give three different files')
+    try:
+        coco_vid = json.loads(Path(file).read_bytes())
+        missing = {'videos', 'images', 'annotations', 'categories'} - set(coco_vid)
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(f'{file} cannot be read as JSON ({error}): name a CocoVID file') from error
+    if missing:
+        raise InputError(f'{file} has no {", ".join(sorted(missing))}: name a CocoVID file')
+    kept, held_out = split_by_group(coco_vid, read_groups(groups, video_column, group_column), fraction, seed)
+    write_json(kept, out[0])
+    write_json(held_out, out[1])
+    return Split(kept, held_out)
+
+
+def read_groups(path: str | os.PathLike, video_column: str, group_column: str) -> dict[str, str]:
+    """The group of each video, out of two columns of a CSV file.
+
+    Raises:
+        InputError: the file or a column is missing, or a video is in two groups.
+    """
+    groups = {}
+    try:
+        with Path(path).open(newline='', encoding='utf-8-sig') as file:
+            for record in csv.DictReader(file):
+                video, group = record[video_column], record[group_column]
+                if groups.setdefault(video, group) != group:
+                    raise InputError(f'{path} puts the video {video} into the groups {groups[video]} and {group}: '
+                                     'keep one')
+    except KeyError as error:
+        raise InputError(f'{path} has no column {error}, only {", ".join(record)}: name another column') from error
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f'{path} cannot be read ({error}): name a CSV file in UTF-8') from error
+    return groups
+
+
+def split_by_group(coco_vid: dict, groups: dict[str, str], fraction: float, seed: int = 0) -> tuple[dict, dict]:
+    """Hold out whole groups of videos, about the same share of every class.
+
+    A group counts for the class that most of its boxes have. Of each class with two groups or more at least
+    one is held out and one kept; the only group of a class is kept. Ids stay as they are, and so does what
+    the file says beside videos, images and annotations. Images without ``video_id`` are kept.
+
+    Args:
+        coco_vid: a CocoVID file's content.
+        groups: group of each video, by the video's name; others in it do not matter.
+        fraction: share of the frames to hold out, between 0 and 1.
+        seed: another one draws other groups; the same one draws the same.
+
+    Returns:
+        What is kept, what is held out.
+
+    Raises:
+        InputError: a video is in no group, no class has two groups, or the fraction is out of range.
+    """
+    if not 0 < fraction < 1:
+        raise InputError(f'the fraction to hold out is {fraction} but must lie between 0 and 1: try 0.2')
+    if lost := [video['name'] for video in coco_vid['videos'] if video['name'] not in groups]:
+        raise InputError(f'{len(lost)} videos are in no group ({", ".join(lost[:5])}{", ..." * (len(lost) > 5)}): '
+                         'add them to the groups')
+    group_of = {video['id']: groups[video['name']] for video in coco_vid['videos']}
+    chosen = _choose(coco_vid, group_of, fraction, random.Random(seed))
+    if not chosen:
+        raise InputError(f'the videos are in {len(set(group_of.values()))} groups, of no class more than one: '
+                         'split by a column with more groups')
+    held_out = {video_id for video_id, group in group_of.items() if group in chosen}
+    return _part(coco_vid, lambda video_id: video_id not in held_out), _part(coco_vid, held_out.__contains__)
+
+
+def _choose(coco_vid: dict, group_of: dict[int, str], fraction: float, rng: random.Random) -> set[str]:
+    """The groups to hold out, drawn class by class."""
+    video_of = {image['id']: image.get('video_id') for image in coco_vid['images']}
+    frames = Counter(group_of[video_id] for video_id in video_of.values() if video_id in group_of)
+    boxes = defaultdict(Counter, {group: Counter() for group in group_of.values()})
+    for annotation in coco_vid['annotations']:
+        if (video_id := video_of[annotation['image_id']]) in group_of:
+            boxes[group_of[video_id]][annotation['category_id']] += 1
+    strata = defaultdict(list)
+    for group, counts in boxes.items():
+        strata[max(counts, key=counts.get, default=None)].append(group)
+    return {group for members in strata.values() for group in _draw(members, frames, fraction, rng)}
+
+
+def _draw(members: list[str], frames: Counter[str], fraction: float, rng: random.Random) -> list[str]:
+    """Some of a class's groups, never all, that hold about the fraction of its frames."""
+    target, drawn = fraction * sum(frames[group] for group in members), []
+    for group in rng.sample(members, len(members)):
+        missing = target - sum(frames[other] for other in drawn)
+        if abs(missing - frames[group]) < abs(missing):
+            drawn.append(group)
+    by_frames = sorted(members, key=lambda group: frames[group])
+    if len(members) == 1:
+        return []
+    if len(drawn) == len(members):
+        drawn.remove(by_frames[0])
+    return drawn or by_frames[:1]
+
+
+def _part(coco_vid: dict, belongs) -> dict:
+    """The videos that belong, with their images and annotations."""
+    images = [image for image in coco_vid['images'] if belongs(image.get('video_id'))]
+    ids = {image['id'] for image in images}
+    return {**coco_vid, 'videos': [video for video in coco_vid['videos'] if belongs(video['id'])], 'images': images,
+            'annotations': [annotation for annotation in coco_vid['annotations'] if annotation['image_id'] in ids]}
