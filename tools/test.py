@@ -11,9 +11,8 @@ from tsm_det.running import load_config, test
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description='python tools/test.py configs/tsm_faster_rcnn_r18_synthvid.py CHECKPOINT '
-                    '--metrics metrics.json\n\n' + __doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
+        usage='python tools/test.py configs/tsm_faster_rcnn_r18_synthvid.py CHECKPOINT --metrics metrics.json '
+              '[options]', description=__doc__)
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help="checkpoint file, or 'none' for random weights")
     parser.add_argument('--work-dir', help='folder for logs (default: work_dirs/CONFIG)')

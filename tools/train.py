@@ -11,8 +11,7 @@ from tsm_det.running import load_config, train
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description='python tools/train.py configs/tsm_faster_rcnn_r18_synthvid.py\n\n' + __doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
+        usage='python tools/train.py configs/tsm_faster_rcnn_r18_synthvid.py [options]', description=__doc__)
     parser.add_argument('config', help='config file')
     parser.add_argument('--work-dir', help='folder for logs and checkpoints (default: work_dirs/CONFIG)')
     parser.add_argument('--amp', action='store_true', help='train in mixed precision (needs CUDA)')

@@ -26,6 +26,8 @@ def load_config(path: str, cfg_options: dict | None = None, work_dir: str | None
                 launcher: str = 'none') -> Config:
     """Read a config file and set where its run writes: ``work_dir``, else the config's, else work_dirs/NAME.
 
+    The option ``data_root`` moves every path of the config that starts with the config's ``data_root``.
+
     Raises:
         InputError: there is no such file, or it cannot be read.
     """
@@ -35,6 +37,8 @@ def load_config(path: str, cfg_options: dict | None = None, work_dir: str | None
         config = Config.fromfile(path)
     except (SyntaxError, OSError, ImportError) as error:
         raise InputError(f'the config {path} cannot be read ({error}): mend it or take one of configs/') from error
+    if 'data_root' in (cfg_options or {}):
+        config = Config(_rebased(config.to_dict(), config.get('data_root'), cfg_options['data_root']))
     config.merge_from_dict(cfg_options or {})
     config.work_dir = work_dir or config.get('work_dir') or str(Path('work_dirs', Path(path).stem))
     config.launcher = launcher
@@ -116,6 +120,17 @@ def write_json(path: str | Path, content: dict) -> None:
     part = path.with_name(f'{path.name}.part')
     part.write_text(json.dumps(content, indent=2) + '\n')
     os.replace(part, path)
+
+
+def _rebased(node, old: str | None, new: str):
+    """The same tree of a config, with paths under ``old`` moved under ``new``."""
+    if isinstance(node, dict):
+        return {key: _rebased(value, old, new) for key, value in node.items()}
+    if isinstance(node, (list, tuple)):
+        return type(node)(_rebased(value, old, new) for value in node)
+    if old and isinstance(node, str) and node.startswith(old):
+        return str(Path(new, node[len(old):])) + ('/' if node.endswith('/') else '')
+    return node
 
 
 def _runner(config: Config) -> Runner:

@@ -16,12 +16,19 @@ train_pipeline = [
         transforms=[
             dict(type='LoadFrame'),
             dict(type='LoadTrackAnnotations'),
+            dict(type='Resize', scale=(320, 256), keep_ratio=True),
             dict(type='RandomFlip', prob=0.5),
         ]),
     dict(type='PackTrackInputs'),
 ]
 test_pipeline = [
-    dict(type='TransformBroadcaster', transforms=[dict(type='LoadFrame'), dict(type='LoadTrackAnnotations')]),
+    dict(
+        type='TransformBroadcaster',
+        transforms=[
+            dict(type='LoadFrame'),
+            dict(type='Resize', scale=(320, 256), keep_ratio=True),
+            dict(type='LoadTrackAnnotations'),
+        ]),
     dict(type='PackTrackInputs', meta_keys=('frame_in_file',)),
 ]
 train_dataloader = dict(

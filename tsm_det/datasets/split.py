@@ -7,7 +7,9 @@ import json
 import os
 import random
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 
 from tsm_det.datasets.csv_videos import write_json
@@ -132,21 +134,18 @@ def _choose(coco_vid: dict, group_of: dict[int, str], fraction: float, rng: rand
 
 
 def _draw(members: list[str], frames: Counter[str], fraction: float, rng: random.Random) -> list[str]:
-    """Some of a class's groups, never all, that hold about the fraction of its frames."""
-    target, drawn = fraction * sum(frames[group] for group in members), []
-    for group in rng.sample(members, len(members)):
-        missing = target - sum(frames[other] for other in drawn)
-        if abs(missing - frames[group]) < abs(missing):
-            drawn.append(group)
-    by_frames = sorted(members, key=lambda group: frames[group])
-    if len(members) == 1:
+    """Of a hundred random choices among a class's groups, never all, that nearest to the fraction of its frames."""
+    if len(members) < 2:
         return []
-    if len(drawn) == len(members):
-        drawn.remove(by_frames[0])
-    return drawn or by_frames[:1]
+    target, choices = fraction * sum(frames[group] for group in members), []
+    for _ in range(100):
+        order = rng.sample(members, len(members))
+        misses = [abs(target - reached) for reached in accumulate(frames[group] for group in order[:-1])]
+        choices.append((min(misses), order[:misses.index(min(misses)) + 1]))
+    return min(choices)[1]
 
 
-def _part(coco_vid: dict, belongs) -> dict:
+def _part(coco_vid: dict, belongs: Callable[[int | None], bool]) -> dict:
     """The videos that belong, with their images and annotations."""
     images = [image for image in coco_vid['images'] if belongs(image.get('video_id'))]
     ids = {image['id'] for image in images}

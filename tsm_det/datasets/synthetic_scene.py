@@ -241,8 +241,7 @@ def _turn_back(position: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.nd
 
 def _defocus(image: np.ndarray, radius: float) -> np.ndarray:
     side = 2 * math.ceil(radius) + 1
-    away = np.hypot(*(np.mgrid[:side, :side] - side // 2))
-    disc = (away <= radius).astype(np.float32)
+    disc = (np.hypot(*(np.mgrid[:side, :side] - side // 2)) <= radius).astype(np.float32)
     return cv2.filter2D(image, -1, disc / disc.sum(), borderType=cv2.BORDER_REFLECT)
 
 

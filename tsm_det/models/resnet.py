@@ -142,6 +142,11 @@ class TSMResNet(ResNet):
                 outs.append(frames)
         return tuple(outs), tuple(present)
 
+    def train(self, mode: bool = True) -> TSMResNet:
+        """As ResNet does (frozen stages, ``norm_eval``), and return the network as torch does."""
+        super().train(mode)
+        return self
+
     def _stem(self, frames: Tensor) -> Tensor:
         first = self.stem(frames) if self.deep_stem else self.relu(self.norm1(self.conv1(frames)))
         return self.maxpool(first)

@@ -1,0 +1,44 @@
+"""Fixtures that several test modules share."""
+
+import av
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def video_frame():
+    """A picture with the number ``k`` (below 256) drawn in it as eight dark or bright bars."""
+    def video_frame(k: int, height: int = 48, width: int = 64) -> np.ndarray:
+        image = np.full((height, width, 3), 90, np.uint8)
+        for bit in range(8):
+            image[:height // 2, bit * width // 8:(bit + 1) * width // 8] = 235 if k >> bit & 1 else 20
+        image[height // 2:, :width // 2] = 20, 30, 220  # red to the left
+        return image
+    return video_frame
+
+
+@pytest.fixture
+def video_number():
+    """The number that is drawn in an upright picture."""
+    def video_number(image: np.ndarray) -> int:
+        bars = image[:image.shape[0] // 2].reshape(image.shape[0] // 2, 8, -1).mean(axis=(0, 2))
+        return sum(int(bar > 128) << bit for bit, bar in enumerate(bars))
+    return video_number
+
+
+@pytest.fixture
+def video_file(tmp_path, video_frame):
+    """Writes frames 0 to n - 1: H.264 with B-frames and a key frame every 250 unless told otherwise."""
+    def video_file(name='video.mp4', n=40, height=48, width=64, codec='libx264', pix_fmt='yuv420p', fps=25,
+                   stamps=None, muxer=None, **options):
+        path = tmp_path / name
+        with av.open(str(path), 'w', options=muxer or {}) as container:
+            stream = container.add_stream(codec, rate=fps, options={'g': '250', 'bf': '3', **options})
+            stream.width, stream.height, stream.pix_fmt = width, height, pix_fmt
+            for k in range(n):
+                frame = av.VideoFrame.from_ndarray(video_frame(k, height, width), format='bgr24')
+                frame.pts = stamps[k] if stamps else k
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode())
+        return path
+    return video_file

@@ -1,0 +1,129 @@
+"""What the bank remembers, and when it starts a stream afresh."""
+
+import copy
+
+import pytest
+import torch
+
+from tsm_det import ShiftState, StreamBank
+
+SIZE = (48, 64)
+
+
+def state(*values):
+    """One row a value."""
+    return ShiftState((torch.tensor(values, dtype=torch.float32).view(-1, 1, 1, 1),), ())
+
+
+def hold(bank, frame_ids, **values):
+    bank.hold(list(values), [frame_ids] * len(values), [SIZE] * len(values), state(*values.values()))
+
+
+def recall(bank, frame_id, *stream_ids, size=SIZE):
+    past, reasons = bank.recall(list(stream_ids), [frame_id] * len(stream_ids), [size] * len(stream_ids))
+    return (past and past.backbone[0].flatten().tolist()), reasons
+
+
+def test_a_running_stream_gets_what_it_left():
+    bank = StreamBank()
+    assert recall(bank, 0, 'a') == (None, ['new'])
+    hold(bank, 0, a=3)
+    assert recall(bank, 1, 'a') == ([3], [None])
+
+
+def test_fresh_streams_in_a_batch_of_running_ones_get_zeros():
+    bank = StreamBank(capacity=3)
+    hold(bank, 4, a=1, b=2)
+    assert recall(bank, 5, 'b', 'c', 'a') == ([2, 0, 1], [None, 'new', None])
+
+
+@pytest.mark.parametrize(('frame_id', 'size', 'reason'), [
+    (4, SIZE, 'seek'), (5, SIZE, 'seek'), (6, SIZE, None), (8, SIZE, None), (9, SIZE, 'gap'), (6, (64, 48), 'size')])
+def test_a_stream_runs_on_or_says_why_not(frame_id, size, reason):
+    bank = StreamBank(max_gap=3)
+    hold(bank, 5, a=1)
+    assert recall(bank, frame_id, 'a', size=size)[1] == [reason]
+
+
+def test_any_gap_is_run_over_by_default():
+    bank = StreamBank()
+    hold(bank, 0, a=1)
+    assert recall(bank, 10**6, 'a') == ([1], [None])
+
+
+def test_the_least_recently_used_stream_leaves_a_full_bank():
+    bank = StreamBank(capacity=2)
+    hold(bank, 0, a=1)
+    hold(bank, 0, b=2)
+    hold(bank, 1, a=3)
+    hold(bank, 0, c=4)
+    assert recall(bank, 2, 'a') == ([3], [None])
+    assert recall(bank, 2, 'b') == (None, ['evicted'])
+    hold(bank, 2, b=5)
+    assert recall(bank, 3, 'b') == ([5], [None])
+
+
+def test_a_dropped_stream_starts_afresh_and_an_unknown_one_is_no_error():
+    bank = StreamBank(capacity=2)
+    hold(bank, 0, a=1, b=2)
+    bank.drop('a')
+    bank.drop('never seen')
+    assert recall(bank, 1, 'a', 'b') == ([0, 2], ['manual', None])
+    assert recall(bank, 1, 'never seen') == (None, ['new'])
+
+
+def test_a_cleared_bank_knows_nothing():
+    bank = StreamBank()
+    hold(bank, 0, a=1)
+    bank.clear()
+    assert recall(bank, 1, 'a') == (None, ['new'])
+
+
+@pytest.mark.parametrize('bad', [float('nan'), float('inf')])
+def test_a_state_that_is_not_finite_is_let_go(bad):
+    bank = StreamBank(capacity=2)
+    hold(bank, 0, a=1, b=2)
+    hold(bank, 1, a=bad, b=3)
+    assert recall(bank, 2, 'a', 'b') == ([0, 3], ['nonfinite', None])
+
+
+def test_what_is_held_has_no_gradient_and_owns_its_row():
+    bank, weight = StreamBank(capacity=2), torch.ones(2, 4, 3, 3, requires_grad=True)
+    bank.hold(['a', 'b'], [0, 0], [SIZE, SIZE], ShiftState((weight * 2,), ()))
+    past, _ = bank.recall(['b'], [1], [SIZE])
+    held = past.backbone[0]
+    assert not held.requires_grad
+    assert held.untyped_storage().nbytes() == held.numel() * held.element_size()
+    assert bank.state_bytes() == 2 * 36 * 4
+
+
+def test_a_copy_is_empty_and_has_the_same_keys():
+    bank = StreamBank(capacity=2, max_gap=3)
+    hold(bank, 0, a=1)
+    other = copy.deepcopy(bank)
+    assert (len(bank), len(other), other.capacity, other.max_gap) == (1, 0, 2, 3)
+
+
+def test_what_it_says_of_lost_streams_is_bounded():
+    bank = StreamBank()
+    for i in range(3000):
+        bank.hold([i], [0], [SIZE], state(i))
+    assert len(bank) == 1
+    assert recall(bank, 1, 2998) == (None, ['evicted'])
+    assert recall(bank, 1, 0) == (None, ['new'])
+
+
+@pytest.mark.parametrize(('ids', 'message'), [
+    (['a', 'a'], 'a stream id stands twice'), (['a', 'b', 'c'], '3 streams came in one batch but there is room for 2')])
+def test_a_wrong_batch_gets_one_sentence(ids, message):
+    bank, rest = StreamBank(capacity=2), ([0] * len(ids), [SIZE] * len(ids))
+    with pytest.raises(ValueError, match=message):
+        bank.recall(ids, *rest)
+    with pytest.raises(ValueError, match=message):
+        bank.hold(ids, *rest, state(*range(len(ids))))
+
+
+@pytest.mark.parametrize(('keys', 'message'), [(dict(capacity=0), 'capacity is 0'), (dict(max_gap=0), 'max_gap is 0')])
+def test_a_wrong_key_gets_one_sentence(keys, message):
+    with pytest.raises(ValueError, match=message):
+        StreamBank(**keys)

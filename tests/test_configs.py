@@ -1,0 +1,68 @@
+"""Every config builds, and each baseline differs from its detector in the sites alone."""
+
+from pathlib import Path
+
+import pytest
+from mmdet.registry import MODELS, TRANSFORMS
+from mmengine.config import Config
+from mmengine.dataset import Compose
+from mmengine.registry import init_default_scope
+
+from tsm_det import config_path
+from tsm_det.errors import InputError
+
+CONFIGS = sorted(path.stem for path in Path(config_path('tsm_faster_rcnn_r50_vid')).parent.glob('*.py'))
+SITES = {  # backbone, neck
+    'tsm_faster_rcnn_r101_vid': (18, 4),
+    'tsm_faster_rcnn_r18_synthvid': (8, 4),
+    'tsm_faster_rcnn_r18_synthvid_backbone_only': (8, 0),
+    'tsm_faster_rcnn_r18_synthvid_neck_only': (0, 4),
+    'tsm_faster_rcnn_r18_thermal': (8, 4),
+    'tsm_faster_rcnn_r50_vid': (16, 4),
+    'tsm_faster_rcnn_r50_vid_backbone_only': (16, 0),
+    'tsm_faster_rcnn_r50_vid_from_coco': (16, 4),
+    'tsm_faster_rcnn_r50_vid_neck_only': (0, 4),
+}
+
+
+def load(name):
+    config = Config.fromfile(config_path(name))
+    init_default_scope('mmdet')
+    return config
+
+
+@pytest.mark.parametrize('name', CONFIGS)
+def test_every_config_builds(name):
+    config = load(name)
+    for pretrained in (config.model.backbone, config.model):
+        pretrained.pop('init_cfg', None)
+    model = MODELS.build(config.model)
+    assert (len(model.backbone.sites), len(model.neck.sites)) == SITES.get(name, (0, 0))
+    for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        Compose(config[loader].dataset.pipeline)
+    assert TRANSFORMS.get('LoadFrame') is not None
+
+
+@pytest.mark.parametrize('name', [name for name in CONFIGS if name.startswith('faster_rcnn')])
+def test_a_baseline_is_its_detector_without_sites(name):
+    baseline, detector = load(name), load(f'tsm_{name}')
+    assert (baseline.model.backbone.shift_stages, baseline.model.neck.shift_levels) == ((), ())
+    for config in (baseline, detector):
+        config.model.backbone.pop('shift_stages', None)
+        config.model.neck.pop('shift_levels', None)
+    assert baseline.to_dict() == detector.to_dict()
+
+
+@pytest.mark.parametrize('name', [name for name in CONFIGS if 'r18' in name])
+def test_configs_that_need_no_data_of_others_download_nothing(name):
+    assert load(name).model.backbone.init_cfg is None
+
+
+@pytest.mark.parametrize('name', CONFIGS)
+def test_a_leaf_stays_short(name):
+    assert len(Path(config_path(name)).read_text().splitlines()) <= 25
+
+
+def test_an_unknown_name_lists_those_there_are():
+    with pytest.raises(InputError, match=r"no config is called 'yolo': choose one of faster_rcnn_r101_vid, "):
+        config_path('yolo')

@@ -1,0 +1,189 @@
+"""The command lines, as a user types them, on a tiny synthetic data set."""
+
+import json
+import pickle
+import runpy
+import shlex
+import sys
+from pathlib import Path
+
+import av
+import cv2
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+
+from tests.tiny import build, tiny_model_config
+from tsm_det import config_path
+from tsm_det.datasets.synthetic_vid import make_synthetic_vid
+
+ROOT = Path(__file__).parent.parent
+TOOLS = sorted(path.stem for path in (ROOT / 'tools').glob('*.py'))
+TINY = ('model.backbone.base_channels=8 model.neck.in_channels=8,16,32,64 model.neck.out_channels=16 '
+        'model.rpn_head.in_channels=16 model.rpn_head.feat_channels=16 '
+        'model.roi_head.bbox_roi_extractor.out_channels=16 model.roi_head.bbox_head.in_channels=16 ')
+STEPS = ('train_cfg.max_iters=3 train_cfg.val_interval=3 param_scheduler.total_steps=3 '
+         'default_hooks.logger.interval=1 train_dataloader.batch_size=1 ')
+
+
+@pytest.fixture(scope='session')
+def data_root(tmp_path_factory):
+    root = tmp_path_factory.mktemp('data') / 'synthvid'
+    make_synthetic_vid(root, train_videos=2, val_videos=2, frames_per_video=6)
+    return root
+
+
+@pytest.fixture
+def run(monkeypatch, capfd):
+    """Run a tool in this process; gives its exit status, output and errors."""
+    def run(line):
+        tool, *arguments = shlex.split(line)
+        monkeypatch.setattr(sys, 'argv', [f'tools/{tool}.py', *arguments])
+        try:
+            runpy.run_path(str(ROOT / 'tools' / f'{tool}.py'), run_name='__main__')
+            status = 0
+        except SystemExit as end:
+            status = end.code or 0
+        return status, *capfd.readouterr()
+    return run
+
+
+def config(name='tsm_faster_rcnn_r18_synthvid'):
+    return config_path(name)
+
+
+@pytest.fixture
+def trained(run, data_root, tmp_path):
+    """A checkpoint that three steps of training on the tiny data set wrote."""
+    status, out, err = run(f'train {config()} --work-dir {tmp_path}/work --cfg-options data_root={data_root} '
+                           + TINY + STEPS)
+    assert status == 0, out + err
+    return str(tmp_path / 'work' / 'iter_3.pth')
+
+
+@pytest.mark.parametrize('tool', TOOLS)
+def test_every_tool_prints_help_that_begins_with_a_command(run, tool):
+    status, out, _ = run(f'{tool} --help')
+    assert status == 0
+    assert out.splitlines()[0].startswith(f'usage: python tools/{tool}.py ')
+
+
+@pytest.mark.parametrize('tool', TOOLS)
+def test_a_tool_is_a_thin_shell(tool):
+    assert len((ROOT / 'tools' / f'{tool}.py').read_text().splitlines()) <= 60
+
+
+@pytest.mark.slow
+def test_training_then_testing_scores_every_frame(run, trained, data_root, tmp_path):
+    status, out, err = run(f'test {config()} {trained} --work-dir {tmp_path}/test --metrics {tmp_path}/m.json '
+                           f'--out {tmp_path}/found.pkl --show-dir {tmp_path}/shown '
+                           f'--cfg-options data_root={data_root} {TINY}')
+    assert status == 0, out + err
+    metrics = json.loads((tmp_path / 'm.json').read_text())
+    assert metrics['frames_scored'] == metrics['frames_total'] == 12
+    assert set(metrics) >= {'coco/AP', 'coco/AP50', 'coco/AP50_clean', 'coco/AP50_degraded'}
+    found = pickle.loads((tmp_path / 'found.pkl').read_bytes())
+    assert len(found) == 12
+    assert found[0]['pred_instances']['bboxes'].shape[1] == 4
+    shown = sorted((tmp_path / 'shown').rglob('*.jpg'))
+    assert len(shown) == 12
+    assert cv2.imread(str(shown[0])).shape == (128, 128, 3)
+
+
+@pytest.mark.slow
+def test_an_interrupted_training_goes_on_from_its_checkpoint(run, trained, data_root, tmp_path):
+    steps = STEPS.replace('=3', '=5')
+    status, out, err = run(f'train {config()} --work-dir {tmp_path}/work --resume --cfg-options data_root={data_root} '
+                           + TINY + steps)
+    assert status == 0, out + err
+    assert (tmp_path / 'work' / 'iter_5.pth').is_file()
+    assert 'resumed epoch: 0, iter: 3' in out + err
+
+
+@pytest.mark.slow
+def test_a_video_becomes_an_mp4_and_json_lines(run, trained, data_root, tmp_path):
+    status, out, err = run(f'detect_video {config()} {trained} {data_root}/val/000.mp4 --out {tmp_path}/o.mp4 '
+                           f'--json {tmp_path}/o.jsonl --score-thr 0 --cfg-options {TINY}')
+    assert status == 0, out + err
+    lines = [json.loads(line) for line in (tmp_path / 'o.jsonl').read_text().splitlines()]
+    assert [line['frame_id'] for line in lines] == list(range(6))
+    assert [line['reset'] for line in lines] == ['new', None, None, None, None, None]
+    with av.open(str(tmp_path / 'o.mp4')) as video:
+        assert sum(1 for _ in video.decode(video=0)) == 6
+
+
+@pytest.mark.slow
+def test_the_benchmark_reports_both_arms_and_their_ratio(run, tmp_path):
+    status, out, err = run(f'benchmark {config()} --baseline {config("faster_rcnn_r18_synthvid")} --size 64 64 '
+                           f'--frames 6 --warmup 1 --json {tmp_path}/l.json --cfg-options {TINY}')
+    assert status == 0, out + err
+    report = json.loads((tmp_path / 'l.json').read_text())
+    assert [arm['name'] for arm in report['arms']] == ['tsm', '2d']
+    assert report['arms'][0]['state_bytes'] > report['arms'][1]['state_bytes'] == 0
+    assert report['ratio']['low'] <= report['ratio']['median'] <= report['ratio']['high']
+
+
+@pytest.mark.slow
+def test_fine_tuning_starts_from_a_2d_checkpoint_with_other_classes(run, data_root, tmp_path):
+    """mmdet's own Faster R-CNN with 7 classes: all but the classifier and the box regressor carry over."""
+    init_default_scope('mmdet')
+    plain = tiny_model_config()
+    plain.type, plain.backbone.type, plain.neck.type = 'FasterRCNN', 'ResNet', 'FPN'
+    plain.data_preprocessor.type, plain.roi_head.bbox_head.num_classes = 'DetDataPreprocessor', 7
+    plain.roi_head.bbox_head.fc_out_channels = 256
+    source = build(plain)
+    torch.save({'state_dict': source.state_dict(), 'meta': {}}, tmp_path / 'coco.pth')
+    status, out, err = run(
+        f'train {config()} --work-dir {tmp_path}/work --cfg-options load_from={tmp_path}/coco.pth '
+        f'data_root={data_root} optim_wrapper.optimizer.lr=0 param_scheduler.eta_max=1e-12 '
+        f'optim_wrapper.optimizer.weight_decay=0 {TINY}{STEPS}')
+    assert status == 0, out + err
+    tuned = torch.load(tmp_path / 'work' / 'iter_3.pth', weights_only=False)['state_dict']
+    other = [key for key, tensor in source.state_dict().items()
+             if 'running' not in key and 'num_batches' not in key and tensor.shape == tuned[key].shape
+             and not torch.allclose(tensor, tuned[key], atol=1e-6)]
+    assert other == []
+    anew = {key for key, tensor in source.state_dict().items() if tensor.shape != tuned[key].shape}
+    assert anew == {f'roi_head.bbox_head.{layer}.{kind}' for layer in ('fc_cls', 'fc_reg') for kind in ('weight', 'bias')}
+
+
+@pytest.mark.parametrize(('line', 'message'), [
+    ('train none.py', 'error: the config none.py is missing'),
+    ('train {vid} --work-dir {tmp}', 'imagenet_vid_train.json is missing: it is made from ImageNet VID as '
+     'data/README.md says; without that dataset, python tools/train.py configs/tsm_faster_rcnn_r18_synthvid.py'),
+    ('test {synth} none.pth --work-dir {tmp} --cfg-options data_root={data}', 'the checkpoint none.pth is missing'),
+    ('test {synth} {broken} --work-dir {tmp} --cfg-options data_root={data}', 'cannot be read'),
+    ('test {synth} {other} --work-dir {tmp} --cfg-options data_root={data}', 'is not of this network'),
+    ('test {synth} none --tta', 'a stream has one view of each frame: test without it'),
+    ('test {synth} none --out found.txt', '--out is found.txt but detections are written as .pkl'),
+    ('detect_video {synth} none none.mp4', 'none.mp4'),
+    ('detect_video {synth} none {broken}', 'broken.pth'),
+])
+def test_bad_input_gets_one_sentence_and_status_2(run, data_root, tmp_path, line, message):
+    broken, other = tmp_path / 'broken.pth', tmp_path / 'other.pth'
+    broken.write_bytes(b'not a checkpoint')
+    torch.save({'state_dict': {'weight': torch.zeros(1)}}, other)
+    status, out, err = run(line.format(vid=config('tsm_faster_rcnn_r50_vid'), synth=config(), tmp=tmp_path / 'work',
+                                       data=data_root, broken=broken, other=other))
+    last = err.strip().splitlines()[-1]
+    assert status == 2, out + err
+    assert last.startswith('error: ')
+    assert message in last
+    assert 'Traceback' not in out + err
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='says what happens without CUDA')
+def test_amp_without_cuda_is_refused(run, data_root):
+    status, _, err = run(f'train {config()} --amp --cfg-options data_root={data_root}')
+    assert (status, err.strip().splitlines()[-1]) == (
+        2, 'error: --amp needs CUDA and this machine has none: train without --amp')
+
+
+def test_a_data_root_moves_every_path_under_the_old_one(data_root):
+    from tsm_det.running import load_config
+    moved = load_config(config(), {'data_root': str(data_root)})
+    assert Path(moved.test_evaluator.ann_file) == data_root / 'val.json'
+    assert Path(moved.train_dataloader.dataset.data_root) == data_root
+    untouched = Config.fromfile(config())
+    assert moved.model == untouched.model

