@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import os
-from bisect import bisect_right
 from collections.abc import Iterator
-from functools import lru_cache
-from itertools import dropwhile
-from typing import NamedTuple
 
 import av
 import cv2
 import numpy as np
-from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
+from tsm_det.datasets.video_index import index_video, open_video
 from tsm_det.errors import InputError
 
 # Decoded frames kept for reads a little back in time, as in a clip drawn around a frame (22 MB at 720p).
 _KEPT = 16
-_UNKNOWN_FPS = 30.0
 
 
 class VideoFile:
@@ -39,9 +34,11 @@ class VideoFile:
         InputError: nothing to read there: missing, not a video, empty, cut off or damaged.
     """
 
+    _stream: VideoStream | None = None
+
     def __init__(self, path: str | os.PathLike) -> None:
         self.path = os.fspath(path)
-        self._index = _read_index(self.path)
+        self._index = index_video(self.path)
         self._forget()
 
     @property
@@ -77,9 +74,18 @@ class VideoFile:
         image = self._reformatter.reformat(self._kept[k], format='bgr24', threads=1).to_ndarray()
         return _turn(image, self._kept[k].rotation)
 
+    def __del__(self) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        # Left to the garbage collector, a container and its streams hold each other, with the decoder's frames.
+        if self._stream is not None:
+            self._stream.container.close()
+        self._stream = None
+
     def _forget(self) -> None:
+        self._close()
         self._process = os.getpid()
-        self._stream: VideoStream | None = None
         self._frames: Iterator[av.VideoFrame] = iter(())
         self._next: int | None = None  # the frame that self._frames gives next, None: nothing is being decoded
         self._kept: dict[int, av.VideoFrame] = {}
@@ -100,15 +106,9 @@ class VideoFile:
     def _begin(self, start: int) -> None:
         """Make ``start``, one of the index's, the frame that comes next."""
         if start == 0 or self._stream is None:
-            if self._stream is not None:
-                self._stream.container.close()
-            self._stream = _open(self.path)
-        container = self._stream.container
-        self._frames = container.decode(self._stream)
-        if start:
-            stamp = self._index.stamps[start]
-            container.seek(stamp, stream=self._stream)
-            self._frames = dropwhile(lambda frame: frame.pts is not None and frame.pts < stamp, self._frames)
+            self._close()
+            self._stream = open_video(self.path)
+        self._frames = _decode_from(self._stream, self._index.stamps[start] if start else None)
         self._next = start
 
     def _decode_on(self, k: int) -> bool:
@@ -129,105 +129,13 @@ class VideoFile:
         return False
 
 
-class _Index(NamedTuple):
-    """What random access needs to know of a file.
-
-    ``stamps``: time stamps of all frames, in displayed order; None where the container has none.
-    ``starts``: the frames where decoding can begin, ascending, 0 first.
-    """
-
-    stamps: list[int | None]
-    starts: list[int]
-    fps: float
-
-    def start_before(self, k: int) -> int:
-        return self.starts[bisect_right(self.starts, k) - 1]
-
-
-class _Packet(NamedTuple):
-    stamp: int | None
-    is_key: bool
-    is_hidden: bool  # cut away by the container's edit list
-    is_bad: bool
-
-
-# Formats whose time stamps can be trusted, and whether seeking to one is exact.
-_SEEKABLE = {'mov,mp4,m4a,3gp,3g2,mj2': True, 'matroska,webm': True, 'mpegts': False}
-# Codecs with one shown frame in each packet.
-_ONE_TO_ONE = {'av1', 'ffv1', 'h264', 'hevc', 'mjpeg', 'mpeg4', 'prores', 'vp9'}
-
-
-def _read_index(path: str) -> _Index:
-    try:
-        status = os.stat(path)
-    except OSError as error:
-        raise InputError(f'{path} cannot be opened ({error.strerror}) but a video file is needed: '
-                         'check the path') from error
-    if os.path.isdir(path) or not status.st_size:
-        what = 'a folder' if status.st_size else 'empty'
-        raise InputError(f'{path} is {what} but a video file is needed: check the path')
-    return _index_of(path, status.st_size, status.st_mtime_ns)
-
-
-@lru_cache(maxsize=256)
-def _index_of(path: str, size: int, changed_ns: int) -> _Index:
-    """Index the file in the state that ``size`` and ``changed_ns`` stand for."""
-    try:
-        index = _index_packets(path) or _index_frames(path)
-    except av.FFmpegError as error:
-        raise InputError(f'{path} is damaged or cut off ({error.strerror}): fetch it again or re-encode it') from error
-    if not index.stamps:
-        raise InputError(f'{path} holds no frame that can be decoded but a video is needed: fetch it again')
-    return index
-
-
-def _index_packets(path: str) -> _Index | None:
-    """Index a file by its packets, undecoded; None where they may not tell which frames will be shown."""
-    stream = _open(path)
-    with stream.container as container:
-        packets = [_Packet(packet.pts, packet.is_keyframe, packet.is_discard, packet.is_corrupt)
-                   for packet in container.demux(stream) if packet.size]
-        if any(entry.pos + entry.size > container.size for entry in stream.index_entries):
-            raise InputError(f'{path} is cut off: it lists frames past its end, fetch it again')
-        layout, codec, fps = container.format.name, stream.codec.canonical_name, _fps(stream)
-    stamps = [packet.stamp for packet in packets]
-    if layout not in _SEEKABLE or codec not in _ONE_TO_ONE or None in stamps or len(set(stamps)) < len(stamps):
-        return None
-    # What leans on frames before the beginning of the file, or is damaged, may not come out of the decoder.
-    if not packets or not packets[0].is_key or min(stamps) < stamps[0] or any(packet.is_bad for packet in packets):
-        return None
-    shown = sorted(packet.stamp for packet in packets if not packet.is_hidden)
-    keys = {packet.stamp for packet in packets if packet.is_key} if _SEEKABLE[layout] else set()
-    return _Index(shown, [k for k, stamp in enumerate(shown) if k == 0 or stamp in keys], fps)
-
-
-def _index_frames(path: str) -> _Index:
-    """Index a file by decoding all of it."""
-    stream = _open(path)
-    with stream.container as container:
-        return _Index([frame.pts for frame in container.decode(stream)], [0], _fps(stream))
-
-
-def _open(path: str) -> VideoStream:
-    """The stream to read, set to decode without threads, which a fork would lose; close its container."""
-    try:
-        # A relative path with a colon in it would pass for a network address.
-        container = av.open(os.path.abspath(path))
-    except (av.FFmpegError, UnicodeDecodeError) as error:
-        raise InputError(f'{path} cannot be read as a video ({error.args[1]}): '
-                         'give a whole video file, such as mp4, mkv or webm') from error
-    stream = container.streams.best('video')
-    # FFmpeg takes plain text for an animation and the cover of a song for a video.
-    if stream is None or container.format.name == 'tty' or Disposition.attached_pic in stream.disposition:
-        raise InputError(f'{path} has no video in it but a video file is needed: check the path')
-    if stream.codec_context is None:
-        raise InputError(f'{path} is in a format that this PyAV cannot decode: re-encode it as H.264')
-    stream.codec_context.thread_count = 1
-    return stream
-
-
-def _fps(stream: VideoStream) -> float:
-    return float(stream.guessed_rate or stream.average_rate or _UNKNOWN_FPS)
+def _decode_from(stream: VideoStream, stamp: int | None) -> Iterator[av.VideoFrame]:
+    """The frames from the key frame at ``stamp`` on; None is from the beginning of a stream just opened."""
+    if stamp is not None:
+        stream.container.seek(stamp, stream=stream)
+    for frame in stream.container.decode(stream):
+        if stamp is None or frame.pts is None or frame.pts >= stamp:
+            yield frame
 
 
 _TURNS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}

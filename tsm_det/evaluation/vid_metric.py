@@ -57,7 +57,8 @@ class VIDMetric(BaseVideoMetric):
         detections = self._detections(truth, results)
         metrics = _average_precision(truth, detections, sorted(truth.imgs), suffix='')
         for name, fields in self.subsets.items():
-            members = [img_id for img_id, image in sorted(truth.imgs.items()) if fields.items() <= image.items()]
+            members = [img_id for img_id, image in sorted(truth.imgs.items())
+                       if all(image.get(field) == value for field, value in fields.items())]
             metrics |= _average_precision(truth, detections, members, suffix=f'_{name}')
         return metrics | {'frames_scored': len(scored), 'frames_total': len(truth.imgs)}
 

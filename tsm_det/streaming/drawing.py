@@ -52,11 +52,11 @@ def _draw_label(canvas: np.ndarray, text: str, corner: tuple[int, int], colour: 
     scale = max(0.4, min(height, width) / 1200)
     weight = max(1, round(scale * 1.5))
     (text_width, text_height), below = cv2.getTextSize(text, _FONT, scale, weight)
-    if text_width > width:
-        scale *= width / text_width
+    if text_width >= width:
+        scale *= (width - 1) / text_width
         (text_width, text_height), below = cv2.getTextSize(text, _FONT, scale, weight)
-    left = min(max(corner[0], 0), max(width - text_width, 0))
-    bottom = min(max(corner[1], text_height + below), height)
+    left = max(min(corner[0], width - 1 - text_width), 0)
+    bottom = min(max(corner[1], text_height + below), height - 1)
     cv2.rectangle(canvas, (left, bottom - text_height - below), (left + text_width, bottom), colour, cv2.FILLED)
     luminance = 0.114 * colour[0] + 0.587 * colour[1] + 0.299 * colour[2]
     ink = (0, 0, 0) if luminance > 128 else (255, 255, 255)

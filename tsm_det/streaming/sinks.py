@@ -29,7 +29,7 @@ class JsonLinesSink:
         path: written over if it exists; folders on the way are made.
 
     Raises:
-        InputError: the file cannot be written, on entering or at a frame.
+        InputError: the file cannot be written, on entering or at a frame; or a detection is not finite.
     """
 
     def __init__(self, path: str | os.PathLike) -> None:
@@ -47,18 +47,14 @@ class JsonLinesSink:
 
     def write(self, frame_id: int, time_s: float, stream: str, reset: str | None,
               detections: Sequence[Mapping]) -> None:
-        """Write the line of one frame.
-
-        Raises:
-            ValueError: a number is not finite, which JSON cannot hold; nothing of the frame is written.
-        """
+        """Write the line of one frame; none of it where a number is not finite, which JSON cannot hold."""
         line = {'frame_id': frame_id, 'time_s': time_s, 'stream': stream, 'reset': reset,
                 'detections': list(detections)}
         try:
             text = json.dumps(line, allow_nan=False)
         except ValueError as error:
-            raise ValueError(f'frame {frame_id} of {stream} has a number that is not finite in {detections}: '
-                             'drop such detections first') from error
+            raise InputError(f'the detections of frame {frame_id} of {stream} are not all finite: '
+                             'check the checkpoint') from error
         with _writing(self.path):
             self._file.write(text + '\n')
             self._file.flush()
