@@ -38,7 +38,8 @@ def build(config: ConfigDict, seed: int = 0) -> nn.Module:
     for name, tensor in model.state_dict().items():
         if tensor.is_floating_point() and 'data_preprocessor' not in name:
             is_scale = name.endswith('running_var') or (tensor.ndim == 1 and name.endswith('weight'))
-            tensor.copy_(torch.rand_like(tensor) + 0.5 if is_scale else torch.randn_like(tensor) * 0.1)
+            fan_in = max(tensor[0].numel(), 1) if tensor.ndim > 1 else 100
+            tensor.copy_(torch.rand_like(tensor) + 0.5 if is_scale else torch.randn_like(tensor) / fan_in ** 0.5)
     return model.eval()
 
 

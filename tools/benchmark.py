@@ -8,7 +8,8 @@ from mmengine.config import DictAction
 
 from tsm_det.benchmark.latency import compare_latency
 from tsm_det.errors import one_sentence_errors
-from tsm_det.running import load_config, write_json
+from tsm_det.json_file import write_json
+from tsm_det.running import load_config
 
 
 def parse_args() -> argparse.Namespace:
@@ -41,7 +42,7 @@ def main() -> None:
               .format(**arm))
     print('ratio {median:.3f} (95 % interval {low:.3f} to {high:.3f})'.format(**report['ratio']))
     if args.json:
-        write_json(args.json, {'command': shlex.join(['python', *sys.argv]), **report})
+        write_json({'command': shlex.join(['python', *sys.argv]), **report}, args.json, indent=2)
 
 
 if __name__ == '__main__':

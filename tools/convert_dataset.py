@@ -35,9 +35,8 @@ COMMANDS = {
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description='python tools/convert_dataset.py synthvid --out data/synthvid\n\n' + __doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = parser.add_subparsers(title='what to do', required=True, metavar='COMMAND')
+        usage='python tools/convert_dataset.py synthvid --out data/synthvid | COMMAND ...', description=__doc__)
+    commands = parser.add_subparsers(title='what to do', required=True, metavar='COMMAND', prog='python tools/convert_dataset.py')
     for name, (function, help, flags, fixed) in COMMANDS.items():
         command = commands.add_parser(name, help=help, description=help, argument_default=argparse.SUPPRESS)
         command.set_defaults(function=function, **fixed)

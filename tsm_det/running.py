@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import math
-import os
 from pathlib import Path
 
 import torch
@@ -19,6 +17,7 @@ from mmengine.runner import Runner
 from tsm_det.datasets.coco_vid import CocoVIDDataset
 from tsm_det.errors import InputError
 from tsm_det.evaluation.outputs import DrawDetections, DumpDetections
+from tsm_det.json_file import write_json
 from tsm_det.models.loading import load_weights
 
 
@@ -109,17 +108,9 @@ def test(config: Config, checkpoint: str | None, out: str | None = None, show_di
         runner.register_hook(DrawDetections(show_dir))
     results = runner.test()
     if metrics and is_main_process():
-        write_json(metrics, {name: None if math.isnan(value) else value for name, value in results.items()})
+        values = {name: None if math.isnan(value) else value for name, value in results.items()}
+        write_json(values, metrics, indent=2)
     return results
-
-
-def write_json(path: str | Path, content: dict) -> None:
-    """Write a JSON file whole or not at all."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f'{path.name}.part')
-    part.write_text(json.dumps(content, indent=2) + '\n')
-    os.replace(part, path)
 
 
 def _rebased(node, old: str | None, new: str):

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-import cv2
-
 from tsm_det.datasets.linking import link_tracks
+from tsm_det.datasets.video_file import VideoFile
 from tsm_det.errors import InputError
+from tsm_det.json_file import write_json
 
 COLUMNS = ('frame', 'label', 'x', 'y', 'width', 'height')
 SUFFIXES = ('.mp4', '.mov', '.avi', '.mkv')
@@ -88,7 +86,8 @@ def convert_csv_videos(folder: str | os.PathLike, out: str | os.PathLike, classe
     report = Report(boxes=Counter(dict.fromkeys(classes, 0)))
     instances = {}
     for video, rows in progress(sources):
-        num_frames, size = measure_video(video)
+        opened = VideoFile(video)
+        num_frames, size = len(opened), opened.read(0).shape[:2]
         first_image = _add_video(content, video, num_frames, size)
         for row in _linked(_fit(rows, num_frames, size, video.stem, report), max_gap):
             report.boxes[row.label] += 1
@@ -124,39 +123,6 @@ def read_rows(path: Path) -> list[Row]:
             raise InputError(f'{path} has {count} boxes of {label} track {track} in frame {frame}: '
                              'give each object of a frame a track of its own')
     return sorted(rows, key=lambda row: row.frame)
-
-
-def measure_video(path: Path) -> tuple[int, tuple[int, int]]:
-    """Count the frames by decoding them, as containers may lie, and give the displayed (height, width) in px.
-
-    Raises:
-        InputError: not one frame can be decoded.
-    """
-    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
-    decoded, image = capture.read()
-    if not decoded:
-        raise InputError(f'{path} holds no frame that can be decoded: replace the file, or remove it and its CSV file')
-    num_frames = 1
-    while capture.grab():
-        num_frames += 1
-    capture.release()
-    return num_frames, image.shape[:2]
-
-
-def write_json(content: dict, path: str | os.PathLike) -> None:
-    """Write a JSON file that appears whole or not at all, and the folders above it.
-
-    Raises:
-        InputError: it cannot be written there.
-    """
-    path = Path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=f'.{path.name}.', dir=path.parent) as workshop:
-            Path(workshop, 'whole').write_text(json.dumps(content))
-            os.replace(Path(workshop, 'whole'), path)
-    except OSError as error:
-        raise InputError(f'{path} cannot be written ({error}): name a file in a folder that can be') from error
 
 
 def _pairs(folder: Path) -> list[tuple[Path, Path]]:

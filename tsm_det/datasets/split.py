@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 
-from tsm_det.datasets.csv_videos import write_json
 from tsm_det.errors import InputError
+from tsm_det.json_file import write_json
 
 
 @dataclass

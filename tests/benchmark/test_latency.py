@@ -1,0 +1,25 @@
+"""Figures of a comparison, from times that are given."""
+
+import numpy as np
+import pytest
+
+from tsm_det.benchmark.latency import ratio_of_medians
+
+
+def test_the_ratio_of_equal_arms_is_one():
+    times = np.random.default_rng(0).normal(10, 1, 50)
+    assert ratio_of_medians(times, times) == {'median': 1, 'low': 1, 'high': 1}
+
+
+def test_the_interval_holds_a_ratio_that_noise_hides():
+    rng = np.random.default_rng(1)
+    ratio = ratio_of_medians(1.1 * rng.normal(10, 0.5, 200), rng.normal(10, 0.5, 200))
+    assert ratio['low'] < 1.1 < ratio['high']
+    assert ratio['high'] - ratio['low'] < 0.1
+
+
+def test_a_machine_that_slows_both_arms_down_does_not_move_the_ratio():
+    load = np.linspace(1, 5, 100)
+    ratio = ratio_of_medians(1.5 * load, load)
+    assert ratio['median'] == pytest.approx(1.5)
+    assert ratio['high'] - ratio['low'] < 0.5

@@ -1,0 +1,110 @@
+"""One call a frame, many streams."""
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.dataset import Compose
+
+from tests.tiny import tiny_detector
+from tsm_det import OnlineDetector, config_path
+from tsm_det.errors import InputError
+from tsm_det.streaming.online_detector import image_pipeline
+
+
+@pytest.fixture
+def detector():
+    config = Config.fromfile(config_path('tsm_faster_rcnn_r18_synthvid'))
+    model = tiny_detector()
+    model.dataset_meta = {'classes': ('a', 'b', 'c', 'd')}
+    pipeline = Compose(image_pipeline(config.test_dataloader.dataset.pipeline))
+    return OnlineDetector(model, pipeline, capacity=4, max_gap=2)
+
+
+def images(n, size=(128, 128), seed=0):
+    return list(np.random.default_rng(seed).integers(0, 256, (n, *size, 3), dtype=np.uint8))
+
+
+def boxes(samples):
+    return [sample.pred_instances.bboxes for sample in samples]
+
+
+def test_frames_one_by_one_equal_the_clip(detector):
+    frames = images(4)
+    streamed = [detector(image) for image in frames]
+    prepared = [detector.pipeline({'img': [image], 'img_id': [0], 'frame_id': [k], 'video_id': ['x'],
+                                   'video_length': [1], 'ori_video_length': [1]}) for k, image in enumerate(frames)]
+    data = detector.model.data_preprocessor(
+        {'inputs': [torch.cat([one['inputs'] for one in prepared])],
+         'data_samples': [prepared[0]['data_samples']]})
+    with torch.no_grad():
+        whole, _ = detector.model.detect(data['inputs'], [one['data_samples'][0] for one in prepared])
+    for one, two in zip(boxes(streamed), boxes(whole), strict=True):
+        torch.testing.assert_close(one, two, rtol=0, atol=1e-3)
+    assert [sample.metainfo['reset'] for sample in streamed] == ['new', None, None, None]
+
+
+def test_streams_of_two_sizes_in_one_batch_equal_each_alone(detector):
+    one, two = images(3, (128, 128), 1), images(3, (96, 128), 2)
+    together = [detector.detect_batch([a, b], ['one', 'two']) for a, b in zip(one, two, strict=True)]
+    detector.reset()
+    for i, (name, frames) in enumerate((('one', one), ('two', two))):
+        for t, image in enumerate(frames):
+            [alone] = detector.detect_batch([image], [f'{name} alone'])
+            torch.testing.assert_close(together[t][i].pred_instances.bboxes, alone.pred_instances.bboxes,
+                                       rtol=0, atol=1e-3)
+
+
+def test_a_stream_that_is_reset_starts_afresh_and_the_other_runs_on(detector):
+    frames = images(3)
+    first = detector.detect_batch([frames[2]] * 2, ['fresh', 'other'])
+    detector.reset('fresh')
+    again = detector.detect_batch([frames[2]] * 2, ['fresh', 'other'])
+    assert [sample.metainfo['reset'] for sample in again] == ['manual', None]
+    torch.testing.assert_close(boxes(again)[0], boxes(first)[0], rtol=0, atol=1e-3)
+
+
+def test_a_gap_in_the_callers_frame_ids_starts_afresh(detector):
+    reasons = [detector.detect_batch([image], ['s'], [frame_id])[0].metainfo['reset']
+               for image, frame_id in zip(images(4), (0, 2, 5, 5), strict=True)]
+    assert reasons == ['new', None, 'gap', 'seek']
+
+
+def test_boxes_are_in_pixels_of_the_frame_that_came(detector):
+    image = images(1)[0]
+    small, large = detector(image), detector.detect_batch([np.repeat(np.repeat(image, 2, 0), 2, 1)], ['large'])[0]
+    assert large.ori_shape == (256, 256)
+    torch.testing.assert_close(large.scale_factor, (0.5, 0.5))
+    assert boxes([small])[0].max() <= 128 < boxes([large])[0].max()
+
+
+@pytest.mark.parametrize(('image', 'message'), [
+    (np.zeros((8, 8), np.uint8), r'the image is uint8 \(8, 8\) but \(H, W, 3\) uint8, BGR, is needed'),
+    (np.zeros((8, 8, 3), np.uint16), 'the image is uint16'),
+    (np.zeros((8, 8, 4), np.uint8), r'the image is uint8 \(8, 8, 4\)'),
+    (None, 'the image is NoneType'),
+])
+def test_an_image_of_another_kind_gets_one_sentence(detector, image, message):
+    with pytest.raises(ValueError, match=message):
+        detector(image)
+
+
+def test_an_id_that_stands_twice_is_refused_before_anything_is_done(detector):
+    with pytest.raises(ValueError, match='a stream id stands twice'):
+        detector.detect_batch(images(2), ['a', 'a'])
+    assert len(detector.bank) == 0
+
+
+def test_classes_come_from_the_checkpoint_then_the_config(tmp_path):
+    options = {'model.backbone.init_cfg': None}
+    config = config_path('tsm_faster_rcnn_r18_thermal')
+    fresh = OnlineDetector.from_config(config, cfg_options=options)
+    assert fresh.classes == ('AIRPLANE', 'BIRD', 'DRONE', 'HELICOPTER')
+    torch.save({'state_dict': fresh.model.state_dict(), 'meta': {'dataset_meta': {'classes': tuple('abcd')}}},
+               tmp_path / 'weights.pth')
+    assert OnlineDetector.from_config(config, str(tmp_path / 'weights.pth')).classes == tuple('abcd')
+
+
+def test_a_pipeline_for_images_is_refused():
+    with pytest.raises(InputError, match='the test pipeline has no TransformBroadcaster'):
+        image_pipeline([dict(type='LoadImageFromFile'), dict(type='PackDetInputs')])
