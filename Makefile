@@ -13,7 +13,7 @@ READY := $(VENV)/.ready-$(STACK)-$(subst =,-,$(firstword $(TORCH)))
 MMCV_onedl := onedl-mmcv==2.3.6
 MMCV_openmmlab := mmcv==2.1.0
 MMCV := $(MMCV_$(STACK))
-MMCV_WHEEL := $(subst -,_,$(subst ==,-,$(MMCV)))
+MMCV_WHEEL := $(subst ==,-,$(subst -,_,$(MMCV)))
 SYNTH := configs/tsm_faster_rcnn_r18_synthvid.py
 SYNTH_2D := configs/faster_rcnn_r18_synthvid.py
 .DELETE_ON_ERROR:

@@ -28,7 +28,7 @@ def test_a_clip_is_in_order_strided_around_its_key_and_spans_no_gap(request):
     steps = np.diff(indices)
     assert len(indices) == sampler['num_frames']
     assert key in indices
-    assert 0 <= min(indices) and max(indices) < len(frame_ids)
+    assert min(indices) >= 0 and max(indices) < len(frame_ids)
     repeated = int(np.sum(steps == 0))
     assert list(steps) == [0] * repeated + [sampler['stride']] * (len(steps) - repeated)
     neighbours = np.diff(frame_ids[min(indices):max(indices) + 1])

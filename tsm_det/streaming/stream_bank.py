@@ -53,7 +53,8 @@ class StreamBank:
 
     def state_bytes(self) -> int:
         """Memory of all states held, in bytes."""
-        return sum(t.numel() * t.element_size() for stream in self._held.values() for part in stream.state for t in part)
+        return sum(tensor.numel() * tensor.element_size()
+                   for stream in self._held.values() for part in stream.state for tensor in part)
 
     def next_frame_id(self, stream_id: Hashable) -> int:
         """The frame id that a stream runs on with, 0 for one that is not held."""
