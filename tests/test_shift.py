@@ -73,7 +73,8 @@ def test_a_past_of_another_dtype_is_read_in_the_clips():
     (torch.zeros(1, 0, 8, 4, 4), None, 1, 'at least one frame'),
     (torch.zeros(1, 2, 8, 4, 4), None, 0, 'num_shifted is 0 but the clip has 8 channels'),
     (torch.zeros(1, 2, 8, 4, 4), None, 9, 'num_shifted is 9 but the clip has 8 channels'),
-    (torch.zeros(1, 2, 8, 4, 4), torch.zeros(1, 1, 4, 5), 1, r'past is \(1, 1, 4, 5\) but the clip needs \(1, 1, 4, 4\)'),
+    (torch.zeros(1, 2, 8, 4, 4), torch.zeros(1, 1, 4, 5), 1,
+     r'past is \(1, 1, 4, 5\) but the clip needs \(1, 1, 4, 4\)'),
     (torch.zeros(1, 2, 8, 4, 4), torch.zeros(2, 1, 4, 4), 1, r'past is \(2, 1, 4, 4\) but'),
 ])
 def test_wrong_input_gets_one_sentence(clip, past, num_shifted, message):

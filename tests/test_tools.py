@@ -145,7 +145,8 @@ def test_fine_tuning_starts_from_a_2d_checkpoint_with_other_classes(run, data_ro
              and not torch.allclose(tensor, tuned[key], atol=1e-6)]
     assert other == []
     anew = {key for key, tensor in source.state_dict().items() if tensor.shape != tuned[key].shape}
-    assert anew == {f'roi_head.bbox_head.{layer}.{kind}' for layer in ('fc_cls', 'fc_reg') for kind in ('weight', 'bias')}
+    assert anew == {f'roi_head.bbox_head.{layer}.{kind}'
+                    for layer in ('fc_cls', 'fc_reg') for kind in ('weight', 'bias')}
 
 
 @pytest.mark.parametrize(('line', 'message'), [

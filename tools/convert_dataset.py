@@ -36,7 +36,8 @@ COMMANDS = {
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         usage='python tools/convert_dataset.py synthvid --out data/synthvid | COMMAND ...', description=__doc__)
-    commands = parser.add_subparsers(title='what to do', required=True, metavar='COMMAND', prog='python tools/convert_dataset.py')
+    commands = parser.add_subparsers(
+        title='what to do', required=True, metavar='COMMAND', prog='python tools/convert_dataset.py')
     for name, (function, help, flags, fixed) in COMMANDS.items():
         command = commands.add_parser(name, help=help, description=help, argument_default=argparse.SUPPRESS)
         command.set_defaults(function=function, **fixed)

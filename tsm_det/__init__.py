@@ -4,8 +4,8 @@ Importing this package registers its models, datasets, transforms and metrics wi
 """
 
 try:
-    import mmcv.ops
-    import mmdet.models
+    import mmcv.ops  # noqa: F401
+    import mmdet.models  # noqa: F401
     import mmengine  # noqa: F401
 except (ImportError, OSError, AssertionError) as error:  # mmdet asserts the versions it works with
     raise ImportError(

@@ -2,6 +2,7 @@
 
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -74,7 +75,7 @@ def test_all_frames_are_scored_as_mmdets_metric_scores_images(truth, clip_length
 def test_the_order_of_categories_in_the_file_does_not_matter(truth, tmp_path):
     path, boxes = truth
     frames = [detected(10 + k, boxes) for k in range(7)]
-    content = json.loads(open(path).read())
+    content = json.loads(Path(path).read_text())
     content['categories'].reverse()
     other = tmp_path / 'reversed.json'
     other.write_text(json.dumps(content))

@@ -11,7 +11,8 @@ WIDTHS = [16, 32, 64]
 
 def pyramid(**keys):
     torch.manual_seed(0)
-    return TSMFPN(**{**dict(in_channels=WIDTHS, out_channels=8, num_outs=4, shift_levels=(0, 1, 2)), **keys}).eval().double()
+    keys = {**dict(in_channels=WIDTHS, out_channels=8, num_outs=4, shift_levels=(0, 1, 2)), **keys}
+    return TSMFPN(**keys).eval().double()
 
 
 def features(frames):

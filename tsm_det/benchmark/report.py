@@ -24,7 +24,9 @@ def demo_summary(folder: str | Path) -> str:
         rows.append(f'{arm:6}{ap50:8.3f}{clean:8.3f}{degraded:10.3f}{p50_ms[arm]:10.1f}')
     ratio, tsm = latency['ratio'], metrics['tsm']
     return '\n'.join([
-        '', f'Synthetic video, {tsm["frames_scored"]} of {tsm["frames_total"]} held-out frames streamed one by one:', '',
+        '',
+        f'Synthetic video, {tsm["frames_scored"]} of {tsm["frames_total"]} held-out frames, streamed one by one:',
+        '',
         *rows, '',
         f'latency tsm / 2d: {ratio["median"]:.3f} (95 % interval {ratio["low"]:.3f} to {ratio["high"]:.3f}) on '
         f'{latency["machine"]["processor"]}, {latency["machine"]["threads"]} threads', '',

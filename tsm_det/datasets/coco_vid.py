@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from itertools import pairwise
 from pathlib import Path
 
 from mmdet.datasets import BaseVideoDataset
@@ -95,7 +96,7 @@ class CocoVIDDataset(BaseVideoDataset):
     def _video(self, video_id, names: dict, images: list[dict]) -> dict:
         images.sort(key=lambda image: image['frame_id'])
         name = names.get(video_id, str(video_id))
-        for earlier, later in zip(images, images[1:], strict=False):
+        for earlier, later in pairwise(images):
             if earlier['frame_id'] == later['frame_id']:
                 raise InputError(f'video {name} of {self.ann_file} has frame_id {later["frame_id"]} twice '
                                  f'({earlier["img_path"]}, {later["img_path"]}): number its frames in order of time')
