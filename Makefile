@@ -48,7 +48,7 @@ $(READY): setup.py
 	@echo "== 1/4 $(VENV) with $(TORCH)"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q $(TORCH)
-	$(BIN)/pip install -q 'setuptools<81' wheel ninja psutil packaging
+	$(BIN)/pip install -q numpy 'setuptools<81' wheel ninja psutil packaging
 	@echo "== 2/4 $(MMCV), compiled once a torch version and kept in $(WHEELS)"
 	@set -e; cache="$(WHEELS)/$$($(RUN) -c 'import torch; print(torch.__version__)')"; \
 	tag=$$($(RUN) -c 'import sys; print("cp%d%d" % sys.version_info[:2])'); mkdir -p "$$cache"; \

@@ -12,6 +12,7 @@ import cv2
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 
 from tests.tiny import build, tiny_model_config
@@ -39,6 +40,7 @@ def run(monkeypatch, capfd):
     """Run a tool in this process; gives its exit status, output and errors."""
     def run(line):
         tool, *arguments = shlex.split(line)
+        MMLogger._instance_dict.clear()  # a logger of an earlier test writes to that test's closed output
         monkeypatch.setattr(sys, 'argv', [f'tools/{tool}.py', *arguments])
         try:
             runpy.run_path(str(ROOT / 'tools' / f'{tool}.py'), run_name='__main__')

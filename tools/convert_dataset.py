@@ -18,7 +18,7 @@ SEED = flag('--seed', 'another one draws otherwise (default: 0)', type=int)
 # What to do: its library function, a line of help, the flags (named as the arguments), and arguments that are fixed.
 COMMANDS = {
     'synthvid': ('tsm_det.datasets.synthetic_vid:make_synthetic_vid', 'make up a small data set', [
-        flag('--out', 'folder to make', dest='root', required=True), SEED], {}),
+        flag('--out', 'folder to make', dest='root', required=True), SEED], {'progress': tqdm}),
     'csv-videos': ('tsm_det.datasets.csv_videos:convert_csv_videos', 'videos NAME.mp4, boxes in NAME.csv', [
         flag('folder', 'of NAME.mp4 and NAME.csv with the columns frame,label,x,y,width,height[,track]'), OUT,
         flag('--classes', 'categories in order (default: the labels found, sorted)', nargs='+'),

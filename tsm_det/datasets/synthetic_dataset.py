@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mmdet.registry import DATASETS
 from mmengine.logging import print_log
+from tqdm import tqdm
 
 from tsm_det.datasets.coco_vid import CocoVIDDataset
 from tsm_det.datasets.synthetic_vid import make_synthetic_vid
@@ -26,5 +27,5 @@ class SyntheticVIDDataset(CocoVIDDataset):
     def __init__(self, *args, data_root: str, **kwargs) -> None:
         if not Path(data_root, 'train.json').is_file():
             print_log(f'making synthetic video in {data_root} (some seconds)', 'current')
-            make_synthetic_vid(data_root)
+            make_synthetic_vid(data_root, progress=tqdm)
         super().__init__(*args, data_root=data_root, **kwargs)

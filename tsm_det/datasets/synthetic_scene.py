@@ -15,13 +15,13 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-MOTION_SHAKE = 6.5  # px that a shaken camera swings to each side
+MOTION_SHAKE = 10.0  # px that a shaken camera swings to each side
 MOTION_SHUTTER = 0.9  # frames that the shutter is open while the camera shakes
-DEFOCUS_RADIUS = 5.0  # px of the disc that a point becomes
-NOISE_SIGMA = 60.0  # grey levels of 255
+DEFOCUS_RADIUS = 7.5  # px of the disc that a point becomes
+NOISE_SIGMA = 80.0  # grey levels of 255
 NOISE_GRAIN = 2.0  # px of a grain
-DARK_GAIN = 0.2  # share of the light that is left
-DARK_SIGMA = 16.0  # grey levels of sensor noise in the dark
+DARK_GAIN = 0.13  # share of the light that is left
+DARK_SIGMA = 14.0  # grey levels of sensor noise in the dark
 
 OBJECTS = (2, 4)  # objects of a scene, ends included
 RADIUS = (15, 27)  # px

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -25,14 +25,15 @@ BURST = (3, 8)  # bad frames in a row, ends included
 PAUSE = (5, 11)  # clean frames between bursts, ends included
 
 VERSION = 1  # raise it when the same arguments draw other pixels
-LEAST_INSIDE = 0.25  # share of an object's area that must be in the frame for a box
-MOST_COVERED = 0.7  # share of what is in the frame that nearer things may cover
+LEAST_INSIDE = 0.15  # share of an object's area that must be in the frame for a box
+MOST_COVERED = 0.75  # share of what is in the frame that nearer things may cover
 OCCLUDED_FROM = 0.1  # covered share from which a box is called occluded
 _SPLITS = ('train', 'val')
 
 
-def make_synthetic_vid(root: str | os.PathLike, seed: int = 0, train_videos: int = 48, val_videos: int = 16,
-                       frames_per_video: int = 48, size: tuple[int, int] = (128, 128)) -> None:
+def make_synthetic_vid(root: str | os.PathLike, seed: int = 0, train_videos: int = 96, val_videos: int = 24,
+                       frames_per_video: int = 32, size: tuple[int, int] = (128, 128),
+                       progress: Callable[[Iterable], Iterable] = iter) -> None:
     """Write ``train/*.mp4``, ``val/*.mp4`` and their CocoVID files ``train.json``, ``val.json`` into ``root``.
 
     The same arguments give the same annotations and the same pixels. The data set appears whole or not
@@ -42,6 +43,7 @@ def make_synthetic_vid(root: str | os.PathLike, seed: int = 0, train_videos: int
         root: a folder that does not exist yet, is empty, or holds this data set.
         seed: a number from 0.
         size: height and width, px, even as H.264 needs them.
+        progress: wraps the numbers of the videos while they are drawn, e.g. ``tqdm``.
 
     Raises:
         InputError: ``root`` holds something else, or an argument is out of range.
@@ -56,7 +58,7 @@ def make_synthetic_vid(root: str | os.PathLike, seed: int = 0, train_videos: int
     with TemporaryDirectory(prefix=f'.{root.name}.', dir=root.parent) as workshop:
         made = Path(workshop, root.name)
         for split, num_videos in zip(_SPLITS, (train_videos, val_videos), strict=True):
-            _write_split(made, split, num_videos, recipe)
+            _write_split(made, split, progress(range(num_videos)), recipe)
         try:
             made.rename(root)
         except OSError:
@@ -96,12 +98,12 @@ def annotate(scene: Scene, frame_id: int) -> list[dict]:
     return found[::-1]
 
 
-def _write_split(root: Path, split: str, num_videos: int, recipe: dict) -> None:
+def _write_split(root: Path, split: str, numbers: Iterable[int], recipe: dict) -> None:
     """One folder of videos and the CocoVID file beside it; names of videos are relative to ``root``."""
     (root / split).mkdir(parents=True)
     height, width = size = tuple(recipe['size'])
     videos, images, annotations, tracks = [], [], [], {}
-    for number in range(num_videos):
+    for number in numbers:
         scene = plan_scene((recipe['seed'], _SPLITS.index(split), number), recipe['frames_per_video'], size)
         video = {'id': number + 1, 'name': f'{split}/{number:03d}.mp4', 'width': width, 'height': height}
         videos.append(video)
