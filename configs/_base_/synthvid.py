@@ -2,7 +2,7 @@
 data_root = 'data/synthvid/'
 dataset = dict(type='SyntheticVIDDataset', data_root=data_root, metainfo=dict(classes=None))
 train_pipeline = [
-    dict(type='ConsecutiveFrames', num_frames=8),
+    dict(type='ConsecutiveFrames', num_frames=4),
     dict(
         type='TransformBroadcaster',
         share_random_params=True,
@@ -25,7 +25,7 @@ test_pipeline = [
     dict(type='PackTrackInputs', meta_keys=('frame_in_file',)),
 ]
 train_dataloader = dict(
-    batch_size=2,
+    batch_size=4,
     num_workers=0,
     sampler=dict(type='TrackImgSampler'),
     dataset=dict(ann_file='train.json', pipeline=train_pipeline, **dataset))
@@ -40,3 +40,5 @@ val_evaluator = dict(
     ann_file=data_root + 'val.json',
     subsets=dict(clean=dict(degraded=False), degraded=dict(degraded=True)))
 test_evaluator = val_evaluator
+# Clips a step that the schedule's learning rate is meant for.
+auto_scale_lr = dict(enable=False, base_batch_size=4)

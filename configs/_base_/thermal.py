@@ -55,3 +55,5 @@ test_dataloader = dict(
         pipeline=test_pipeline, test_mode=True, **dataset))
 val_evaluator = dict(type='VIDMetric', ann_file='data/thermal/held_out.json')
 test_evaluator = dict(type='VIDMetric', ann_file='data/thermal/val.json')
+# Clips a step that the schedule's learning rate is meant for.
+auto_scale_lr = dict(enable=False, base_batch_size=2)

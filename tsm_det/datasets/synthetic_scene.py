@@ -7,6 +7,7 @@ whose shorter side is 128 (``_unit`` scales them to other sizes), times are fram
 
 from __future__ import annotations
 
+import colorsys
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,18 +16,19 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-MOTION_SHAKE = 10.0  # px that a shaken camera swings to each side
+MOTION_SHAKE = 14.0  # px that a shaken camera swings to each side
 MOTION_SHUTTER = 0.9  # frames that the shutter is open while the camera shakes
-DEFOCUS_RADIUS = 7.5  # px of the disc that a point becomes
-NOISE_SIGMA = 80.0  # grey levels of 255
+DEFOCUS_RADIUS = 11.0  # px of the disc that a point becomes
+NOISE_SIGMA = 130.0  # grey levels of 255
 NOISE_GRAIN = 2.0  # px of a grain
-DARK_GAIN = 0.13  # share of the light that is left
+DARK_GAIN = 0.06  # share of the light that is left
 DARK_SIGMA = 14.0  # grey levels of sensor noise in the dark
 
 OBJECTS = (2, 4)  # objects of a scene, ends included
 RADIUS = (15, 27)  # px
 SPEED = (0.8, 2.4)  # px a frame
 OCCLUDERS = (0, 2)  # of a scene, ends included
+HUE_SPREAD = 0.13  # to each side of a class's hue, of the circle's 1
 
 DEGRADATIONS = ('motion', 'defocus', 'noise', 'dark')
 _SHAKE_PERIOD = 2.7  # frames; no divisor of it is near 1, or the shake would repeat from frame to frame
@@ -34,23 +36,24 @@ _SHUTTER_SAMPLES = 10
 
 
 class Shape(NamedTuple):
-    """A class of objects: a regular polygon or star with its own kind of texture.
+    """A class of objects: a regular polygon or star with its own kind of texture, and colours around a hue.
 
     ``inner`` is the radius of every second corner. ``texture`` tells where the second colour is, from
     coordinates that are 1 at the corners.
     """
 
     name: str
+    hue: float
     corners: int
     inner: float
     texture: Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 SHAPES = (
-    Shape('disc', 64, 1.0, lambda u, v: np.hypot(u, v) * 2.5 % 1 < 0.5),
-    Shape('square', 4, 1.0, lambda u, v: (np.floor((u + v) * 2.12) + np.floor((u - v) * 2.12)) % 2 == 0),
-    Shape('triangle', 3, 1.0, lambda u, v: u * 2.5 % 1 < 0.5),
-    Shape('star', 10, 0.5, lambda u, v: np.hypot((u * 2.5) % 1 - 0.5, (v * 2.5) % 1 - 0.5) < 0.3),
+    Shape('disc', 0.0, 64, 1.0, lambda u, v: np.hypot(u, v) * 2.5 % 1 < 0.5),
+    Shape('square', 0.25, 4, 1.0, lambda u, v: (np.floor((u + v) * 2.12) + np.floor((u - v) * 2.12)) % 2 == 0),
+    Shape('triangle', 0.5, 3, 1.0, lambda u, v: u * 2.5 % 1 < 0.5),
+    Shape('star', 0.75, 10, 0.5, lambda u, v: np.hypot((u * 2.5) % 1 - 0.5, (v * 2.5) % 1 - 0.5) < 0.3),
 )
 
 
@@ -154,21 +157,19 @@ def make_scene(seed: tuple[int, ...], degradations: tuple[str, ...], size: tuple
         size: height and width, px.
     """
     rng = np.random.default_rng(seed)
-    colour = rng.uniform(50, 200, 3)
-    background = _background(rng, size, colour)
+    background = _background(rng, size, rng.uniform(60, 180) + rng.uniform(-25, 25, 3))
     # No class more than twice, which also keeps the classes about equally frequent.
     shapes = rng.permutation(2 * len(SHAPES))[:rng.integers(*OBJECTS, endpoint=True)] % len(SHAPES)
     # The nearest object stays in view, so that hardly any frame is empty; the others come and go.
-    objects = [_object(rng, int(shape), size, colour, stays=number == len(shapes))
+    objects = [_object(rng, int(shape), size, stays=number == len(shapes))
                for number, shape in enumerate(shapes, start=1)]
     occluders = [_occluder(rng, size) for _ in range(rng.integers(*OCCLUDERS, endpoint=True))]
     return Scene(size, (background, *objects, *occluders), degradations, seed)
 
 
-def _object(rng: np.random.Generator, shape: int, size: tuple[int, int], background: np.ndarray,
-            stays: bool) -> Layer:
+def _object(rng: np.random.Generator, shape: int, size: tuple[int, int], stays: bool) -> Layer:
     unit, radius = _unit(size), _unit(size) * rng.uniform(*RADIUS)
-    picture = _picture(SHAPES[shape], radius, *_contrasting(rng, background))
+    picture = _picture(SHAPES[shape], radius, *_colours(rng, SHAPES[shape].hue))
     beyond = unit * -10 if stays else radius
     heading, speed = rng.uniform(0, 2 * math.pi), unit * rng.uniform(*SPEED)
     high = np.array(size[::-1]) + beyond
@@ -220,12 +221,10 @@ def _blotches(rng: np.random.Generator, height: int, width: int, unit: float, co
     return np.concatenate([colours, np.ones((height, width, 1))], axis=2).astype(np.float32)
 
 
-def _contrasting(rng: np.random.Generator, background: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Two BGR colours unlike the background, and unlike each other."""
-    pool = rng.uniform(0, 255, (64, 3))
-    pool = pool[np.argsort(-np.linalg.norm(pool - background, axis=1))][:16]
-    first = pool[rng.integers(len(pool))]
-    return first, pool[np.linalg.norm(pool - first, axis=1).argmax()]
+def _colours(rng: np.random.Generator, hue: float) -> tuple[np.ndarray, np.ndarray]:
+    """Two BGR colours: a vivid one near the hue, and one nearly black or white."""
+    vivid = colorsys.hsv_to_rgb((hue + rng.uniform(-HUE_SPREAD, HUE_SPREAD)) % 1, *rng.uniform(0.7, 1, 2))
+    return 255 * np.array(vivid[::-1]), rng.uniform(0, 50, 3) + 200 * rng.integers(2)
 
 
 def _unit(size: tuple[int, int]) -> float:
