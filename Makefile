@@ -1,6 +1,8 @@
 # make help says what there is. Variables: PYTHON, TORCH, STACK, VENV, OUT.
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
+# The build for processors alone is a tenth of the default one; where its index is out of reach, take what there is.
+CPU_INDEX := --index-url https://download.pytorch.org/whl/cpu --retries 0 --timeout 15
 STACK ?= onedl
 VENV ?= .venv
 OUT ?= demo_out
@@ -48,8 +50,11 @@ $(READY): setup.py
 	  { echo "error: $$($(PYTHON) --version) is not 3.10 to 3.12: make $(MAKECMDGOALS) PYTHON=python3.11"; exit 2; }
 	@test -n "$(MMCV)" || { echo "error: STACK=$(STACK) is neither onedl nor openmmlab"; exit 2; }
 	@echo "== 1/4 $(VENV) with $(TORCH)"
+	rm -f $(VENV)/.ready-*
+	test ! -e $(VENV)/.stack -o "$$(cat $(VENV)/.stack 2>/dev/null)" = $(STACK) || rm -rf $(VENV)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -q $(TORCH)
+	@echo $(STACK) > $(VENV)/.stack
+	$(if $(filter file,$(origin TORCH)),$(BIN)/pip install $(TORCH) $(CPU_INDEX) ||) $(BIN)/pip install $(TORCH)
 	$(BIN)/pip install -q numpy 'setuptools<81' wheel ninja psutil packaging
 	@echo "== 2/4 $(MMCV), compiled once a torch version and kept in $(WHEELS)"
 	@set -e; cache="$(WHEELS)/$$($(RUN) -c 'import torch; print(torch.__version__)')"; \
@@ -60,7 +65,7 @@ $(READY): setup.py
 	  MMCV_WITH_OPS=1 $(BIN)/pip wheel -q --no-deps --no-build-isolation --no-cache-dir -w "$$part" $(MMCV); \
 	  mv "$$part"/*.whl "$$cache"/; \
 	fi; \
-	$(BIN)/pip install -q "$$cache"/$(MMCV_WHEEL)-$$tag-*.whl
+	$(BIN)/pip install -q --force-reinstall --no-deps "$$cache"/$(MMCV_WHEEL)-$$tag-*.whl
 	@echo "== 3/4 tsm_det[$(STACK),dev]"
 	$(BIN)/pip install -q --no-build-isolation -e '.[$(STACK),dev]'
 	@echo "== 4/4 OpenCV without a screen, in place of the one that needs libGL"

@@ -60,11 +60,22 @@ def assert_close_(one, other):
 
 
 @torch.no_grad()
-def test_a_clip_of_one_frame_is_bit_equal_to_streaming_at_the_same_batch(tsm):
-    frames = random_clip(1, 4).unbind(1)
-    once, _ = run_in_pieces(tsm, [frame.unsqueeze(1) for frame in frames])
-    again, _ = run_in_pieces(tsm, [frame.unsqueeze(1) for frame in frames])
-    assert all(torch.equal(a, b) for a, b in zip(once, again, strict=True))
+def test_the_runners_stream_is_bit_equal_to_the_state_passed_by_hand(tsm):
+    clip, past = random_clip(1, 4), None
+    found, _ = stream(tiny_detector(), clip, range(4))
+    for t in range(4):
+        [sample], past = tsm.detect(clip[:, t:t + 1], [frame_sample(t)], past)
+        assert torch.equal(sample.pred_instances.bboxes, found[t])
+
+
+@torch.no_grad()
+def test_a_video_of_one_frame_is_a_stream_that_begins_and_ends():
+    detector, clip = tiny_detector(), random_clip(1, 2)
+    _, reasons = stream(detector, clip[:, :1], [0], video_id=1)
+    second, more = stream(detector, clip[:, 1:], [0], video_id=2)
+    assert reasons == more == ['new']
+    alone, _ = stream(tiny_detector(), clip[:, 1:], [0])
+    assert torch.equal(second[0], alone[0])
 
 
 @torch.no_grad()

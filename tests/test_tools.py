@@ -4,6 +4,7 @@ import json
 import pickle
 import runpy
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from mmengine.registry import init_default_scope
 
 from tests.tiny import build, tiny_model_config
 from tsm_det import config_path
+from tsm_det.config import load_config
 from tsm_det.datasets.synthetic_vid import make_synthetic_vid
 
 ROOT = Path(__file__).parent.parent
@@ -49,6 +51,13 @@ def run(monkeypatch, capfd):
             status = end.code or 0
         return status, *capfd.readouterr()
     return run
+
+
+def tiny_like_the_tools():
+    """The network that the options of TINY make."""
+    narrow = tiny_model_config()
+    narrow.roi_head.bbox_head.fc_out_channels = 256
+    return build(narrow)
 
 
 def config(name='tsm_faster_rcnn_r18_synthvid'):
@@ -131,9 +140,9 @@ def test_fine_tuning_starts_from_a_2d_checkpoint_with_other_classes(run, data_ro
     """mmdet's own Faster R-CNN with 7 classes: all but the classifier and the box regressor carry over."""
     init_default_scope('mmdet')
     plain = tiny_model_config()
+    plain.roi_head.bbox_head.fc_out_channels = 256
     plain.type, plain.backbone.type, plain.neck.type = 'FasterRCNN', 'ResNet', 'FPN'
     plain.data_preprocessor.type, plain.roi_head.bbox_head.num_classes = 'DetDataPreprocessor', 7
-    plain.roi_head.bbox_head.fc_out_channels = 256
     source = build(plain)
     torch.save({'state_dict': source.state_dict(), 'meta': {}}, tmp_path / 'coco.pth')
     status, out, err = run(
@@ -158,6 +167,10 @@ def test_fine_tuning_starts_from_a_2d_checkpoint_with_other_classes(run, data_ro
     ('test {synth} none.pth --work-dir {tmp} --cfg-options data_root={data}', 'the checkpoint none.pth is missing'),
     ('test {synth} {broken} --work-dir {tmp} --cfg-options data_root={data}', 'cannot be read'),
     ('test {synth} {other} --work-dir {tmp} --cfg-options data_root={data}', 'is not of this network'),
+    ('train {synth} --work-dir {tmp} --cfg-options load_from=none.pth', 'the checkpoint none.pth is missing'),
+    ('train {synth} --work-dir {tmp} --resume none.pth', 'the checkpoint none.pth is missing'),
+    ('test {synth} {named} --work-dir {tmp} --cfg-options data_root={data} ' + TINY,
+     'the checkpoint knows the classes star, disc, square, triangle but the test data has disc, square'),
     ('test {synth} none --tta', 'a stream has one view of each frame: test without it'),
     ('test {synth} none --out found.txt', '--out is found.txt but detections are written as .pkl'),
     ('detect_video {synth} none none.mp4', 'none.mp4'),
@@ -167,8 +180,10 @@ def test_bad_input_gets_one_sentence_and_status_2(run, data_root, tmp_path, line
     broken, other = tmp_path / 'broken.pth', tmp_path / 'other.pth'
     broken.write_bytes(b'not a checkpoint')
     torch.save({'state_dict': {'weight': torch.zeros(1)}}, other)
+    torch.save({'state_dict': tiny_like_the_tools().state_dict(),
+                'meta': {'dataset_meta': {'classes': ('star', 'disc', 'square', 'triangle')}}}, tmp_path / 'named.pth')
     status, out, err = run(line.format(vid=config('tsm_faster_rcnn_r50_vid'), synth=config(), tmp=tmp_path / 'work',
-                                       data=data_root, broken=broken, other=other))
+                                       data=data_root, broken=broken, other=other, named=tmp_path / 'named.pth'))
     last = err.strip().splitlines()[-1]
     assert status == 2, out + err
     assert last.startswith('error: ')
@@ -183,8 +198,27 @@ def test_amp_without_cuda_is_refused(run, data_root):
         2, 'error: --amp needs CUDA and this machine has none: train without --amp')
 
 
+@pytest.mark.parametrize(('root', 'path', 'moved'), [
+    ('data/foo', 'data/foo/a.json', '/new/a.json'), ('data/foo/', 'data/foo/a/', '/new/a/'),
+    ('data/foo/', 'data/foo', '/new'), ('data/foo', 'data/foobar/a', 'data/foobar/a')])
+def test_a_data_root_moves_whole_names_only(tmp_path, root, path, moved):
+    (tmp_path / 'config.py').write_text(f'data_root = {root!r}\nfiles = [dict(path={path!r})]\n')
+    assert load_config(str(tmp_path / 'config.py'), {'data_root': '/new'}).files[0].path == moved
+
+
+@pytest.mark.slow
+def test_a_file_that_a_worker_process_cannot_read_gets_one_sentence(run, data_root, tmp_path):
+    shutil.copytree(data_root, tmp_path / 'data')
+    for path in (tmp_path / 'data' / 'train').iterdir():
+        path.write_bytes(path.read_bytes()[:300])
+    status, out, err = run(f'train {config()} --work-dir {tmp_path}/work --cfg-options data_root={tmp_path}/data '
+                           f'train_dataloader.num_workers=1 {TINY}{STEPS}')
+    last = err.strip().splitlines()[-1]
+    assert status == 2, out + err
+    assert last.startswith(f'error: {tmp_path}/data/train/')
+
+
 def test_a_data_root_moves_every_path_under_the_old_one(data_root):
-    from tsm_det.running import load_config
     moved = load_config(config(), {'data_root': str(data_root)})
     assert Path(moved.test_evaluator.ann_file) == data_root / 'val.json'
     assert Path(moved.train_dataloader.dataset.data_root) == data_root

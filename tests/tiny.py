@@ -12,7 +12,7 @@ from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
-from tsm_det.paths import config_path
+from tsm_det.config import config_path
 
 SIZE = 64
 

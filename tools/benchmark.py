@@ -7,9 +7,9 @@ import sys
 from mmengine.config import DictAction
 
 from tsm_det.benchmark.latency import compare_latency
+from tsm_det.config import load_config
 from tsm_det.errors import one_sentence_errors
 from tsm_det.json_file import write_json
-from tsm_det.running import load_config
 
 
 def parse_args() -> argparse.Namespace:

@@ -4,8 +4,8 @@ import argparse
 
 from mmengine.config import DictAction
 
+from tsm_det.config import load_config
 from tsm_det.errors import one_sentence_errors
-from tsm_det.running import load_config
 from tsm_det.streaming.detect_source import detect_source
 from tsm_det.streaming.online_detector import OnlineDetector
 

@@ -5,8 +5,9 @@ import os
 
 from mmengine.config import DictAction
 
+from tsm_det.config import load_config
 from tsm_det.errors import InputError, one_sentence_errors
-from tsm_det.running import load_config, test
+from tsm_det.running import test
 
 
 def parse_args() -> argparse.Namespace:

@@ -5,8 +5,9 @@ import os
 
 from mmengine.config import DictAction
 
+from tsm_det.config import load_config
 from tsm_det.errors import one_sentence_errors
-from tsm_det.running import load_config, train
+from tsm_det.running import train
 
 
 def parse_args() -> argparse.Namespace:

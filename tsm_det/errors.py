@@ -19,7 +19,9 @@ def one_sentence_errors(main: Callable[[], None]) -> Callable[[], None]:
         try:
             main()
         except InputError as error:
-            print(f'error: {error}', file=sys.stderr)
+            # Out of a worker process of a DataLoader the message comes with that process's traceback above it.
+            sentence = str(error).strip().splitlines()[-1].removeprefix(f'{__name__}.InputError: ')
+            print(f'error: {sentence}', file=sys.stderr)
             sys.exit(2)
         except KeyboardInterrupt:
             print('interrupted: what was written so far is kept', file=sys.stderr)

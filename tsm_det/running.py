@@ -18,37 +18,14 @@ from tsm_det.datasets.coco_vid import CocoVIDDataset
 from tsm_det.errors import InputError
 from tsm_det.evaluation.outputs import DrawDetections, DumpDetections
 from tsm_det.json_file import write_json
-from tsm_det.models.loading import load_weights
-
-
-def load_config(path: str, cfg_options: dict | None = None, work_dir: str | None = None,
-                launcher: str = 'none') -> Config:
-    """Read a config file and set where its run writes: ``work_dir``, else the config's, else work_dirs/NAME.
-
-    The option ``data_root`` moves every path of the config that starts with the config's ``data_root``.
-
-    Raises:
-        InputError: there is no such file, or it cannot be read.
-    """
-    if not Path(path).is_file():
-        raise InputError(f'the config {path} is missing: give a file, for example one of configs/')
-    try:
-        config = Config.fromfile(path)
-    except (SyntaxError, OSError, ImportError) as error:
-        raise InputError(f'the config {path} cannot be read ({error}): mend it or take one of configs/') from error
-    if 'data_root' in (cfg_options or {}):
-        config = Config(_rebased(config.to_dict(), config.get('data_root'), cfg_options['data_root']))
-    config.merge_from_dict(cfg_options or {})
-    config.work_dir = work_dir or config.get('work_dir') or str(Path('work_dirs', Path(path).stem))
-    config.launcher = launcher
-    return config
+from tsm_det.models.loading import check_checkpoint, load_weights
 
 
 def train(config: Config, amp: bool = False, auto_scale_lr: bool = False, resume: str | bool = False) -> Path:
     """Train as the config says; checkpoints and logs go to its ``work_dir``.
 
     Args:
-        config: from :func:`load_config`.
+        config: from :func:`tsm_det.config.load_config`.
         amp: train in mixed precision, which needs CUDA.
         auto_scale_lr: scale the learning rate to the batch size.
         resume: a checkpoint, or True for the latest of ``work_dir``.
@@ -69,6 +46,8 @@ def train(config: Config, amp: bool = False, auto_scale_lr: bool = False, resume
         config.auto_scale_lr.enable = True
     if resume:
         config.resume, config.load_from = True, None if resume is True else resume
+    if config.load_from:
+        check_checkpoint(config.load_from)
     _check_data(config, 'train_dataloader', 'val_dataloader')
     runner = _runner(config)
     runner.train()
@@ -80,7 +59,7 @@ def test(config: Config, checkpoint: str | None, out: str | None = None, show_di
     """Stream every test video frame by frame and score it.
 
     Args:
-        config: from :func:`load_config`.
+        config: from :func:`tsm_det.config.load_config`.
         checkpoint: path; None is random weights.
         out: ``.pkl`` file for the detections of all frames, in mmdet's format.
         show_dir: folder for the frames with their detections drawn in.
@@ -101,7 +80,7 @@ def test(config: Config, checkpoint: str | None, out: str | None = None, show_di
     if checkpoint is None:
         print_log('random weights: these metrics mean nothing', 'current', level=30)
     else:
-        load_weights(model, checkpoint)
+        _check_classes(load_weights(model, checkpoint), runner)
     if out:
         runner.test_evaluator.metrics.append(DumpDetections(out))
     if show_dir:
@@ -113,19 +92,17 @@ def test(config: Config, checkpoint: str | None, out: str | None = None, show_di
     return results
 
 
-def _rebased(node, old: str | None, new: str):
-    """The same tree of a config, with paths under ``old`` moved under ``new``."""
-    if isinstance(node, dict):
-        return {key: _rebased(value, old, new) for key, value in node.items()}
-    if isinstance(node, (list, tuple)):
-        return type(node)(_rebased(value, old, new) for value in node)
-    if old and isinstance(node, str) and node.startswith(old):
-        return str(Path(new, node[len(old):])) + ('/' if node.endswith('/') else '')
-    return node
-
-
 def _runner(config: Config) -> Runner:
     return RUNNERS.build(config) if 'runner_type' in config else Runner.from_cfg(config)
+
+
+def _check_classes(checkpoint: dict, runner: Runner) -> None:
+    """Refuse to score labels under other names than those they were learned by."""
+    learned = checkpoint.get('meta', {}).get('dataset_meta', {}).get('classes')
+    scored = runner.test_loop.dataloader.dataset.metainfo['classes']
+    if learned and tuple(learned) != tuple(scored):
+        raise InputError(f'the checkpoint knows the classes {", ".join(learned)} but the test data has '
+                         f'{", ".join(scored)}: set test_dataloader.dataset.metainfo.classes to the checkpoint\'s')
 
 
 def _check_data(config: Config, *loaders: str) -> None:

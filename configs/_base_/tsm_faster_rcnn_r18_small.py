@@ -3,6 +3,7 @@
 Group norm, because a step sees few clips, whose frames are alike: batch statistics of them say little.
 """
 _base_ = './tsm_faster_rcnn_r50_fpn.py'
+default_hooks = dict(checkpoint=dict(interval=200))
 norm_cfg = dict(_delete_=True, type='GN', num_groups=8, requires_grad=True)
 model = dict(
     backbone=dict(

@@ -72,6 +72,10 @@ def test_subsampled_data_needs_max_gap_and_says_so():
     assert len(ConsecutiveFrames(num_frames=2, max_gap=5)(video([0, 5, 10]))['frame_id']) == 2
 
 
+def test_a_video_of_two_frames_with_one_missing_between_is_no_subsampled_data():
+    assert ConsecutiveFrames(num_frames=2)(dict(video([0, 2]), key_frame_id=1))['frame_id'] == [2, 2]
+
+
 @pytest.mark.parametrize('key', ['num_frames', 'stride', 'max_gap'])
 def test_a_number_below_one_is_refused(key):
     with pytest.raises(ValueError, match=f'{key} is 0'):

@@ -81,3 +81,28 @@ def test_a_file_that_is_not_coco_vid_gets_one_sentence(load, content, message):
 def test_a_missing_file_is_named_with_what_to_do(tmp_path):
     with pytest.raises(InputError, match='none.json is missing: make it first'):
         DATASETS.build(dict(type='CocoVIDDataset', ann_file=str(tmp_path / 'none.json'), hint='make it first'))
+
+
+@pytest.mark.parametrize(('part', 'key'), [('images', 'width'), ('images', 'file_name'), ('annotations', 'area'),
+                                           ('annotations', 'bbox')])
+def test_a_field_that_is_missing_is_named_with_its_image(load, part, key):
+    content = coco_vid()
+    del content[part][0][key]
+    with pytest.raises(InputError, match=f"image 10 of .* has no '{key}'"):
+        load(content)
+
+
+def test_an_image_id_that_stands_twice_and_a_file_without_images_are_refused(load):
+    content = coco_vid()
+    content['images'][1]['id'] = 10
+    with pytest.raises(InputError, match='has an image id twice'):
+        load(content)
+    with pytest.raises(InputError, match='has no image'):
+        load(coco_vid(frame_ids=(), boxes_on=()))
+
+
+def test_a_video_id_of_null_is_none(load):
+    content = coco_vid()
+    for image in content['images']:
+        image['video_id'] = None
+    assert len(load(content)) == 3

@@ -47,9 +47,9 @@ def detected(img_id, boxes, seed=0):
     return sample
 
 
-def score(path, frames, clip_length=1, **keys):
+def score(path, frames, clip_length=1, classes=CLASSES, **keys):
     metric = VIDMetric(path, **keys)
-    metric.dataset_meta = dict(classes=CLASSES)
+    metric.dataset_meta = dict(classes=classes)
     for start in range(0, len(frames), clip_length):
         clip = TrackDataSample()
         clip.video_data_samples = frames[start:start + clip_length]
@@ -80,6 +80,20 @@ def test_the_order_of_categories_in_the_file_does_not_matter(truth, tmp_path):
     other = tmp_path / 'reversed.json'
     other.write_text(json.dumps(content))
     assert score(str(other), frames) == score(path, frames)
+
+
+def test_only_the_classes_that_were_asked_for_count(truth):
+    path, boxes = truth
+    content = json.loads(Path(path).read_text())
+    frames = []
+    for image in content['images']:
+        found = torch.tensor([[x, y, x + w, y + h] for i, (x, y, w, h), label in boxes if i == image['id'] and label],
+                             dtype=torch.float64).reshape(-1, 4)
+        sample = DetDataSample(metainfo=dict(img_id=image['id'], ori_video_length=6, ori_shape=(100, 100)))
+        sample.pred_instances = InstanceData(bboxes=found, scores=torch.ones(len(found)),
+                                             labels=torch.zeros(len(found), dtype=torch.long))
+        frames.append(sample)
+    assert score(path, frames, classes=('dog',))['coco/AP50'] == pytest.approx(1)
 
 
 def test_a_subset_scores_its_own_frames(truth):

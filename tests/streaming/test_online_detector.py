@@ -108,3 +108,24 @@ def test_classes_come_from_the_checkpoint_then_the_config(tmp_path):
 def test_a_pipeline_for_images_is_refused():
     with pytest.raises(InputError, match='the test pipeline has no TransformBroadcaster'):
         image_pipeline([dict(type='LoadImageFromFile'), dict(type='PackDetInputs')])
+
+
+def test_streams_of_other_sizes_in_a_batch_do_not_push_each_other_out(detector):
+    """At full capacity the stream that leaves is one that is not in the batch."""
+    detector.bank.capacity = 2
+    large, small = images(1)[0], images(1, (96, 128))[0]
+    detector.detect_batch([small, small], ['a', 'b'])
+    samples = detector.detect_batch([large, small], ['c', 'a'])
+    assert [sample.metainfo['reset'] for sample in samples] == ['new', None]
+    assert sorted(detector.bank.stream_ids()) == ['a', 'c']
+
+
+def test_more_streams_than_capacity_are_refused_whatever_their_sizes(detector):
+    detector.bank.capacity = 1
+    with pytest.raises(ValueError, match='2 streams came in one batch but there is room for 1'):
+        detector.detect_batch([images(1)[0], images(1, (96, 128))[0]], ['a', 'b'])
+
+
+def test_a_stream_id_may_be_any_object(detector):
+    camera = object()
+    assert [detector.detect_batch([image], [camera])[0].metainfo['reset'] for image in images(3)] == ['new', None, None]

@@ -25,7 +25,7 @@ class ConsecutiveFrames(BaseFrameSample):
             (every fifth frame) needs it set (to 5).
 
     Raises:
-        InputError: every step of a video is a gap.
+        InputError: every step of a video of three frames or more is a gap.
     """
 
     def __init__(self, num_frames: int, stride: int = 1, max_gap: int = 1) -> None:
@@ -69,7 +69,7 @@ class ConsecutiveFrames(BaseFrameSample):
 
     def _check_gaps(self, video: dict, frame_ids: np.ndarray) -> None:
         steps = np.diff(frame_ids)
-        if len(steps) and steps.min() > self.max_gap:
+        if len(steps) > 1 and steps.min() > self.max_gap:
             raise InputError(
                 f'the frame ids of video {video.get("name", video["video_id"])} are {steps.min()} or more apart and '
                 f'max_gap is {self.max_gap}, so no clip has two of them: set max_gap of ConsecutiveFrames to '

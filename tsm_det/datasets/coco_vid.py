@@ -45,11 +45,10 @@ class CocoVIDDataset(BaseVideoDataset):
         boxes = defaultdict(list)
         for annotation in content['annotations']:
             boxes[annotation['image_id']].append(annotation)
-        names = {video['id']: video['name'] for video in content.get('videos', ())}
+        names = {video['id']: video.get('name') for video in content.get('videos', ())}
         frames = defaultdict(list)
         for image in content['images']:
-            info = self.parse_data_info(
-                {'raw_img_info': {'img_id': image['id'], **image}, 'raw_ann_info': boxes[image['id']]})
+            info = self._frame(image, boxes)
             frames[info['video_id']].append(info)
         return [self._video(video_id, names, images) for video_id, images in frames.items()]
 
@@ -58,7 +57,8 @@ class CocoVIDDataset(BaseVideoDataset):
         image = raw_data_info['raw_img_info']
         # A still is a video of its own; a tuple never equals a video's id.
         alone = {'video_id': ('image', image['id']), 'frame_id': 0, 'frame_in_file': None}
-        info = super().parse_data_info({**raw_data_info, 'raw_img_info': {**alone, **image}})
+        stated = {key: value for key, value in image.items() if value is not None}
+        info = super().parse_data_info({**raw_data_info, 'raw_img_info': {**alone, **stated}})
         return {key: info[key] for key in _FRAME_KEYS}
 
     def filter_data(self) -> list[dict]:
@@ -80,7 +80,19 @@ class CocoVIDDataset(BaseVideoDataset):
             raise InputError(f'{path} is not a CocoVID JSON file ({error}): {self.hint}') from error
         if missing:
             raise InputError(f'{path} has no {", ".join(sorted(missing))} but CocoVID needs them: {self.hint}')
+        ids = [image['id'] for image in content['images']]
+        if not ids or len(set(ids)) < len(ids):
+            what = 'an image id twice' if ids else 'no image'
+            raise InputError(f'{path} has {what} but each frame needs an id of its own: make the file anew')
         return content
+
+    def _frame(self, image: dict, boxes: dict[int, list[dict]]) -> dict:
+        try:
+            return self.parse_data_info(
+                {'raw_img_info': {'img_id': image['id'], **image}, 'raw_ann_info': boxes[image['id']]})
+        except KeyError as error:
+            raise InputError(f'image {image["id"]} of {self.ann_file} or one of its annotations has no {error} but '
+                             'CocoVID needs it: add it (data/README.md describes the format)') from error
 
     def _set_labels(self, categories: list[dict]) -> None:
         ids = {category['name']: category['id'] for category in categories}
@@ -95,7 +107,7 @@ class CocoVIDDataset(BaseVideoDataset):
 
     def _video(self, video_id, names: dict, images: list[dict]) -> dict:
         images.sort(key=lambda image: image['frame_id'])
-        name = names.get(video_id, str(video_id))
+        name = names.get(video_id) or str(video_id)
         for earlier, later in pairwise(images):
             if earlier['frame_id'] == later['frame_id']:
                 raise InputError(f'video {name} of {self.ann_file} has frame_id {later["frame_id"]} twice '

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from mmdet.registry import DATASETS
 from mmengine.logging import print_log
 from tqdm import tqdm
 
 from tsm_det.datasets.coco_vid import CocoVIDDataset
-from tsm_det.datasets.synthetic_vid import make_synthetic_vid
+from tsm_det.datasets.synthetic_vid import is_made, make_synthetic_vid
 
 
 @DATASETS.register_module()
@@ -25,7 +23,7 @@ class SyntheticVIDDataset(CocoVIDDataset):
     """
 
     def __init__(self, *args, data_root: str, **kwargs) -> None:
-        if not Path(data_root, 'train.json').is_file():
+        if not is_made(data_root):
             print_log(f'making synthetic video in {data_root} (some seconds)', 'current')
             make_synthetic_vid(data_root, progress=tqdm)
         super().__init__(*args, data_root=data_root, **kwargs)

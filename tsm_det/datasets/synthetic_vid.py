@@ -52,7 +52,7 @@ def make_synthetic_vid(root: str | os.PathLike, seed: int = 0, train_videos: int
     recipe = {'made_by': 'make_synthetic_vid', 'version': VERSION, 'seed': seed, 'train_videos': train_videos,
               'val_videos': val_videos, 'frames_per_video': frames_per_video, 'size': list(size)}
     _check_recipe(recipe)
-    if _is_made(root, recipe):
+    if is_made(root, recipe):
         return
     root.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=f'.{root.name}.', dir=root.parent) as workshop:
@@ -62,7 +62,7 @@ def make_synthetic_vid(root: str | os.PathLike, seed: int = 0, train_videos: int
         try:
             made.rename(root)
         except OSError:
-            if not _is_made(root, recipe):  # otherwise another process was first, with the same data
+            if not is_made(root, recipe):  # otherwise another process was first, with the same data
                 raise
 
 
@@ -134,19 +134,24 @@ def _encode(frames: Iterable[np.ndarray], path: Path, size: tuple[int, int]) -> 
         container.mux(stream.encode())
 
 
-def _is_made(root: Path, recipe: dict) -> bool:
+def is_made(root: str | os.PathLike, recipe: dict | None = None) -> bool:
     """Whether the folder holds this data set; False where there is room for it.
+
+    Args:
+        root: the folder.
+        recipe: what the data set was made with; None is anything, by this version.
 
     Raises:
         InputError: it holds something else.
     """
+    root, recipe = Path(root), recipe or {'made_by': 'make_synthetic_vid', 'version': VERSION}
     if not root.exists() or (root.is_dir() and not any(root.iterdir())):
         return False
     try:
         found = [json.loads((root / f'{split}.json').read_bytes())['info'] for split in _SPLITS]
     except (OSError, ValueError, TypeError, LookupError):
         found = []
-    if found != [recipe] * len(_SPLITS):
+    if not all(recipe.items() <= info.items() for info in found) or len(found) < len(_SPLITS):
         raise InputError(f'{root} exists and is not the synthetic data set that was asked for ({recipe}): '
                          'give another folder, or remove this one')
     return True

@@ -48,7 +48,7 @@ class DumpDetections(BaseVideoMetric):
 
 
 class DrawDetections(Hook):
-    """Writes every test frame with its detections as ``FOLDER/VIDEO/FRAME_ID.jpg``.
+    """Writes every test frame with its detections as ``FOLDER/VIDEO_ID-NAME/FRAME_ID.jpg``.
 
     Args:
         folder: made if missing.
@@ -74,5 +74,7 @@ class DrawDetections(Hook):
 
 
 def _video_name(metainfo: dict) -> str:
-    path = Path(metainfo['img_path'])
-    return path.parent.name if metainfo.get('frame_in_file') is None else path.stem
+    path, video_id = Path(metainfo['img_path']), metainfo['video_id']
+    name = path.parent.name if metainfo.get('frame_in_file') is None else path.stem
+    # Names of files and folders may repeat, the id does not; that of a still is a tuple.
+    return '-'.join(map(str, [*(video_id if isinstance(video_id, tuple) else [video_id]), name]))

@@ -54,34 +54,36 @@ class VIDMetric(BaseVideoMetric):
             raise InputError(
                 f'{len(scored)} frames ({len(set(scored))} different ones) were scored but {self.ann_file} has '
                 f'{len(truth.imgs)}: test on the whole file, by TrackImgSampler, without indices or filters')
-        detections = self._detections(truth, results)
-        metrics = _average_precision(truth, detections, sorted(truth.imgs), suffix='')
+        category = {entry['name']: entry['id'] for entry in truth.dataset['categories']}
+        cat_ids = [category[name] for name in self.dataset_meta['classes']]
+        detections = _detections(truth, results, cat_ids)
+        metrics = _average_precision(truth, detections, cat_ids, sorted(truth.imgs), suffix='')
         for name, fields in self.subsets.items():
             members = [img_id for img_id, image in sorted(truth.imgs.items())
                        if all(image.get(field) == value for field, value in fields.items())]
-            metrics |= _average_precision(truth, detections, members, suffix=f'_{name}')
+            metrics |= _average_precision(truth, detections, cat_ids, members, suffix=f'_{name}')
         return metrics | {'frames_scored': len(scored), 'frames_total': len(truth.imgs)}
 
-    def _detections(self, truth: COCO, results: list[tuple]) -> COCO:
-        category = {entry['name']: entry['id'] for entry in truth.dataset['categories']}
-        ids = [category[name] for name in self.dataset_meta['classes']]
-        annotations = []
-        for img_id, boxes, scores, labels in results:
-            for (x1, y1, x2, y2), score, label in zip(boxes.tolist(), scores.tolist(), labels, strict=True):
-                annotations.append({
-                    'id': len(annotations) + 1, 'image_id': img_id, 'category_id': ids[label], 'score': score,
-                    'bbox': [x1, y1, x2 - x1, y2 - y1], 'area': (x2 - x1) * (y2 - y1), 'iscrowd': 0})
-        found = COCO()
-        found.dataset = {'images': truth.dataset['images'], 'categories': truth.dataset['categories'],
-                         'annotations': annotations}
-        with contextlib.redirect_stdout(io.StringIO()):
-            found.createIndex()
-        return found
+
+def _detections(truth: COCO, results: list[tuple], cat_ids: list[int]) -> COCO:
+    annotations = []
+    for img_id, boxes, scores, labels in results:
+        for (x1, y1, x2, y2), score, label in zip(boxes.tolist(), scores.tolist(), labels, strict=True):
+            annotations.append({
+                'id': len(annotations) + 1, 'image_id': img_id, 'category_id': cat_ids[label], 'score': score,
+                'bbox': [x1, y1, x2 - x1, y2 - y1], 'area': (x2 - x1) * (y2 - y1), 'iscrowd': 0})
+    found = COCO()
+    found.dataset = {'images': truth.dataset['images'], 'categories': truth.dataset['categories'],
+                     'annotations': annotations}
+    with contextlib.redirect_stdout(io.StringIO()):
+        found.createIndex()
+    return found
 
 
-def _average_precision(truth: COCO, detections: COCO, img_ids: list, suffix: str) -> dict[str, float]:
+def _average_precision(
+        truth: COCO, detections: COCO, cat_ids: list[int], img_ids: list, suffix: str) -> dict[str, float]:
     evaluation = COCOeval(truth, detections, 'bbox')
-    evaluation.params.imgIds = img_ids
+    evaluation.params.catIds, evaluation.params.imgIds = cat_ids, img_ids
     with contextlib.redirect_stdout(io.StringIO()):
         evaluation.evaluate()
         evaluation.accumulate()

@@ -52,7 +52,7 @@ class TSMFPN(FPN):
             raise ValueError(f'shift_div is {shift_div} but 1 to {min(widths)}, the channels of the narrowest '
                              'level, are possible: with more, none would move')
         self.shift_div = shift_div
-        self.sites = tuple(sorted(shift_levels))
+        self.sites = tuple(sorted(set(shift_levels)))
         self.shift_at = shift_at
 
     def forward(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:

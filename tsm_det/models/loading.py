@@ -43,6 +43,12 @@ def build_detector(config: Config, checkpoint: str | None = None, device: str = 
     return model.to(device).eval()
 
 
+def check_checkpoint(path: str) -> None:
+    """Raise InputError when a checkpoint, unless it is a URL, is missing."""
+    if not re.match(r'\w+://', path) and not Path(path).is_file():
+        raise InputError(f'the checkpoint {path} is missing: give the path of one that is there, or have it made first')
+
+
 def load_weights(model: torch.nn.Module, checkpoint: str) -> dict:
     """Load a checkpoint file into a detector, all keys of it and no others.
 
@@ -54,8 +60,7 @@ def load_weights(model: torch.nn.Module, checkpoint: str) -> dict:
     Raises:
         InputError: the file is missing, is no checkpoint, or is not of this network.
     """
-    if not re.match(r'\w+://', checkpoint) and not Path(checkpoint).is_file():
-        raise InputError(f"the checkpoint {checkpoint} is missing: give a file, or 'none' for random weights")
+    check_checkpoint(checkpoint)
     try:
         return load_checkpoint(model, checkpoint, map_location='cpu', strict=True)
     except (RuntimeError, EOFError, OSError, pickle.UnpicklingError) as error:

@@ -89,7 +89,7 @@ class TSMResNet(ResNet):
         self.shift_div = shift_div
         self.sites = tuple(
             (stage, block)
-            for stage in sorted(shift_stages) for block in range(0, self.stage_blocks[stage], shift_every))
+            for stage in sorted(set(shift_stages)) for block in range(0, self.stage_blocks[stage], shift_every))
         for stage, block, inplanes in self._site_widths():
             if inplanes < shift_div:
                 raise ValueError(f'block {block} of stage {stage} has {inplanes} input channels and shift_div is '

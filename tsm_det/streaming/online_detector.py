@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
 
@@ -12,8 +13,10 @@ from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
 from torch import nn
 
+from tsm_det.config import load_config
 from tsm_det.errors import InputError
 from tsm_det.models.loading import build_detector
+from tsm_det.shift import ShiftState
 from tsm_det.streaming.stream_bank import StreamBank
 
 
@@ -45,10 +48,8 @@ class OnlineDetector:
             max_gap: largest difference of frame ids that a stream runs on over; None is any.
             cfg_options: dotted keys that override the config's.
         """
-        if not isinstance(config, Config):
-            config = Config.fromfile(config)
-        if cfg_options:
-            config.merge_from_dict(cfg_options)
+        config = copy.deepcopy(config) if isinstance(config, Config) else load_config(config)
+        config.merge_from_dict(cfg_options or {})
         model = build_detector(config, checkpoint, device)
         return cls(model, Compose(image_pipeline(config.test_dataloader.dataset.pipeline)), capacity, max_gap)
 
@@ -81,17 +82,25 @@ class OnlineDetector:
         """
         for image in images:
             _check_image(image)
-        if len({*stream_ids}) < len(stream_ids):
-            raise ValueError(f'a stream id stands twice in {list(stream_ids)} but a batch has one frame of each '
-                             'stream: pass its frames in two calls')
+        self.bank.check_batch(stream_ids)
         if frame_ids is None:
             frame_ids = [self.bank.next_frame_id(stream_id) for stream_id in stream_ids]
         prepared = [self._prepare(*frame) for frame in zip(images, stream_ids, frame_ids, strict=True)]
+        groups = self._by_padded_size(prepared)
+        keys = [list(zip(*((stream_ids[i], frame_ids[i], images[i].shape[:2]) for i in group), strict=True))
+                for group in groups]
+        # All are recalled before any is held: holding one group may evict a stream of another.
+        recalled = [self.bank.recall(*key) for key in keys]
         results: list[DetDataSample | None] = [None] * len(prepared)
-        for members in self._by_padded_size(prepared):
-            batch = [prepared[i] for i in members]
-            for i, sample in zip(members, self._detect_equal(batch), strict=True):
+        presents = []
+        for group, (past, reasons) in zip(groups, recalled, strict=True):
+            samples, present = self._detect_equal([prepared[i] for i in group], past)
+            presents.append(present)
+            for i, sample, reason in zip(group, samples, reasons, strict=True):
+                sample.set_metainfo({'reset': reason})
                 results[i] = sample
+        for key, present in zip(keys, presents, strict=True):
+            self.bank.hold(*key, present)
         return results
 
     def reset(self, stream_id: Hashable = None) -> None:
@@ -110,17 +119,9 @@ class OnlineDetector:
             groups[tuple(-(-side // divisor) for side in data['inputs'].shape[-2:])].append(i)
         return list(groups.values())
 
-    def _detect_equal(self, batch: list[dict]) -> list[DetDataSample]:
+    def _detect_equal(self, batch: list[dict], past: ShiftState | None) -> tuple[list[DetDataSample], ShiftState]:
         data = self.model.data_preprocessor(pseudo_collate(batch), training=False)
-        samples = [clip[0] for clip in data['data_samples']]
-        stream_ids, frame_ids = ([sample.metainfo[key] for sample in samples] for key in ('video_id', 'frame_id'))
-        sizes = [sample.metainfo['ori_shape'] for sample in samples]
-        past, reasons = self.bank.recall(stream_ids, frame_ids, sizes)
-        results, present = self.model.detect(data['inputs'], samples, past)
-        self.bank.hold(stream_ids, frame_ids, sizes, present)
-        for result, reason in zip(results, reasons, strict=True):
-            result.set_metainfo({'reset': reason})
-        return results
+        return self.model.detect(data['inputs'], data['data_samples'], past)
 
 
 def image_pipeline(pipeline: Sequence[dict]) -> list[dict]:

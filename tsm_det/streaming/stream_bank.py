@@ -82,7 +82,7 @@ class StreamBank:
         Raises:
             ValueError: an id stands twice in the batch, or the batch is larger than the capacity.
         """
-        self._check_batch(stream_ids)
+        self.check_batch(stream_ids)
         reasons = [self._reset_reason(*row) for row in zip(stream_ids, frame_ids, sizes, strict=True)]
         running = {i: self._held[stream_ids[i]].state for i, reason in enumerate(reasons) if reason is None}
         if not running:
@@ -101,7 +101,7 @@ class StreamBank:
             sizes: (H, W) of the source frames.
             present: N rows a site.
         """
-        self._check_batch(stream_ids)
+        self.check_batch(stream_ids)
         alone = len(stream_ids) == 1
         for i, (stream_id, frame_id, size) in enumerate(zip(stream_ids, frame_ids, sizes, strict=True)):
             # A row is a view of the batch and would keep all of it alive.
@@ -144,7 +144,8 @@ class StreamBank:
             return 'gap'
         return None
 
-    def _check_batch(self, stream_ids: Sequence[Hashable]) -> None:
+    def check_batch(self, stream_ids: Sequence[Hashable]) -> None:
+        """Raise ValueError when an id stands twice or there are more streams than the capacity."""
         if len(set(stream_ids)) < len(stream_ids):
             raise ValueError(f'a stream id stands twice in {list(stream_ids)} but a batch has one frame of each '
                              'stream: pass its frames one after the other')

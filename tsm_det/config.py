@@ -1,0 +1,63 @@
+"""Where the configs are, and how one is read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mmengine.config import Config
+
+from tsm_det.errors import InputError
+
+
+def config_path(name: str) -> str:
+    """Path of a config that comes with tsm_det, e.g. ``'tsm_faster_rcnn_r50_vid'``.
+
+    Configs are beside the package in a clone, inside it once installed.
+
+    Args:
+        name: of the file, with or without ``.py``.
+
+    Raises:
+        InputError: there is no such config; the message lists those there are.
+    """
+    package = Path(__file__).parent
+    folder = next(folder for folder in (package / 'configs', package.parent / 'configs') if folder.is_dir())
+    path = folder / f'{name.removesuffix(".py")}.py'
+    if not path.is_file():
+        known = ', '.join(sorted(config.stem for config in folder.glob('*.py')))
+        raise InputError(f'no config is called {name!r}: choose one of {known}')
+    return str(path)
+
+
+def load_config(path: str, cfg_options: dict | None = None, work_dir: str | None = None,
+                launcher: str = 'none') -> Config:
+    """Read a config file and set where its run writes: ``work_dir``, else the config's, else work_dirs/NAME.
+
+    The option ``data_root`` moves every path of the config that starts with the config's ``data_root``.
+
+    Raises:
+        InputError: there is no such file, or it cannot be read.
+    """
+    if not Path(path).is_file():
+        raise InputError(f'the config {path} is missing: give a file, for example one of configs/')
+    try:
+        config = Config.fromfile(path)
+    except (SyntaxError, OSError, ImportError) as error:
+        raise InputError(f'the config {path} cannot be read ({error}): mend it or take one of configs/') from error
+    if 'data_root' in (cfg_options or {}) and 'data_root' in config:
+        config = Config(_rebased(config.to_dict(), config.data_root, cfg_options['data_root']))
+    config.merge_from_dict(cfg_options or {})
+    config.work_dir = work_dir or config.get('work_dir') or str(Path('work_dirs', Path(path).stem))
+    config.launcher = launcher
+    return config
+
+
+def _rebased(node, old: str, new: str):
+    """The same tree of a config, with ``old`` and the paths under it moved to ``new``."""
+    if isinstance(node, dict):
+        return {key: _rebased(value, old, new) for key, value in node.items()}
+    if isinstance(node, (list, tuple)):
+        return type(node)(_rebased(value, old, new) for value in node)
+    if isinstance(node, str) and f'{node}/'.startswith(f'{old.rstrip("/")}/'):
+        return new.rstrip('/') + node[len(old.rstrip('/')):]
+    return node
