@@ -20,8 +20,8 @@ setup(
     package_data={'tsm_det': ['py.typed']},
     install_requires=['av>=17', 'numpy', 'pycocotools', 'scipy', 'tqdm'],
     extras_require={
-        'onedl': ['onedl-mmengine==0.10.12', 'onedl-mmcv==2.3.6', 'onedl-mmdetection==3.5.1'],
-        'openmmlab': ['mmengine==0.11.0rc3', 'mmcv==2.1.0', 'mmdet==3.3.0'],
+        'onedl': ['onedl-mmengine==0.10.12', 'onedl-mmcv==2.3.6', 'onedl-mmdetection==3.5.1', 'opencv-python<5'],
+        'openmmlab': ['mmengine==0.11.0rc3', 'mmcv==2.1.0', 'mmdet==3.3.0', 'opencv-python<5'],
         'dev': ['hypothesis', 'pytest', 'ruff'],
     },
 )
