@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -32,6 +32,18 @@ def map_state(fn: Callable[..., Tensor], *states: ShiftState) -> ShiftState:
     return ShiftState(*(
         tuple(fn(*tensors) for tensors in zip(*pasts, strict=True))
         for pasts in zip(*states, strict=True)))
+
+
+def pasts_by_site(sites: Sequence, past: Sequence[Tensor], part: str) -> dict:
+    """Give each site its past, None for all at the start of a stream.
+
+    Raises:
+        ValueError: the number of pasts is neither 0 nor the number of sites.
+    """
+    if len(past) not in (0, len(sites)):
+        raise ValueError(f'past has {len(past)} tensors but the {part} has {len(sites)} sites: '
+                         'pass the present that this same network returned, or () to start afresh')
+    return dict(zip(sites, past or [None] * len(sites), strict=True))
 
 
 def temporal_shift(clip: Tensor, past: Tensor | None, num_shifted: int) -> tuple[Tensor, Tensor]:

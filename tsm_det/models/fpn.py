@@ -9,8 +9,7 @@ from mmdet.models.necks import FPN
 from mmdet.registry import MODELS
 from torch import Tensor
 
-from tsm_det.models.resnet import pasts_by_site
-from tsm_det.shift import temporal_shift
+from tsm_det.shift import pasts_by_site, temporal_shift
 
 
 @MODELS.register_module()

@@ -10,7 +10,7 @@ from mmdet.models.backbones.resnet import BasicBlock, Bottleneck, ResNet
 from mmdet.registry import MODELS
 from torch import Tensor, nn
 
-from tsm_det.shift import temporal_shift
+from tsm_det.shift import pasts_by_site, temporal_shift
 
 
 class TemporalResidual:
@@ -154,18 +154,6 @@ class TSMResNet(ResNet):
     def _site_widths(self) -> Iterator[tuple[int, int, int]]:
         for stage, block in self.sites:
             yield stage, block, getattr(self, self.res_layers[stage])[block].conv1.in_channels
-
-
-def pasts_by_site(sites: Sequence, past: Sequence[Tensor], part: str) -> dict:
-    """Give each site its past, None for all at the start of a stream.
-
-    Raises:
-        ValueError: the number of pasts is neither 0 nor the number of sites.
-    """
-    if len(past) not in (0, len(sites)):
-        raise ValueError(f'past has {len(past)} tensors but the {part} has {len(sites)} sites: '
-                         'pass the present that this same network returned, or () to start afresh')
-    return dict(zip(sites, past or [None] * len(sites), strict=True))
 
 
 def _check_keys(shift_div: int, shift_stages: Sequence[int], shift_every: int, num_stages: int) -> None:
