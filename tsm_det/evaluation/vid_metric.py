@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from mmdet.evaluation.metrics import BaseVideoMetric
 from mmdet.registry import METRICS
+from mmengine.logging import print_log
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
@@ -54,6 +55,7 @@ class VIDMetric(BaseVideoMetric):
             raise InputError(
                 f'{len(scored)} frames ({len(set(scored))} different ones) were scored but {self.ann_file} has '
                 f'{len(truth.imgs)}: test on the whole file, by TrackImgSampler, without indices or filters')
+        print_log(f'scoring {len(scored)} frames (about a second a thousand)', 'current')
         category = {entry['name']: entry['id'] for entry in truth.dataset['categories']}
         cat_ids = [category[name] for name in self.dataset_meta['classes']]
         detections = _detections(truth, results, cat_ids)
