@@ -30,6 +30,10 @@ def _flag(name: str, help: str, **options) -> Flag:
 
 _OUT = _flag('--out', 'CocoVID file to write', required=True)
 _SEED = _flag('--seed', 'another one draws otherwise (default: 0)', type=int)
+_ROOT = _flag('root', 'ILSVRC2015 folder that holds Annotations/, Data/ and ImageSets/')
+_FOLDER = _flag('--out', 'folder for the CocoVID files', required=True)
+_LISTS = _flag('--lists', 'folder of the lists of videos and stills (default: ROOT/ImageSets)')
+_WORKERS = _flag('--workers', 'how many processes (default: one a core)', type=int)
 _CLASSES = _flag('--classes', 'categories in order (default: the labels found, sorted)', nargs='+')
 
 COMMANDS = {
@@ -42,6 +46,13 @@ COMMANDS = {
          _OUT, _CLASSES,
          _flag('--max-gap', 'frames without a box that a linked track survives (default: 5)', type=int)],
         {'progress': tqdm}),
+    'imagenet-vid': Command(
+        'tsm_det.datasets.imagenet_converter:convert_imagenet_vid', 'ImageNet VID as published, train and val',
+        [_ROOT, _FOLDER, _flag('--splits', 'default: both', nargs='+', choices=['train', 'val']), _LISTS, _WORKERS],
+        {'progress': tqdm}),
+    'imagenet-det': Command(
+        'tsm_det.datasets.imagenet_converter:convert_imagenet_det', "the stills of ImageNet DET with VID's 30 classes",
+        [_ROOT, _FOLDER, _LISTS, _WORKERS], {'progress': tqdm}),
     'split': Command(
         'tsm_det.datasets.split:split_file', 'hold out whole groups of videos of a CocoVID file',
         [_flag('file', 'CocoVID file'), _flag('--groups', 'CSV file with a line a video', required=True),

@@ -1,0 +1,80 @@
+"""The lists that say which videos, key frames and stills of ImageNet the field trains and tests on."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from pathlib import Path
+from typing import NamedTuple
+
+from tsm_det.errors import InputError
+
+_NAMES = {'train': 'VID_train_15frames.txt', 'val': 'VID_val_videos.txt', 'det': 'DET_train_30classes.txt'}
+
+
+class Video(NamedTuple):
+    """A video of a list: its folder below Data/VID, how many frames it has, and which are key frames."""
+
+    folder: str
+    length: int
+    key_frames: tuple[int, ...]
+
+
+def read_videos(root: Path, split: str, lists: str | os.PathLike | None = None) -> list[Video]:
+    """The videos of ``train``, with their key frames, or of ``val``, which has none.
+
+    A line of the training list is ``folder 1 key_frame length``, one of the other ``folder first 0 length``. Key
+    frames count from 0, as the files do (``000000.JPEG``): they are what the list says, unchanged.
+
+    Args:
+        root: the ILSVRC folder.
+        split: ``train`` or ``val``.
+        lists: folder of the lists when it is not ``root/ImageSets``.
+
+    Raises:
+        InputError: the list is missing or has a wrong line.
+    """
+    path = _path(root, split, lists)
+    key_frames, lengths = defaultdict(set), {}
+    for number, line in enumerate(_lines(path), start=1):
+        try:
+            folder, _, frame, length = line.split()
+            frame, length = int(frame), int(length)
+        except ValueError as error:
+            raise InputError(f'{path} line {number} is {line!r} but a folder and three whole numbers are needed: '
+                             'fetch the list again') from error
+        if not 0 <= frame < length or lengths.setdefault(folder, length) != length:
+            raise InputError(f'{path} line {number} is {line!r} but frames count from 0 to the length that all lines '
+                             'of a video share: fetch the list again')
+        key_frames[folder].update([frame] if split == 'train' else [])
+    return [Video(folder, length, tuple(sorted(key_frames[folder]))) for folder, length in lengths.items()]
+
+
+def read_stills(root: Path, lists: str | os.PathLike | None = None) -> list[str]:
+    """The stills of DET with an object of the 30 classes, as the list has them: some are there twice.
+
+    A line is the path below Data/DET without ``.JPEG``, and perhaps a number.
+
+    Args, Raises: see :func:`read_videos`.
+    """
+    return [line.split()[0] for line in _lines(_path(root, 'det', lists))]
+
+
+def _path(root: Path, split: str, lists: str | os.PathLike | None) -> Path:
+    kind, part = ('DET', '') if split == 'det' else ('VID', f'/{split}')
+    for folder in (f'Data/{kind}{part}', f'Annotations/{kind}{part}'):
+        if not (root / folder).is_dir():
+            raise InputError(f'{root} has no folder {folder}: name the ILSVRC2015 folder that holds Annotations/, '
+                             'Data/ and ImageSets/')
+    path = (root / 'ImageSets' if lists is None else Path(lists)) / _NAMES[split]
+    if not path.is_file():
+        raise InputError(f'the list {path} is missing: fetch it as data/README.md says and put it there, or name '
+                         'its folder with --lists')
+    return path
+
+
+def _lines(path: Path) -> list[str]:
+    lines = path.read_text().splitlines()
+    if not lines or not all(line.strip() for line in lines):
+        raise InputError(f'{path} is empty or has an empty line but needs an entry a line: fetch the list again')
+    return lines

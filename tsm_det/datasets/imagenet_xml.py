@@ -1,0 +1,102 @@
+"""ImageNet's annotation of one image, as VID and DET have it."""
+
+from __future__ import annotations
+
+import math
+import os
+from typing import NamedTuple
+from xml.etree import ElementTree
+
+# The 30 classes of VID in their official order (Russakovsky et al., "ImageNet Large Scale Visual Recognition
+# Challenge", IJCV 2015).
+SYNSETS = {
+    'n02691156': 'airplane', 'n02419796': 'antelope', 'n02131653': 'bear', 'n02834778': 'bicycle', 'n01503061': 'bird',
+    'n02924116': 'bus', 'n02958343': 'car', 'n02402425': 'cattle', 'n02084071': 'dog', 'n02121808': 'domestic_cat',
+    'n02503517': 'elephant', 'n02118333': 'fox', 'n02510455': 'giant_panda', 'n02342885': 'hamster',
+    'n02374451': 'horse', 'n02129165': 'lion', 'n01674464': 'lizard', 'n02484322': 'monkey', 'n03790512': 'motorcycle',
+    'n02324045': 'rabbit', 'n02509815': 'red_panda', 'n02411705': 'sheep', 'n01726692': 'snake',
+    'n02355227': 'squirrel', 'n02129604': 'tiger', 'n04468005': 'train', 'n01662784': 'turtle',
+    'n04530566': 'watercraft', 'n02062744': 'whale', 'n02391049': 'zebra'}
+CLASSES = tuple(SYNSETS.values())
+CATEGORIES = {synset: number for number, synset in enumerate(SYNSETS, start=1)}
+
+
+class Problem(NamedTuple):
+    """Something in the data that did not become what it should have."""
+
+    kind: str
+    path: str
+    detail: str = ''
+
+
+class ImageObject(NamedTuple):
+    """A box of one of the 30 classes, xywh in px and inside the image; ``track`` is None in DET."""
+
+    category_id: int
+    box: tuple[float, float, float, float]
+    track: str | None
+    occluded: bool
+    generated: bool
+
+
+class Annotation(NamedTuple):
+    """What an XML file says of its image, and what of it had to be left out or changed."""
+
+    width: int
+    height: int
+    objects: list[ImageObject]
+    problems: list[Problem]
+
+
+def read_annotation(path: str | os.PathLike, name: str) -> Annotation | Problem:
+    """Read an XML file; what is wrong in it is said, never raised.
+
+    Width and height of a box are the differences of its corners, as the field computes them.
+
+    Args:
+        path: of the XML file.
+        name: what to call the file in problems.
+
+    Returns:
+        The annotation, or why there is none.
+    """
+    try:
+        root = ElementTree.parse(path).getroot()
+        size = int(root.findtext('size/width')), int(root.findtext('size/height'))
+        if min(size) <= 0:
+            return Problem('corrupt XML', name, f'the image is {size[0]}x{size[1]}')
+        found = [_object(node) for node in root.findall('object')]
+    except FileNotFoundError:
+        return Problem('missing XML', name)
+    except (ElementTree.ParseError, OSError, TypeError, ValueError) as error:
+        return Problem('corrupt XML', name, str(error))
+    annotation = Annotation(*size, [], [])
+    for synset, item in found:
+        _add(annotation, synset, item, name)
+    return annotation
+
+
+def _object(node: ElementTree.Element) -> tuple[str, ImageObject]:
+    corners = [float(node.findtext(f'bndbox/{side}')) for side in ('xmin', 'ymin', 'xmax', 'ymax')]
+    if not all(map(math.isfinite, corners)):
+        raise ValueError(f'the box {corners} is not finite')
+    flags = (node.findtext(flag, '0').strip() == '1' for flag in ('occluded', 'generated'))
+    synset = node.findtext('name').strip()
+    return synset, ImageObject(CATEGORIES.get(synset, 0), tuple(corners), node.findtext('trackid'), *flags)
+
+
+def _add(annotation: Annotation, synset: str, item: ImageObject, name: str) -> None:
+    """Keep an object whose ``box`` still is its corners, or say why not."""
+    x1, y1, x2, y2 = item.box
+    left, top, right, bottom = max(x1, 0), max(y1, 0), min(x2, annotation.width), min(y2, annotation.height)
+    what = f'{synset} at {x1:g} {y1:g} {x2:g} {y2:g} in {annotation.width}x{annotation.height}'
+    if not item.category_id:
+        annotation.problems.append(Problem('unknown synset', name, synset))
+    elif x2 <= x1 or y2 <= y1:
+        annotation.problems.append(Problem('box of no area', name, what))
+    elif right <= left or bottom <= top:
+        annotation.problems.append(Problem('box outside the image', name, what))
+    else:
+        if (left, top, right, bottom) != item.box:
+            annotation.problems.append(Problem('box clipped to the image', name, what))
+        annotation.objects.append(item._replace(box=(left, top, right - left, bottom - top)))
