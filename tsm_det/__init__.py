@@ -13,8 +13,9 @@ except (ImportError, OSError, AssertionError) as error:  # mmdet asserts the ver
         "Install torch first, then the maintained stack: pip install --no-build-isolation 'tsm_det[onedl]'\n"
         "(or upstream's: 'tsm_det[openmmlab]'); in a clone, `make setup` does all of it.") from error
 
+from tsm_det import randomness  # noqa: F401
 from tsm_det.config import config_path
-from tsm_det.datasets import clips, coco_vid, loading, synthetic_dataset  # noqa: F401
+from tsm_det.datasets import clips, coco_vid, imagenet_vid, key_frames, loading, synthetic_dataset  # noqa: F401
 from tsm_det.evaluation import vid_metric  # noqa: F401
 from tsm_det.models import faster_rcnn, fpn, resnet  # noqa: F401
 from tsm_det.shift import ShiftState, map_state, temporal_shift

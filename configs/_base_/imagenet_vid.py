@@ -1,12 +1,11 @@
-"""ImageNet VID: clips of 8 frames to train on, every frame of every video to test on."""
+"""ImageNet VID and the stills of DET: clips of 8 around key frames to train on, all frames of all videos to test on."""
 data_root = 'data/ILSVRC/'
-classes = (
-    'airplane', 'antelope', 'bear', 'bicycle', 'bird', 'bus', 'car', 'cattle', 'dog', 'domestic_cat', 'elephant',
-    'fox', 'giant_panda', 'hamster', 'horse', 'lion', 'lizard', 'monkey', 'motorcycle', 'rabbit', 'red_panda',
-    'sheep', 'snake', 'squirrel', 'tiger', 'train', 'turtle', 'watercraft', 'whale', 'zebra')
-hint = ('it is made from ImageNet VID as data/README.md says; without that dataset, '
-        'python tools/train.py configs/tsm_faster_rcnn_r18_synthvid.py trains on video that it makes itself')
-dataset = dict(type='CocoVIDDataset', data_root=data_root, metainfo=dict(classes=classes), hint=hint)
+dataset = dict(
+    type='ImageNetVIDDataset',
+    data_root=data_root,
+    data_prefix=dict(img_path='Data/'),
+    hint='tools/convert_dataset.py imagenet-vid and imagenet-det make it from ImageNet as data/README.md says; without '
+    'that, python tools/train.py configs/tsm_faster_rcnn_r18_synthvid.py trains on video that it makes itself')
 train_pipeline = [
     dict(type='ConsecutiveFrames', num_frames=8),
     dict(
@@ -34,10 +33,10 @@ train_dataloader = dict(
     batch_size=1,
     num_workers=2,
     persistent_workers=True,
-    sampler=dict(type='TrackImgSampler'),
+    sampler=dict(type='KeyFrameSampler'),
     dataset=dict(
         ann_file='annotations/imagenet_vid_train.json',
-        data_prefix=dict(img_path='Data/VID/train/'),
+        stills='annotations/imagenet_det_30classes.json',
         pipeline=train_pipeline,
         **dataset))
 val_dataloader = dict(
@@ -48,7 +47,6 @@ val_dataloader = dict(
     sampler=dict(type='TrackImgSampler'),
     dataset=dict(
         ann_file='annotations/imagenet_vid_val.json',
-        data_prefix=dict(img_path='Data/VID/val/'),
         pipeline=test_pipeline,
         test_mode=True,
         **dataset))

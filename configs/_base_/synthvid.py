@@ -27,7 +27,7 @@ test_pipeline = [
 train_dataloader = dict(
     batch_size=4,
     num_workers=0,
-    sampler=dict(type='TrackImgSampler'),
+    sampler=dict(type='KeyFrameSampler'),
     dataset=dict(ann_file='train.json', pipeline=train_pipeline, **dataset))
 val_dataloader = dict(
     batch_size=1,

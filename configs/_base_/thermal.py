@@ -35,7 +35,7 @@ train_dataloader = dict(
     batch_size=2,
     num_workers=1,
     persistent_workers=True,
-    sampler=dict(type='TrackImgSampler'),
+    sampler=dict(type='KeyFrameSampler'),
     dataset=dict(
         ann_file='data/thermal/fit.json', data_prefix=dict(img_path=data_root + 'train/'),
         pipeline=train_pipeline, **dataset))

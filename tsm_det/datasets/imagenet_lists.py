@@ -13,11 +13,11 @@ _NAMES = {'train': 'VID_train_15frames.txt', 'val': 'VID_val_videos.txt', 'det':
 
 
 class Video(NamedTuple):
-    """A video of a list: its folder below Data/VID, how many frames it has, and which are key frames."""
+    """A video of a list: its folder below Data/VID, how many frames it has, and its key frames, None without any such."""
 
     folder: str
     length: int
-    key_frames: tuple[int, ...]
+    key_frames: tuple[int, ...] | None
 
 
 def read_videos(root: Path, split: str, lists: str | os.PathLike | None = None) -> list[Video]:
@@ -46,8 +46,9 @@ def read_videos(root: Path, split: str, lists: str | os.PathLike | None = None) 
         if not 0 <= frame < length or lengths.setdefault(folder, length) != length:
             raise InputError(f'{path} line {number} is {line!r} but frames count from 0 to the length that all lines '
                              'of a video share: fetch the list again')
-        key_frames[folder].update([frame] if split == 'train' else [])
-    return [Video(folder, length, tuple(sorted(key_frames[folder]))) for folder, length in lengths.items()]
+        key_frames[folder].add(frame)
+    return [Video(folder, length, tuple(sorted(key_frames[folder])) if split == 'train' else None)
+            for folder, length in lengths.items()]
 
 
 def read_stills(root: Path, lists: str | os.PathLike | None = None) -> list[str]:

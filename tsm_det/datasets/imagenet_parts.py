@@ -21,9 +21,9 @@ def video_part(root: Path, video: Video) -> dict:
         if f'{frame:06d}.JPEG' not in files:
             part['problems'].append(Problem('missing JPEG', f'Data/{name}.JPEG'))
         elif annotation := _annotation(root, name, part):
-            is_key = frame in video.key_frames
-            image = _add_image(part, name, annotation, video_id=1, frame_id=frame, is_vid_train_frame=is_key)
-            part['counts']['key frames'] += is_key
+            key = {} if video.key_frames is None else {'is_vid_train_frame': frame in video.key_frames}
+            image = _add_image(part, name, annotation, video_id=1, frame_id=frame, **key)
+            part['counts']['key frames'] += sum(key.values())
             for number, item in enumerate(annotation.objects):
                 if item.track is None:
                     part['problems'].append(Problem('object without trackid', f'Annotations/{name}.xml'))

@@ -1,0 +1,80 @@
+"""Which clips to train on, in which order, on which rank."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count, islice
+from typing import NamedTuple
+
+import numpy as np
+from mmdet.registry import DATA_SAMPLERS
+from mmengine.dist import get_dist_info, sync_random_seed
+from torch.utils.data import Sampler
+
+from tsm_det.datasets.coco_vid import CocoVIDDataset
+from tsm_det.errors import InputError
+from tsm_det.randomness import mix
+
+
+class Draw(NamedTuple):
+    """Index of a training clip: the video, its key frame's place among the frames, and the seed of all else."""
+
+    video: int
+    frame: int
+    seed: int
+
+
+@DATA_SAMPLERS.register_module()
+class KeyFrameSampler(Sampler):
+    """Deals a :class:`Draw` a key frame to the ranks: epoch after epoch, each in an order of its own, without end.
+
+    A still becomes a clip of T equal frames. For a still not to count T times as much as a frame of a video, an epoch
+    has each key frame but only a T-th of the stills: another T-th each time, so that T epochs have every still once.
+
+    Sequence and seeds depend on ``seed`` alone: the clips of a step are the same however many ranks share it, and a
+    resumed training goes on with those that an uninterrupted one would have taken. Made for
+    ``IterBasedTrainLoop``.
+
+    Args:
+        dataset: a ``CocoVIDDataset`` to train on; its pipeline says what T is.
+        seed: the same on all ranks; None draws one.
+
+    Raises:
+        InputError: the dataset has no key frame.
+    """
+
+    def __init__(self, dataset: CocoVIDDataset, seed: int | None = None) -> None:
+        self.rank, self.world_size = get_dist_info()
+        self.seed = sync_random_seed() if seed is None else seed
+        self.num_frames = dataset.clip_length
+        videos, stills = [], []
+        for place in range(len(dataset)):
+            video = dataset.get_data_info(place)
+            chosen = stills if video['is_still'] else videos
+            chosen += [(place, k) for k, frame in enumerate(video['images']) if frame['is_vid_train_frame']]
+        if not videos and not stills:
+            raise InputError(f'{dataset.ann_file} has no frame with is_vid_train_frame, so no clip to train on: '
+                             'convert it anew, or leave that field out of all frames')
+        self.key_frames = np.array(videos, dtype=int).reshape(-1, 2)
+        self.stills = np.array(stills, dtype=int).reshape(-1, 2)
+        self._skipped = 0
+
+    def epoch(self, number: int) -> np.ndarray:
+        """The clips of an epoch in order, ``(n, 2)``: video, frame."""
+        period, part = divmod(number, self.num_frames)
+        stills = np.random.default_rng([self.seed, period]).permutation(self.stills)
+        drawn = np.concatenate([self.key_frames, np.array_split(stills, self.num_frames)[part]])
+        return np.random.default_rng([self.seed, number, 1]).permutation(drawn)
+
+    def __iter__(self) -> Iterator[Draw]:
+        clips = (clip for number in count() for clip in self.epoch(number).tolist())
+        draws = (Draw(*clip, mix(self.seed, place)) for place, clip in enumerate(clips))
+        return islice(draws, self.rank + self._skipped * self.world_size, None, self.world_size)
+
+    def __len__(self) -> int:
+        """Clips of the first epoch on this rank, about."""
+        return -(-len(self.epoch(0)) // self.world_size)
+
+    def skip(self, num_samples: int) -> None:
+        """Start after the first ``num_samples`` clips of this rank; the runner calls it when it resumes."""
+        self._skipped = num_samples
