@@ -1,8 +1,30 @@
 """Fixtures that several test modules share."""
 
+import runpy
+import shlex
+import sys
+from pathlib import Path
+
 import av
 import numpy as np
 import pytest
+from mmengine.logging import MMLogger
+
+
+@pytest.fixture
+def run(monkeypatch, capfd):
+    """Run a tool in this process; gives its exit status, output and errors."""
+    def run(line):
+        tool, *arguments = shlex.split(line)
+        MMLogger._instance_dict.clear()  # a logger of an earlier test writes to that test's closed output
+        monkeypatch.setattr(sys, 'argv', [f'tools/{tool}.py', *arguments])
+        try:
+            runpy.run_path(str(Path(__file__).parents[1] / 'tools' / f'{tool}.py'), run_name='__main__')
+            status = 0
+        except SystemExit as end:
+            status = end.code or 0
+        return status, *capfd.readouterr()
+    return run
 
 
 @pytest.fixture

@@ -2,10 +2,7 @@
 
 import json
 import pickle
-import runpy
-import shlex
 import shutil
-import sys
 from pathlib import Path
 
 import av
@@ -13,51 +10,20 @@ import cv2
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 
-from tests.tiny import build, tiny_model_config
+from tests.tiny import STEPS, TINY, build, tiny_like_the_tools, tiny_model_config
 from tsm_det import config_path
 from tsm_det.config import load_config
 from tsm_det.datasets.synthetic_vid import make_synthetic_vid
 
 ROOT = Path(__file__).parent.parent
 TOOLS = sorted(path.stem for path in (ROOT / 'tools').glob('*.py'))
-TINY = ('model.backbone.base_channels=8 model.neck.in_channels=8,16,32,64 model.neck.out_channels=16 '
-        'model.rpn_head.in_channels=16 model.rpn_head.feat_channels=16 '
-        'model.roi_head.bbox_roi_extractor.out_channels=16 model.roi_head.bbox_head.in_channels=16 ')
-STEPS = ('train_cfg.max_iters=3 train_cfg.val_interval=3 param_scheduler.total_steps=3 '
-         'default_hooks.logger.interval=1 train_dataloader.batch_size=1 ')
-
-
 @pytest.fixture(scope='session')
 def data_root(tmp_path_factory):
     root = tmp_path_factory.mktemp('data') / 'synthvid'
     make_synthetic_vid(root, train_videos=2, val_videos=2, frames_per_video=6)
     return root
-
-
-@pytest.fixture
-def run(monkeypatch, capfd):
-    """Run a tool in this process; gives its exit status, output and errors."""
-    def run(line):
-        tool, *arguments = shlex.split(line)
-        MMLogger._instance_dict.clear()  # a logger of an earlier test writes to that test's closed output
-        monkeypatch.setattr(sys, 'argv', [f'tools/{tool}.py', *arguments])
-        try:
-            runpy.run_path(str(ROOT / 'tools' / f'{tool}.py'), run_name='__main__')
-            status = 0
-        except SystemExit as end:
-            status = end.code or 0
-        return status, *capfd.readouterr()
-    return run
-
-
-def tiny_like_the_tools():
-    """The network that the options of TINY make."""
-    narrow = tiny_model_config()
-    narrow.roi_head.bbox_head.fc_out_channels = 256
-    return build(narrow)
 
 
 def config(name='tsm_faster_rcnn_r18_synthvid'):

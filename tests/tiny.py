@@ -15,6 +15,12 @@ from torch import Tensor, nn
 from tsm_det.config import config_path
 
 SIZE = 64
+# Options of tools/*.py for a tiny network, and for a training of three steps.
+TINY = ('model.backbone.base_channels=8 model.neck.in_channels=8,16,32,64 model.neck.out_channels=16 '
+        'model.rpn_head.in_channels=16 model.rpn_head.feat_channels=16 '
+        'model.roi_head.bbox_roi_extractor.out_channels=16 model.roi_head.bbox_head.in_channels=16 ')
+STEPS = ('train_cfg.max_iters=3 train_cfg.val_interval=3 param_scheduler.total_steps=3 '
+         'default_hooks.logger.interval=1 train_dataloader.batch_size=1 ')
 
 
 def tiny_model_config(**changes) -> ConfigDict:
@@ -45,6 +51,13 @@ def build(config: ConfigDict, seed: int = 0) -> nn.Module:
 
 def tiny_detector(seed: int = 0, **changes) -> nn.Module:
     return build(tiny_model_config(**changes), seed)
+
+
+def tiny_like_the_tools():
+    """The network that the options of TINY make."""
+    narrow = tiny_model_config()
+    narrow.roi_head.bbox_head.fc_out_channels = 256
+    return build(narrow)
 
 
 def random_clip(n: int, t: int, seed: int = 0, size: int = SIZE) -> Tensor:

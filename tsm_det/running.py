@@ -19,6 +19,7 @@ from tsm_det.errors import InputError
 from tsm_det.evaluation.outputs import DrawDetections, DumpDetections
 from tsm_det.json_file import write_json
 from tsm_det.models.loading import check_checkpoint, load_weights
+from tsm_det.processes import process_group
 
 
 def train(config: Config, amp: bool = False, auto_scale_lr: bool = False, resume: str | bool = False) -> Path:
@@ -49,8 +50,8 @@ def train(config: Config, amp: bool = False, auto_scale_lr: bool = False, resume
     if config.load_from:
         check_checkpoint(config.load_from)
     _check_data(config, 'train_dataloader', 'val_dataloader')
-    runner = _runner(config)
-    runner.train()
+    with process_group(config):
+        _runner(config).train()
     return Path((Path(config.work_dir) / 'last_checkpoint').read_text())
 
 
@@ -75,7 +76,12 @@ def test(config: Config, checkpoint: str | None, out: str | None = None, show_di
         raise InputError(f'--out is {out} but detections are written as .pkl: choose such a name')
     _check_data(config, 'test_dataloader')
     config.load_from, config.resume = None, False
-    runner = _runner(config)
+    with process_group(config):
+        return _test(_runner(config), checkpoint, out, show_dir, metrics)
+
+
+def _test(runner: Runner, checkpoint: str | None, out: str | None, show_dir: str | None,
+          metrics: str | None) -> dict[str, float]:
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     if checkpoint is None:
         print_log('random weights: these metrics mean nothing', 'current', level=30)

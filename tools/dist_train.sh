@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Train with several processes, one a GPU; options are those of tools/train.py. On several machines, on each of them:
+# NNODES=2 NODE_RANK=0 MASTER_ADDR=HOST PORT=29500 tools/dist_train.sh ...
+set -euo pipefail
+if [ $# -lt 2 ]; then
+  echo "usage: tools/dist_train.sh CONFIG NUM_PROCESSES [options]" >&2
+  exit 2
+fi
+config=$1 processes=$2
+shift 2
+rendezvous=(--standalone)
+if [ "${NNODES:-1}" -gt 1 ]; then
+  rendezvous=(--nnodes "$NNODES" --node-rank "$NODE_RANK" --master-addr "$MASTER_ADDR" --master-port "${PORT:-29500}")
+fi
+exec "${PYTHON:-python}" -m torch.distributed.run "${rendezvous[@]}" --nproc-per-node "$processes" \
+  "$(dirname "$0")/train.py" "$config" --launcher pytorch "$@"

@@ -1,0 +1,41 @@
+"""The processes of a distributed run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from mmengine.config import Config
+from torch import distributed
+
+from tsm_det.errors import InputError
+
+
+@contextmanager
+def process_group(config: Config) -> Iterator[None]:
+    """Let the processes that a launcher started work together inside the block, without CUDA too.
+
+    mmengine joins processes by NCCL and wraps models for one GPU each; where there is none, they are joined by gloo
+    here, before its Runner would.
+
+    Args:
+        config: ``launcher`` says whether there are others; ``model_wrapper_cfg`` is set where there is no GPU.
+
+    Raises:
+        InputError: the launcher is 'pytorch' but torchrun did not start this process.
+    """
+    if config.get('launcher', 'none') == 'pytorch' and 'RANK' not in os.environ:
+        raise InputError('--launcher pytorch was given but torchrun did not start this process: use '
+                         'tools/dist_train.sh or tools/dist_test.sh, or leave --launcher out')
+    if config.get('launcher', 'none') != 'none' and not torch.cuda.is_available():
+        distributed.init_process_group('gloo')
+        config.model_wrapper_cfg = dict(
+            type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False,
+            find_unused_parameters=config.get('find_unused_parameters', False))
+    try:
+        yield
+    finally:
+        if distributed.is_initialized():
+            distributed.destroy_process_group()
