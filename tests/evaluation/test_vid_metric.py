@@ -12,6 +12,7 @@ from mmdet.structures import DetDataSample, TrackDataSample
 from mmengine.structures import InstanceData
 
 from tsm_det.errors import InputError
+from tsm_det.evaluation import vid_metric
 from tsm_det.evaluation.vid_metric import VIDMetric
 
 CLASSES = ('cat', 'dog')
@@ -121,3 +122,111 @@ def test_a_frame_that_is_missed_or_scored_twice_is_an_error(truth, chosen):
     path, boxes = truth
     with pytest.raises(InputError, match=f'{len(chosen)} frames .* were scored but .* has 7'):
         score(path, [detected(10 + k, boxes) for k in chosen])
+
+
+MOTION_KEYS = [f'{protocol}/AP50_{name}'
+               for protocol in ('coco', 'fgfa', 'mega') for name in ('slow', 'medium', 'fast')]
+
+
+def with_instance_ids(path, instance_id):
+    """The same file with ``instance_id(number of the annotation)``."""
+    content = json.loads(Path(path).read_text())
+    for k, annotation in enumerate(content['annotations']):
+        annotation['instance_id'] = instance_id(k)
+    other = Path(path).with_name('tracks.json')
+    other.write_text(json.dumps(content))
+    return str(other)
+
+
+@pytest.fixture
+def logged(monkeypatch):
+    lines = []
+    monkeypatch.setattr(vid_metric, 'print_log', lambda message, *_, **__: lines.append(message))
+    return lines
+
+
+@pytest.mark.parametrize('instance_id', [None, lambda k: 0, lambda k: None, lambda k: k])
+def test_without_tracks_the_metric_says_what_motion_needs_and_gives_the_rest(truth, logged, instance_id):
+    path, boxes = truth
+    path = with_instance_ids(path, instance_id) if instance_id else path
+    scores = score(path, [detected(10 + k, boxes) for k in range(7)])
+    said = [line for line in logged if 'instance_id' in line]
+    assert len(said) == 1 and 'motion needs instance_id on every annotation' in said[0]
+    assert 'convert_dataset.py' in said[0]
+    assert all(math.isnan(scores[key]) for key in MOTION_KEYS)
+    assert all(0 < scores[f'{name}/AP50{area}'] < 1 for name in ('fgfa', 'mega') for area in ('', '_area_small'))
+    assert 0 < scores['coco/AP50'] < 1
+
+
+def test_with_tracks_nothing_is_said(truth, logged):
+    path, boxes = truth
+    scores = score(with_instance_ids(path, lambda k: 1 + k % 3), [detected(10 + k, boxes) for k in range(7)])
+    assert not [line for line in logged if 'instance_id' in line]
+    assert all(0 <= scores[f'{protocol}/AP50_fast'] <= 1 for protocol in ('coco', 'fgfa', 'mega'))
+
+
+def test_the_same_instance_id_in_two_videos_is_two_tracks(truth):
+    path, boxes = truth
+    # Frame id 0 of the second video lies within 10 frames of the first video's.
+    frames = [detected(10 + k, boxes) for k in range(7)]
+    shared = score(with_instance_ids(path, lambda k: 1 + k % 3), frames)
+    own = score(with_instance_ids(path, lambda k: 1 + k % 3 + (50 if k >= 18 else 0)), frames)
+    np.testing.assert_equal(shared, own)
+
+
+@pytest.mark.parametrize('protocol', ['coco', 'fgfa', 'mega'])
+def test_only_the_protocols_that_were_asked_for_are_scored(truth, protocol):
+    path, boxes = truth
+    frames = [detected(10 + k, boxes) for k in range(7)]
+    scores, every = score(path, frames, protocols=[protocol]), score(path, frames)
+    assert {key.split('/')[0] for key in scores} == {protocol, 'frames_scored', 'frames_total'}
+    np.testing.assert_equal(scores, {key: every[key] for key in scores})
+
+
+def test_first_frames_are_those_with_the_lowest_frame_ids_of_each_video(truth):
+    path, boxes = truth
+    content = json.loads(Path(path).read_text())
+    for image in content['images'][:6]:
+        image['frame_id'] = 30 - image['frame_id']
+    Path(path).write_text(json.dumps(content))
+    frames = [detected(10 + k, boxes) for k in range(7)]
+    for k in (5, 4, 6):
+        frames[k].pred_instances = frames[k].pred_instances[:0]
+    scores = score(path, frames, first_frames=2)
+    assert scores['coco/AP50_first'] == 0
+    assert scores['coco/AP50_rest'] > scores['coco/AP50'] > 0
+
+
+def test_counting_the_key_frame_makes_objects_slower(truth):
+    path, boxes = truth
+    content = json.loads(Path(path).read_text())
+    content['annotations'] = [
+        dict(id=k + 1, image_id=10 + k, bbox=[50 * k, 0, 45, 45], area=2025, iscrowd=0, category_id=9, instance_id=1)
+        for k in range(2)]  # motion IoU 0, with itself 0.5
+    Path(path).write_text(json.dumps(content))
+    frames = [detected(10 + k, boxes) for k in range(7)]
+    assert math.isnan(score(path, frames)['coco/AP50_medium'])
+    content['annotations'][1]['bbox'] = [18, 0, 45, 45]  # 27 of 63 columns are shared: 0.43, with itself 0.71
+    Path(path).write_text(json.dumps(content))
+    assert math.isnan(score(path, frames)['coco/AP50_medium'])
+    assert not math.isnan(score(path, frames, count_key_frame=True)['coco/AP50_medium'])
+
+
+def test_no_boxes_at_all_have_no_score(truth):
+    path, boxes = truth
+    content = json.loads(Path(path).read_text())
+    content['annotations'] = []
+    Path(path).write_text(json.dumps(content))
+    scores = score(path, [detected(10 + k, boxes) for k in range(7)])
+    assert all(math.isnan(value) for key, value in scores.items() if '/' in key)
+
+
+@pytest.mark.parametrize(('keys', 'message'), [
+    (dict(protocols=['coco', 'voc']), 'out of coco, fgfa, mega is needed'),
+    (dict(protocols='coco'), 'a list of names'),
+    (dict(first_frames=0), 'a number from 1 or None is needed'),
+    (dict(subsets=dict(fast=dict(degraded=False))), 'subsets has fast but that names other scores'),
+])
+def test_keys_that_make_no_sense_are_errors(truth, keys, message):
+    with pytest.raises(InputError, match=message):
+        VIDMetric(truth[0], **keys)

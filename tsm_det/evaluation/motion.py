@@ -1,0 +1,53 @@
+"""How much an object moves: what slow, medium and fast mean."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tsm_det.evaluation.matching import pair_iou
+
+MOTION_RANGES = {'slow': (0.9, 1.0), 'medium': (0.7, 0.9), 'fast': (0.0, 0.7)}
+
+
+def motion_iou(tracks: np.ndarray, frames: np.ndarray, boxes: np.ndarray, window: int = 10,
+               count_self: bool = False) -> np.ndarray:
+    """Give each box the mean of its IoU with its own track's boxes shortly before and after it.
+
+    The measure of Zhu et al., "Flow-Guided Feature Aggregation for Video Object Detection", ICCV 2017: 1 for an
+    object that stands still, 0 for one that leaves its own box within a frame. Frame ids may have gaps. A track
+    that has two boxes in one frame is taken as it is: each of them is a neighbour of the other like any other box.
+
+    Args:
+        tracks: ``(n,)``, what track a box belongs to; unique over the whole data set.
+        frames: ``(n,)``, integers.
+        boxes: ``(n, 4)`` x, y, width, height in px.
+        window: neighbours are at most this many frame ids away.
+        count_self: whether a box is its own neighbour too, with IoU 1.
+
+    Returns:
+        ``(n,)`` in the order of the arguments; NaN where a box has no neighbour. Rounded to 12 decimals, so that
+        the mean of values that are all 0.7 is 0.7 and falls on the border of its range.
+    """
+    tracks, frames = np.unique(tracks, return_inverse=True)[1].reshape(-1), np.asarray(frames, np.int64)
+    order = np.lexsort((frames, tracks))
+    tracks, frames = tracks[order], frames[order]
+    boxes = np.asarray(boxes, np.float64).reshape(-1, 4)[order]
+    total = np.full(len(order), float(count_self))
+    count = np.full(len(order), int(count_self))
+    for step in range(1, len(order)):
+        near = (tracks[step:] == tracks[:-step]) & (frames[step:] - frames[:-step] <= window)
+        # The boxes of a track are sorted by frame: without a pair this far apart there is none farther apart.
+        if not near.any():
+            break
+        earlier = np.flatnonzero(near)
+        later = earlier + step
+        overlap = pair_iou(boxes[earlier], boxes[later])
+        total[earlier] += overlap
+        total[later] += overlap
+        count[earlier] += 1
+        count[later] += 1
+    means = np.full(len(order), np.nan)
+    np.divide(total, count, out=means, where=count > 0)
+    result = np.empty(len(order))
+    result[order] = np.round(means, 12)
+    return result
