@@ -1,0 +1,37 @@
+"""Pictures in PNG files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from tsm_det.errors import InputError
+
+
+def write_png(image: np.ndarray, path: str | os.PathLike) -> Path:
+    """Write ``(H, W, 3)`` BGR uint8 as a PNG file, and make the folders above it.
+
+    Raises:
+        InputError: it cannot be written there.
+    """
+    path = Path(path)
+    part = path.with_name(f'{path.name}.part')
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(cv2.imencode('.png', image)[1])
+        os.replace(part, path)
+    except OSError as error:
+        raise InputError(f'{path} cannot be written ({error}): name a folder that you may write to') from error
+    return path
+
+
+def rendered(figure: Figure) -> np.ndarray:
+    """The figure's pixels: ``(H, W, 3)`` BGR uint8, drawn without a display and without pyplot's global figures."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return cv2.cvtColor(np.asarray(canvas.buffer_rgba()), cv2.COLOR_RGBA2BGR)
