@@ -18,7 +18,7 @@ setup(
     packages=[*find_packages(include=['tsm_det', 'tsm_det.*']), 'tsm_det.configs', 'tsm_det.configs._base_'],
     package_dir={'tsm_det.configs': 'configs', 'tsm_det.configs._base_': 'configs/_base_'},
     package_data={'tsm_det': ['py.typed']},
-    install_requires=['av>=17', 'numpy', 'pycocotools', 'scipy', 'tqdm'],
+    install_requires=['av>=17', 'matplotlib', 'numpy', 'pillow', 'pycocotools', 'scipy', 'tqdm'],
     extras_require={
         'onedl': ['onedl-mmengine==0.10.12', 'onedl-mmcv==2.3.6', 'onedl-mmdetection==3.5.1', 'opencv-python<5'],
         'openmmlab': ['mmengine==0.11.0rc3', 'mmcv==2.1.0', 'mmdet==3.3.0', 'opencv-python<5'],

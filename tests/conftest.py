@@ -8,7 +8,12 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from hypothesis import settings
 from mmengine.logging import MMLogger
+
+# How long an example takes says nothing about the code on a busy machine.
+settings.register_profile('untimed', deadline=None)
+settings.load_profile('untimed')
 
 
 @pytest.fixture

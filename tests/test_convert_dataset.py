@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.datasets.csv_folder import add
+from tests.conversion.csv_folder import add
+from tests.conversion.image_folder import write_images
+from tsm_det.conversion.commands import COMMANDS
 from tsm_det.datasets import synthetic_vid
 
 TOOL = Path(__file__).parents[1] / 'tools' / 'convert_dataset.py'
@@ -88,7 +90,48 @@ def test_bad_input_ends_the_tool_with_status_2_and_one_sentence(folder):
     assert ended.stderr.splitlines()[-1].startswith(f'error: {folder} holds no video')
 
 
-@pytest.mark.parametrize('command', ['synthvid', 'csv-videos', 'split'])
+def test_the_tool_checks(folder, monkeypatch, capsys):
+    add(folder, 'a', ['0,bird,1,1,4,4'])
+    out = folder / 'all.json'
+    run_tool(monkeypatch, 'csv-videos', folder, '--out', out)
+    assert run_tool(monkeypatch, 'check', out, '--images', folder, '--every-frame') == 0
+    printed = capsys.readouterr()
+    assert printed.out.endswith('no problems\n') and '1/1' in printed.err
+    (folder / 'a.mp4').unlink()
+    assert run_tool(monkeypatch, 'check', out) == 1
+    assert '1 problem\n  file a.mp4: ' in capsys.readouterr().out
+
+
+def test_the_tool_reads_mot(tmp_path, monkeypatch, capsys):
+    write_images(tmp_path / 'img1', ['1.jpg'])
+    (tmp_path / 'gt').mkdir()
+    (tmp_path / 'gt' / 'gt.txt').write_text('1,-1,1,1,5,5,1,2,1')
+    assert run_tool(monkeypatch, 'mot', tmp_path, '--out', tmp_path / 'all.json', '--classes', 'ant', 'bee',
+                    '--origin', '0', '--max-gap', '9') == 0
+    assert '  bee: 1 boxes, 1 tracks' in capsys.readouterr().out
+    assert json.loads((tmp_path / 'all.json').read_text())['annotations'][0]['bbox'] == [1, 1, 5, 5]
+
+
+def test_the_tool_reads_cvat(folder, monkeypatch, capsys):
+    add(folder, 'a')
+    (folder / 'a.xml').write_text('<annotations><track label="bee"><box frame="0" xtl="1" ytl="1" xbr="9" ybr="9"/>'
+                                  '</track></annotations>')
+    assert run_tool(monkeypatch, 'cvat', folder / 'a.xml', '--videos', folder, '--out', folder / 'all.json',
+                    '--classes', 'ant', 'bee') == 0
+    assert '  bee: 1 boxes, 1 tracks' in capsys.readouterr().out
+
+
+def test_the_tool_reads_coco_frames(tmp_path, monkeypatch, capsys):
+    write_images(tmp_path, ['cam_1.jpg'])
+    (tmp_path / 'coco.json').write_text(json.dumps({
+        'images': [{'id': 1, 'file_name': 'cam_1.jpg'}], 'categories': [{'id': 1, 'name': 'bee'}],
+        'annotations': [{'id': 1, 'image_id': 1, 'category_id': 1, 'bbox': [1, 1, 5, 5]}]}))
+    assert run_tool(monkeypatch, 'coco-frames', tmp_path / 'coco.json', '--images', tmp_path,
+                    '--out', tmp_path / 'all.json', '--max-gap', '9') == 0
+    assert '  bee: 1 boxes, 1 tracks' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('command', COMMANDS)
 def test_the_tool_explains_itself(monkeypatch, capsys, command):
     assert run_tool(monkeypatch, '--help') == run_tool(monkeypatch, command, '--help') == 0
     assert 'python tools/convert_dataset.py synthvid --out data/synthvid' in capsys.readouterr().out

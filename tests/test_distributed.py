@@ -80,7 +80,8 @@ def cluster(tmp_path):
 def test_a_resumed_training_ends_as_one_never_interrupted(tmp_path, data_root, cluster):
     options = ['--cfg-options', f'data_root={data_root}', *TINY.split(), 'train_cfg.max_iters=4',
                'train_cfg.val_interval=4', 'param_scheduler.total_steps=4', 'train_dataloader.batch_size=1',
-               'train_dataloader.num_workers=1', 'default_hooks.checkpoint.interval=2', 'default_hooks.logger.interval=1']
+               'train_dataloader.num_workers=1', 'default_hooks.checkpoint.interval=2',
+               'default_hooks.logger.interval=1']
     status, printed = start(['tools/slurm_train.sh', 'gpu', 'name', CONFIG, '--work-dir', tmp_path / 'whole', *options],
                             PATH=cluster, GPUS_PER_NODE='2')
     assert status == 0, printed

@@ -128,8 +128,11 @@ def test_fine_tuning_starts_from_a_2d_checkpoint_with_other_classes(run, data_ro
 
 @pytest.mark.parametrize(('line', 'message'), [
     ('train none.py', 'error: the config none.py is missing'),
+    ('train {synth} --work-dir {tmp} --cfg-options data_root={data} model.roi_head.bbox_head.num_classes=3 ' + TINY,
+     'the model has 3 classes but the training data has 4 (disc, square, triangle, star): set model.roi_head'),
     ('train {vid} --work-dir {tmp}', 'imagenet_vid_train.json is missing: tools/convert_dataset.py imagenet-vid and '
-     'imagenet-det make it from ImageNet as data/README.md says; without that, python tools/train.py configs/tsm_faster_rcnn_r18_synthvid.py'),
+     'imagenet-det make it from ImageNet as data/README.md says; without that, python tools/train.py '
+     'configs/tsm_faster_rcnn_r18_synthvid.py'),
     ('test {synth} none.pth --work-dir {tmp} --cfg-options data_root={data}', 'the checkpoint none.pth is missing'),
     ('test {synth} {broken} --work-dir {tmp} --cfg-options data_root={data}', 'cannot be read'),
     ('test {synth} {other} --work-dir {tmp} --cfg-options data_root={data}', 'is not of this network'),

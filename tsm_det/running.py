@@ -9,6 +9,7 @@ import torch
 from mmdet.registry import DATASETS, RUNNERS
 from mmengine.config import Config
 from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.registry import init_default_scope
@@ -51,7 +52,9 @@ def train(config: Config, amp: bool = False, auto_scale_lr: bool = False, resume
         check_checkpoint(config.load_from)
     _check_data(config, 'train_dataloader', 'val_dataloader')
     with process_group(config):
-        _runner(config).train()
+        runner = _runner(config)
+        runner.register_hook(CheckNumClasses())
+        runner.train()
     return Path((Path(config.work_dir) / 'last_checkpoint').read_text())
 
 
@@ -96,6 +99,18 @@ def _test(runner: Runner, checkpoint: str | None, out: str | None, show_dir: str
         values = {name: None if math.isnan(value) else value for name, value in results.items()}
         write_json(values, metrics, indent=2)
     return results
+
+
+class CheckNumClasses(Hook):
+    """Refuses to train a head for another number of classes than the data has; mmdet would take some for background."""
+
+    def before_train(self, runner: Runner) -> None:
+        """Raise InputError when the numbers differ."""
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        classes, number = runner.train_dataloader.dataset.metainfo['classes'], model.roi_head.bbox_head.num_classes
+        if len(classes) != number:
+            raise InputError(f'the model has {number} classes but the training data has {len(classes)} '
+                             f'({", ".join(classes)}): set model.roi_head.bbox_head.num_classes to {len(classes)}')
 
 
 def _runner(config: Config) -> Runner:

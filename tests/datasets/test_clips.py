@@ -19,7 +19,7 @@ def requests(draw):
     return frame_ids, draw(st.integers(0, len(frame_ids) - 1)), sampler, draw(st.integers(0, 2**32 - 1))
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(requests())
 def test_a_clip_is_in_order_strided_around_its_key_and_spans_no_gap(request):
     frame_ids, key, sampler, seed = request
@@ -35,7 +35,7 @@ def test_a_clip_is_in_order_strided_around_its_key_and_spans_no_gap(request):
     assert not len(neighbours) or max(neighbours) <= sampler['max_gap']
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(requests())
 def test_frames_are_repeated_only_where_no_full_clip_around_the_key_fits(request):
     frame_ids, key, sampler, seed = request

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from mmengine.registry import init_default_scope
 
-from tests.datasets.ilsvrc import write_tree
+from tests.conversion.ilsvrc import write_tree
+from tsm_det.conversion.imagenet_converter import convert_imagenet_det, convert_imagenet_vid
 from tsm_det.datasets import key_frames
 from tsm_det.datasets.coco_vid import CocoVIDDataset
-from tsm_det.datasets.imagenet_converter import convert_imagenet_det, convert_imagenet_vid
 from tsm_det.datasets.imagenet_vid import ImageNetVIDDataset
 from tsm_det.datasets.key_frames import KeyFrameSampler
 from tsm_det.errors import InputError

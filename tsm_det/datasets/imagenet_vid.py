@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
 from mmdet.registry import DATASETS
 
+from tsm_det.conversion.imagenet_xml import CLASSES
 from tsm_det.datasets.coco_vid import CocoVIDDataset
-from tsm_det.datasets.imagenet_xml import CLASSES
 
 
 @DATASETS.register_module()
@@ -22,7 +23,7 @@ class ImageNetVIDDataset(CocoVIDDataset):
         kwargs: keys of ``CocoVIDDataset``.
     """
 
-    METAINFO = dict(classes=CLASSES)
+    METAINFO: ClassVar = dict(classes=CLASSES)
 
     def __init__(self, *args, stills: str | None = None, **kwargs) -> None:
         self.stills = stills

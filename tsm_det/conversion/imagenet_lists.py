@@ -13,7 +13,7 @@ _NAMES = {'train': 'VID_train_15frames.txt', 'val': 'VID_val_videos.txt', 'det':
 
 
 class Video(NamedTuple):
-    """A video of a list: its folder below Data/VID, how many frames it has, and its key frames, None without any such."""
+    """A video of a list: its folder below Data/VID, how many frames it has, and its key frames (None: no such)."""
 
     folder: str
     length: int

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from tsm_det.datasets.split import read_groups, split_by_group, split_file
+from tsm_det.conversion.split import read_groups, split_by_group, split_file
 from tsm_det.errors import InputError
 
 
@@ -136,18 +136,25 @@ def files(tmp_path, content, groups):
 
 def test_files_are_split_by_a_column(files, tmp_path, content, groups):
     out = tmp_path / 'new' / 'kept.json', tmp_path / 'new' / 'held_out.json'
-    report = split_file(*files, out)
+    report = split_file(files[0], out, files[1])
     assert [json.loads(path.read_text()) for path in out] == list(split_by_group(content, groups, 0.2))
     assert report.counts() == [('videos', 32, 8), ('frames', 320, 80), ('bird boxes', 160, 40),
                                ('drone boxes', 160, 40)]
     assert 'bird boxes: 40 of 200 held out (20.0 %)' in str(report)
 
 
+def test_without_groups_each_video_is_one(files, tmp_path, content):
+    kept, held_out = (tmp_path / name for name in ('kept.json', 'held_out.json'))
+    split_file(files[0], (kept, held_out))
+    names = {video['name']: video['name'] for video in content['videos']}
+    assert [json.loads(path.read_text()) for path in (kept, held_out)] == list(split_by_group(content, names, 0.2))
+
+
 def test_no_file_is_overwritten_by_the_other(files, tmp_path):
     with pytest.raises(InputError, match='three different files'):
-        split_file(*files, (tmp_path / 'a.json', tmp_path / 'a.json'))
+        split_file(files[0], (tmp_path / 'a.json', tmp_path / 'a.json'), files[1])
     with pytest.raises(InputError, match='three different files'):
-        split_file(*files, (files[0], tmp_path / 'a.json'))
+        split_file(files[0], (files[0], tmp_path / 'a.json'), files[1])
 
 
 @pytest.mark.parametrize(('text', 'message'), [
@@ -155,7 +162,7 @@ def test_no_file_is_overwritten_by_the_other(files, tmp_path):
 def test_a_file_that_is_not_coco_vid_is_an_error(files, tmp_path, text, message):
     files[0].write_text(text)
     with pytest.raises(InputError, match=message):
-        split_file(*files, (tmp_path / 'a.json', tmp_path / 'b.json'))
+        split_file(files[0], (tmp_path / 'a.json', tmp_path / 'b.json'), files[1])
 
 
 def test_a_missing_column_is_an_error(files):

@@ -37,14 +37,14 @@ class Split:
                   for category in self.kept['categories'])]
 
 
-def split_file(file: str | os.PathLike, groups: str | os.PathLike, out: tuple[str, str], video_column: str = 'clip',
-               group_column: str = 'scene', fraction: float = 0.2, seed: int = 0) -> Split:
-    """Split a CocoVID file into two, by groups of videos that a CSV file names.
+def split_file(file: str | os.PathLike, out: tuple[str, str], groups: str | os.PathLike | None = None,
+               video_column: str = 'clip', group_column: str = 'scene', fraction: float = 0.2, seed: int = 0) -> Split:
+    """Split a CocoVID file into two, by groups of videos that a CSV file names, or by videos.
 
     Args:
         file: the CocoVID file.
-        groups: a CSV file with a line a video; see ``read_groups``.
         out: the files to write: what is kept, what is held out.
+        groups: a CSV file with a line a video, see ``read_groups``; None takes each video for a group of its own.
         fraction: share of the frames to hold out; see ``split_by_group``.
 
     Raises:
@@ -59,7 +59,9 @@ def split_file(file: str | os.PathLike, groups: str | os.PathLike, out: tuple[st
         raise InputError(f'{file} cannot be read as JSON ({error}): name a CocoVID file') from error
     if missing:
         raise InputError(f'{file} has no {", ".join(sorted(missing))}: name a CocoVID file')
-    kept, held_out = split_by_group(coco_vid, read_groups(groups, video_column, group_column), fraction, seed)
+    group_of = ({video['name']: video['name'] for video in coco_vid['videos']} if groups is None
+                else read_groups(groups, video_column, group_column))
+    kept, held_out = split_by_group(coco_vid, group_of, fraction, seed)
     write_json(kept, out[0])
     write_json(held_out, out[1])
     return Split(kept, held_out)

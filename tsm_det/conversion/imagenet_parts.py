@@ -6,8 +6,8 @@ import os
 from collections import Counter
 from pathlib import Path
 
-from tsm_det.datasets.imagenet_lists import Video
-from tsm_det.datasets.imagenet_xml import Annotation, ImageObject, Problem, read_annotation
+from tsm_det.conversion.imagenet_lists import Video
+from tsm_det.conversion.imagenet_xml import Annotation, ImageObject, Problem, read_annotation
 
 
 def video_part(root: Path, video: Video) -> dict:

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.datasets.csv_folder import HEADER, add, write_video
-from tsm_det.datasets.csv_videos import convert_csv_videos
+from tests.conversion.csv_folder import HEADER, add, write_video
+from tsm_det.conversion.csv_videos import convert_csv_videos
 from tsm_det.errors import InputError
 
 THERMAL = os.environ.get('TSM_DET_THERMAL')

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tsm_det.datasets.linking import link_tracks
+from tsm_det.conversion.linking import link_tracks
 
 
 def boxes_at(centres, side=10.0):

@@ -6,9 +6,9 @@ from collections import Counter
 
 import pytest
 
-from tests.datasets.ilsvrc import BEAR, DOG, Box, add_lines, annotation, write_tree
-from tsm_det.datasets import coco_vid_parts, imagenet_converter
-from tsm_det.datasets.imagenet_converter import convert_imagenet_det, convert_imagenet_vid
+from tests.conversion.ilsvrc import BEAR, DOG, Box, add_lines, annotation, write_tree
+from tsm_det.conversion import coco_vid_parts, imagenet_converter
+from tsm_det.conversion.imagenet_converter import convert_imagenet_det, convert_imagenet_vid
 from tsm_det.errors import InputError
 
 FIRST = 'VID/train/ILSVRC2015_VID_train_0000/ILSVRC2015_train_00000000'

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from tsm_det.datasets.coco_vid_parts import join_parts, make_parts
-from tsm_det.datasets.imagenet_lists import read_stills, read_videos
-from tsm_det.datasets.imagenet_parts import stills_part, video_part
-from tsm_det.datasets.imagenet_xml import CATEGORIES, SYNSETS, Problem
+from tsm_det.conversion.coco_vid_parts import join_parts, make_parts
+from tsm_det.conversion.imagenet_lists import read_stills, read_videos
+from tsm_det.conversion.imagenet_parts import stills_part, video_part
+from tsm_det.conversion.imagenet_xml import CATEGORIES, SYNSETS, Problem
 from tsm_det.errors import InputError
 
 # What the published lists amount to; the first of each counts their entries.
