@@ -4,7 +4,7 @@ import argparse
 import sys
 from pkgutil import resolve_name
 
-from tsm_det.datasets.converters import COMMANDS
+from tsm_det.conversion.commands import COMMANDS
 from tsm_det.errors import one_sentence_errors
 
 
