@@ -1,4 +1,4 @@
-"""Detect objects in a video or a folder of images, frame by frame."""
+"""Detect objects in videos, folders of images, cameras and network streams, frame by frame."""
 
 import argparse
 
@@ -6,7 +6,7 @@ from mmengine.config import DictAction
 
 from tsm_det.config import load_config
 from tsm_det.errors import one_sentence_errors
-from tsm_det.streaming.detect_source import detect_source
+from tsm_det.streaming.detect_sources import detect_sources, open_sources
 from tsm_det.streaming.online_detector import OnlineDetector
 
 
@@ -16,11 +16,20 @@ def parse_args() -> argparse.Namespace:
               'data/synthvid/val/000.mp4 --out out.mp4 --json out.jsonl [options]', description=__doc__)
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help="checkpoint file, or 'none' for random weights")
-    parser.add_argument('source', help='video file, folder of images, or glob of images')
-    parser.add_argument('--out', help='mp4 file with the detections drawn in')
+    parser.add_argument('sources', nargs='+', metavar='SOURCE', help='video file, folder or glob of images, webcam '
+                        '(0 or /dev/video0), or address (rtsp://..., http://...); several run as one batch')
+    parser.add_argument('--out', help='mp4 file with the detections drawn in; a folder for several sources')
     parser.add_argument('--json', help='JSON lines file, one line a frame')
+    parser.add_argument('--show', action='store_true', help='draw into windows too; q ends it')
     parser.add_argument('--score-thr', type=float, default=0.3, help='keep detections from this score (default: 0.3)')
-    parser.add_argument('--max-frames', type=int, help='stop after so many frames')
+    parser.add_argument('--stride', type=int, default=1, help='look at every so many frames (default: 1)')
+    parser.add_argument('--max-frames', type=int, help='stop after so many frames of each source')
+    parser.add_argument('--every-frame', action='store_true', help='drop none of a live source; it may fall behind')
+    parser.add_argument('--stall-limit', type=float, default=10, help='seconds a live source may give no frame (10)')
+    parser.add_argument('--max-gap', type=int, help='start a stream afresh after a larger step of frame ids')
+    parser.add_argument('--save-state', metavar='PATH', help='file to go on from later, written at the end and')
+    parser.add_argument('--save-every', type=int, default=100, metavar='N', help='after so many frames (default: 100)')
+    parser.add_argument('--resume-state', metavar='PATH', help='go on from such a file; --json is cut there')
     parser.add_argument('--device', default='cpu', help='cpu (default) or cuda:0')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='override keys of the config')
     return parser.parse_args()
@@ -29,9 +38,13 @@ def parse_args() -> argparse.Namespace:
 @one_sentence_errors
 def main() -> None:
     args = parse_args()
-    config = load_config(args.config, args.cfg_options)
-    detector = OnlineDetector.from_config(config, None if args.checkpoint == 'none' else args.checkpoint, args.device)
-    frames = detect_source(detector, args.source, args.out, args.json, args.score_thr, args.max_frames)
+    sources = open_sources(args.sources, args.every_frame, args.stall_limit)
+    detector = OnlineDetector.from_config(
+        load_config(args.config, args.cfg_options), None if args.checkpoint == 'none' else args.checkpoint,
+        args.device, max(64, len(sources)), args.max_gap)
+    frames = detect_sources(
+        detector, sources, args.out, args.json, args.score_thr, args.show, args.stride, args.max_frames,
+        args.save_state, args.save_every, args.resume_state)
     print(f'{frames} frames: {", ".join(path for path in (args.out, args.json) if path) or "nothing written"}')
 
 

@@ -3,22 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
-from mmengine.dataset import Compose
 
-from tests.tiny import tiny_detector
 from tsm_det import OnlineDetector, config_path
 from tsm_det.errors import InputError
 from tsm_det.streaming.online_detector import image_pipeline
-
-
-@pytest.fixture
-def detector():
-    config = Config.fromfile(config_path('tsm_faster_rcnn_r18_synthvid'))
-    model = tiny_detector()
-    model.dataset_meta = {'classes': ('a', 'b', 'c', 'd')}
-    pipeline = Compose(image_pipeline(config.test_dataloader.dataset.pipeline))
-    return OnlineDetector(model, pipeline, capacity=4, max_gap=2)
 
 
 def images(n, size=(128, 128), seed=0):

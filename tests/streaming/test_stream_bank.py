@@ -127,3 +127,29 @@ def test_a_wrong_batch_gets_one_sentence(ids, message):
 def test_a_wrong_key_gets_one_sentence(keys, message):
     with pytest.raises(ValueError, match=message):
         StreamBank(**keys)
+
+
+def test_streams_leave_when_their_states_take_too_many_bytes():
+    bank = StreamBank(capacity=9, max_bytes=8)
+    for name in 'abc':  # four bytes each
+        bank.hold([name], [0], [SIZE], state(1))
+    assert (bank.stream_ids(), bank.state_bytes()) == (['b', 'c'], 8)
+    assert bank.recall(['a'], [1], [SIZE])[1] == ['evicted']
+
+
+def test_a_batch_that_takes_too_many_bytes_is_refused():
+    bank = StreamBank(capacity=9, max_bytes=8)
+    with pytest.raises(ValueError, match='the states of 3 streams take 12 bytes but there is room for 8: raise max_by'):
+        bank.hold(['a', 'b', 'c'], [0, 0, 0], [SIZE] * 3, state(1, 2, 3))
+
+
+def test_what_was_held_may_be_restored_into_another_bank():
+    bank, other = StreamBank(capacity=3), StreamBank(capacity=3)
+    bank.hold(['a', 'b'], [4, 5], [SIZE] * 2, state(1, 2))
+    held = bank.held()
+    bank.hold(['a'], [6], [SIZE], state(9))
+    other.hold(['c'], [0], [SIZE], state(3))
+    other.restore(held)
+    past, reasons = other.recall(['a', 'b', 'c'], [5, 6, 1], [SIZE] * 3)
+    assert reasons == [None, None, 'new']
+    assert past.backbone[0].flatten().tolist() == [1, 2, 0]

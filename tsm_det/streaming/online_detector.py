@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
 
@@ -17,6 +18,7 @@ from tsm_det.config import load_config
 from tsm_det.errors import InputError
 from tsm_det.models.loading import build_detector
 from tsm_det.shift import ShiftState
+from tsm_det.streaming.state_file import model_signature, read_streams, write_streams
 from tsm_det.streaming.stream_bank import StreamBank
 
 
@@ -28,16 +30,19 @@ class OnlineDetector:
         pipeline: turns ``{'img': [image], ...}`` into ``inputs`` ``(1, C, H, W)`` and ``data_samples``.
         capacity: most streams remembered at once; the least recently used leaves first.
         max_gap: largest difference of frame ids that a stream runs on over; None is any.
+        max_bytes: most memory that the states may take; None is any.
     """
 
-    def __init__(self, model: nn.Module, pipeline: Compose, capacity: int = 64, max_gap: int | None = None) -> None:
+    def __init__(self, model: nn.Module, pipeline: Compose, capacity: int = 64, max_gap: int | None = None,
+                 max_bytes: int | None = None) -> None:
         self.model = model
         self.pipeline = pipeline
-        self.bank = StreamBank(capacity, max_gap)
+        self.bank = StreamBank(capacity, max_gap, max_bytes)
 
     @classmethod
     def from_config(cls, config: str | Config, checkpoint: str | None = None, device: str = 'cpu',
-                    capacity: int = 64, max_gap: int | None = None, cfg_options: dict | None = None) -> OnlineDetector:
+                    capacity: int = 64, max_gap: int | None = None, max_bytes: int | None = None,
+                    cfg_options: dict | None = None) -> OnlineDetector:
         """Build a detector that sees frames as the config's test pipeline prepares them.
 
         Args:
@@ -46,12 +51,14 @@ class OnlineDetector:
             device: e.g. 'cpu' or 'cuda:0'.
             capacity: most streams remembered at once.
             max_gap: largest difference of frame ids that a stream runs on over; None is any.
+            max_bytes: most memory that the states may take; None is any.
             cfg_options: dotted keys that override the config's.
         """
         config = copy.deepcopy(config) if isinstance(config, Config) else load_config(config)
         config.merge_from_dict(cfg_options or {})
         model = build_detector(config, checkpoint, device)
-        return cls(model, Compose(image_pipeline(config.test_dataloader.dataset.pipeline)), capacity, max_gap)
+        pipeline = Compose(image_pipeline(config.test_dataloader.dataset.pipeline))
+        return cls(model, pipeline, capacity, max_gap, max_bytes)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -108,6 +115,25 @@ class OnlineDetector:
         for held in self.bank.stream_ids() if stream_id is None else [stream_id]:
             self.bank.drop(held)
 
+    def save_state(self, path: str | os.PathLike) -> None:
+        """Write what is remembered of all streams to a file that holds tensors and plain values only.
+
+        Raises:
+            InputError: it cannot be written, or a stream id is neither a string nor a whole number.
+        """
+        write_streams(self.bank.held(), model_signature(self.model), path)
+
+    def load_state(self, path: str | os.PathLike) -> None:
+        """Go on with the streams of a file, and forget all others.
+
+        On the processor the next frames give bit for bit what they would have given without the detour.
+
+        Raises:
+            InputError: the file is missing, no such file, or of a model with other weights.
+            ValueError: it has more streams than there is room for.
+        """
+        self.bank.restore(read_streams(path, model_signature(self.model)))
+
     def _prepare(self, image: np.ndarray, stream_id: Hashable, frame_id: int) -> dict:
         return self.pipeline({'img': [image], 'img_id': [frame_id], 'frame_id': [frame_id], 'video_id': [stream_id],
                               'video_length': [1], 'ori_video_length': [1]})
@@ -142,7 +168,17 @@ def image_pipeline(pipeline: Sequence[dict]) -> list[dict]:
 
 
 def _check_image(image: np.ndarray) -> None:
-    if not isinstance(image, np.ndarray) or image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-        came = f'{image.dtype} {image.shape}' if isinstance(image, np.ndarray) else type(image).__name__
-        raise ValueError(f'the image is {came} but (H, W, 3) uint8, BGR, is needed: convert it, for example '
-                         'with cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)')
+    if not isinstance(image, np.ndarray):
+        raise ValueError(f'the image is {type(image).__name__} but an array (H, W, 3) uint8, BGR, is needed: '
+                         'convert it, for example with numpy.asarray')
+    if image.ndim == 3 and image.shape[2] == 3 and image.dtype == np.uint8 and image.size:
+        return
+    if image.dtype != np.uint8:
+        remedy = 'scale it, for example (image // 257).astype(numpy.uint8) for 16 bits'
+    elif image.ndim == 2 or image.shape[2:] == (1,):
+        remedy = 'a grey one becomes that by cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)'
+    elif image.shape[2:] == (4,):
+        remedy = 'one with alpha becomes that by cv2.cvtColor(image, cv2.COLOR_BGRA2BGR)'
+    else:
+        remedy = 'give one image with pixels in it'
+    raise ValueError(f'the image is {image.dtype} {image.shape} but (H, W, 3) uint8, BGR, is needed: {remedy}')

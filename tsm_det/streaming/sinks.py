@@ -26,19 +26,24 @@ class JsonLinesSink:
     "class"}]}``: px and 0-based label; ``reset`` says why the stream began afresh, null while it runs on.
 
     Args:
-        path: written over if it exists; folders on the way are made.
+        path: written over if it exists, unless ``last_frames`` is given; folders on the way are made.
+        last_frames: of each stream, the frame whose line is the last to keep: the file is cut after them and
+            written on.
 
     Raises:
         InputError: the file cannot be written, on entering or at a frame; or a detection is not finite.
     """
 
-    def __init__(self, path: str | os.PathLike) -> None:
+    def __init__(self, path: str | os.PathLike, last_frames: Mapping[str, int] | None = None) -> None:
         self.path = Path(path)
+        self.last_frames = last_frames
 
     def __enter__(self) -> JsonLinesSink:
         with _writing(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file: IO[str] = open(self.path, 'w', encoding='utf-8')
+            self._file: IO[str] = open(self.path, 'w' if self.last_frames is None else 'a', encoding='utf-8')
+            if self.last_frames is not None:
+                self._file.truncate(_length_up_to(self.path, self.last_frames))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -58,6 +63,22 @@ class JsonLinesSink:
         with _writing(self.path):
             self._file.write(text + '\n')
             self._file.flush()
+
+
+def _length_up_to(path: Path, last_frames: Mapping[str, int]) -> int:
+    """Bytes of the lines before the first that is of a later frame, or not whole: a process was killed there."""
+    length = 0
+    with path.open('rb') as file:
+        for line in file:
+            try:
+                content = json.loads(line)
+                is_kept = line.endswith(b'\n') and content['frame_id'] <= last_frames.get(content['stream'], -1)
+            except (ValueError, KeyError, TypeError):
+                is_kept = False
+            if not is_kept:
+                break
+            length += len(line)
+    return length
 
 
 class VideoSink:

@@ -1,59 +1,102 @@
-"""Where frames come from: a video file, or a folder or glob of images."""
+"""Where frames come from: video files, images, cameras and network streams."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from glob import glob, has_magic
 from pathlib import Path
+from typing import ClassVar, Protocol
 
 import cv2
 import numpy as np
 
 from tsm_det.datasets.video_file import VideoFile
 from tsm_det.errors import InputError
+from tsm_det.streaming.live_source import Frame, LiveSource, is_live_address
 
 IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
 # Images carry no time: they are taken for the frames of a video at this rate.
 IMAGE_FPS = 30.0
 
 
-@dataclass(frozen=True)
-class Source:
-    """The frames of one stream, oldest first, as ``(frame_id, time_s, image)``; it may be iterated again.
+class Source(Protocol):
+    """One stream of frames, oldest first.
 
-    Frame ids count from 0; the time is ``frame_id / fps``, also where the frame rate varies; the image is
-    ``(H, W, 3)`` BGR uint8. Iterating raises InputError at a frame that cannot be read.
-
-    Args:
-        name: of the stream: the file's or folder's, or the glob.
-        fps: frames per second.
-        num_frames: None when unknown.
-        images: gives the images.
+    ``name`` of the stream, ``fps``, ``num_frames`` (None when unknown), and ``is_live``: frames come when they come.
     """
 
     name: str
     fps: float
     num_frames: int | None
-    images: Iterable[np.ndarray]
+    is_live: bool
 
-    def __iter__(self) -> Iterator[tuple[int, float, np.ndarray]]:
-        return ((frame_id, frame_id / self.fps, image) for frame_id, image in enumerate(self.images))
+    def frames(self, start: int = 0, stride: int = 1) -> Iterator[Frame | None]:
+        """Frame ``start`` and every ``stride``-th after it; None where a live source has no new one yet.
+
+        Raises:
+            InputError: the next frame cannot be read.
+        """
 
 
-def open_source(source: str | os.PathLike) -> Source:
+@dataclass(frozen=True)
+class RecordedSource:
+    """Frames of a file or of a folder: times are ``frame_id / fps``, also where the frame rate varies."""
+
+    name: str
+    fps: float
+    images: VideoFile | ImageFiles
+    is_live: ClassVar = False
+
+    @property
+    def num_frames(self) -> int:
+        """How many there are."""
+        return len(self.images)
+
+    def frames(self, start: int = 0, stride: int = 1) -> Iterator[Frame]:
+        """Frame ``start`` and every ``stride``-th after it."""
+        for frame_id in range(start, len(self.images), stride):
+            yield Frame(frame_id, frame_id / self.fps, self.images.read(frame_id))
+
+
+class ImageFiles:
+    """Images on disk, read when their turn comes."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self.paths = paths
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def read(self, k: int) -> np.ndarray:
+        """Image ``k``, counted from 0, ``(H, W, 3)`` BGR uint8."""
+        try:
+            image = cv2.imread(str(self.paths[k]))
+        except cv2.error:  # more pixels than OpenCV takes
+            image = None
+        if image is None:
+            raise InputError(f'{self.paths[k]} cannot be read as an image: fetch it again or take it out of the folder')
+        return image
+
+
+def open_source(source: str | os.PathLike, every_frame: bool = False, stall_limit_s: float = 10.0) -> Source:
     """Open what a user names as a source.
 
     Args:
-        source: a video file, a folder of images, a glob of images such as ``'frames/*.jpg'``, or one image;
-            images come in natural order (2 before 10) and at ``IMAGE_FPS``.
+        source: a video file; a folder of images, a glob of images such as ``'frames/*.jpg'``, or one image, in
+            natural order (2 before 10) and at ``IMAGE_FPS``; a webcam, ``'0'`` or ``/dev/video0``; or an address
+            such as ``rtsp://...``, ``http://...``.
+        every_frame: of a live source drop no frame; see ``LiveSource``.
+        stall_limit_s: how long a live source may give no frame.
 
     Raises:
         InputError: there is nothing to read.
     """
     path = os.fspath(source)
+    if is_live_address(path):
+        return LiveSource(path, every_frame, stall_limit_s)
     if os.path.isdir(path):
         return _image_source(os.path.basename(os.path.abspath(path)), path, Path(path).iterdir())
     if has_magic(path) and not os.path.exists(path):
@@ -61,32 +104,17 @@ def open_source(source: str | os.PathLike) -> Source:
     if path.lower().endswith(IMAGE_SUFFIXES):
         return _image_source(os.path.basename(path), path, filter(Path.exists, [Path(path)]))
     video = VideoFile(path)
-    return Source(os.path.basename(path), video.fps, len(video), video)
+    return RecordedSource(os.path.basename(path), video.fps, video)
 
 
-def _image_source(name: str, place: str, paths: Iterable[Path]) -> Source:
+def _image_source(name: str, place: str, paths: Iterable[Path]) -> RecordedSource:
     images = sorted((path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES), key=_natural_order)
     if not images:
         raise InputError(f'{place} gives no image but a video file or images ({", ".join(IMAGE_SUFFIXES)}) '
                          'are needed: check the path')
-    return Source(name, IMAGE_FPS, len(images), _Images(images))
+    return RecordedSource(name, IMAGE_FPS, ImageFiles(images))
 
 
 def _natural_order(path: Path) -> list[str | int]:
     # Splitting by a group puts the numbers at the odd places.
     return [int(part) if place % 2 else part.lower() for place, part in enumerate(re.split(r'(\d+)', str(path)))]
-
-
-@dataclass(frozen=True)
-class _Images:
-    paths: list[Path]
-
-    def __iter__(self) -> Iterator[np.ndarray]:
-        return map(_read_image, self.paths)
-
-
-def _read_image(path: Path) -> np.ndarray:
-    image = cv2.imread(str(path))
-    if image is None:
-        raise InputError(f'{path} cannot be read as an image: fetch it again or take it out of the folder')
-    return image

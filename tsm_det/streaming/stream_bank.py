@@ -14,14 +14,22 @@ from tsm_det.shift import ShiftState, map_state
 _FAREWELLS = 1024
 
 
-class _Stream(NamedTuple):
+class HeldStream(NamedTuple):
+    """A stream after its frame ``frame_id``; its source frames are ``size`` (H, W) px."""
+
+    stream_id: Hashable
     frame_id: int
     size: tuple[int, int]
     state: ShiftState
 
+    @property
+    def num_bytes(self) -> int:
+        """Memory of the state."""
+        return sum(tensor.numel() * tensor.element_size() for part in self.state for tensor in part)
+
 
 class StreamBank:
-    """Holds the state of up to ``capacity`` streams and decides from the data whether one runs on.
+    """Holds the state of some streams, by their number and by bytes, and decides from the data whether one runs on.
 
     A stream runs on if it is held, the frame id is greater than the one held, by at most
     ``max_gap``, and the frame size is the same. Anything else starts it afresh, and ``recall`` says
@@ -33,15 +41,17 @@ class StreamBank:
     Args:
         capacity: most streams held at once, at least the largest batch.
         max_gap: largest difference of frame ids that a stream runs on over; None is any.
+        max_bytes: most memory that the states may take, at least that of the largest batch; None is any.
     """
 
-    def __init__(self, capacity: int = 1, max_gap: int | None = None) -> None:
+    def __init__(self, capacity: int = 1, max_gap: int | None = None, max_bytes: int | None = None) -> None:
         if capacity < 1:
             raise ValueError(f'capacity is {capacity} but room for at least one stream is needed')
         if max_gap is not None and max_gap < 1:
             raise ValueError(f'max_gap is {max_gap} but a number from 1 (no frame missing) or None (any) is needed')
         self.capacity = capacity
         self.max_gap = max_gap
+        self.max_bytes = max_bytes
         self.clear()
 
     def __len__(self) -> int:
@@ -51,17 +61,20 @@ class StreamBank:
         """Ids of the streams held, the least recently used first."""
         return list(self._held)
 
+    def held(self) -> list[HeldStream]:
+        """The streams, the least recently used first; they stay as they are while the bank goes on."""
+        return list(self._held.values())
+
     def state_bytes(self) -> int:
         """Memory of all states held, in bytes."""
-        return sum(tensor.numel() * tensor.element_size()
-                   for stream in self._held.values() for part in stream.state for tensor in part)
+        return sum(stream.num_bytes for stream in self._held.values())
 
     def next_frame_id(self, stream_id: Hashable) -> int:
         """The frame id that a stream runs on with, 0 for one that is not held."""
         return self._held[stream_id].frame_id + 1 if stream_id in self._held else 0
 
     def __getstate__(self) -> dict:
-        return {'capacity': self.capacity, 'max_gap': self.max_gap}
+        return {'capacity': self.capacity, 'max_gap': self.max_gap, 'max_bytes': self.max_bytes}
 
     def __setstate__(self, state: dict) -> None:
         self.__init__(**state)
@@ -89,7 +102,9 @@ class StreamBank:
             return None, reasons
         fresh = map_state(torch.zeros_like, next(iter(running.values())))
         rows = [running.get(i, fresh) for i in range(len(reasons))]
-        return (rows[0] if len(rows) == 1 else map_state(lambda *row: torch.cat(row), *rows)), reasons
+        # Streams held before the model moved to another device or type meet those held since.
+        return (rows[0] if len(rows) == 1 else map_state(
+            lambda *row: torch.cat([past.to(row[-1]) for past in row]), *rows)), reasons
 
     def hold(self, stream_ids: Sequence[Hashable], frame_ids: Sequence[int],
              sizes: Sequence[tuple[int, int]], present: ShiftState) -> None:
@@ -103,16 +118,37 @@ class StreamBank:
         """
         self.check_batch(stream_ids)
         alone = len(stream_ids) == 1
+        streams = []
         for i, (stream_id, frame_id, size) in enumerate(zip(stream_ids, frame_ids, sizes, strict=True)):
             # A row is a view of the batch and would keep all of it alive.
             state = map_state(lambda t, i=i: t.detach() if alone else t[i:i + 1].detach().clone(), present)
-            if all(t.isfinite().all() for part in state for t in part):
-                self._farewells.pop(stream_id, None)
-                self._held[stream_id] = _Stream(int(frame_id), tuple(size), state)
-                self._held.move_to_end(stream_id)
+            streams.append(HeldStream(stream_id, int(frame_id), tuple(size), state))
+        self._take(streams)
+
+    def restore(self, streams: Sequence[HeldStream]) -> None:
+        """Hold these streams, from :meth:`held` of another bank, and none else.
+
+        Raises:
+            ValueError: there are more of them than there is room for.
+        """
+        self.clear()
+        self.check_batch([stream.stream_id for stream in streams])
+        self._take(streams)
+
+    def _take(self, streams: Sequence[HeldStream]) -> None:
+        num_bytes = sum(stream.num_bytes for stream in streams)
+        if self.max_bytes is not None and num_bytes > self.max_bytes:
+            raise ValueError(f'the states of {len(streams)} streams take {num_bytes} bytes but there is room for '
+                             f'{self.max_bytes}: raise max_bytes, or give fewer streams at once')
+        for stream in streams:
+            if all(t.isfinite().all() for part in stream.state for t in part):
+                self._farewells.pop(stream.stream_id, None)
+                self._held[stream.stream_id] = stream
+                self._held.move_to_end(stream.stream_id)
             else:
-                self._forget(stream_id, 'nonfinite')
-        while len(self._held) > self.capacity:
+                self._forget(stream.stream_id, 'nonfinite')
+        while len(self._held) > self.capacity or (
+                self.max_bytes is not None and self.state_bytes() > self.max_bytes):
             self._forget(next(iter(self._held)), 'evicted')
 
     def drop(self, stream_id: Hashable) -> None:
@@ -122,7 +158,7 @@ class StreamBank:
 
     def clear(self) -> None:
         """Forget everything, as if no frame had been seen."""
-        self._held: OrderedDict[Hashable, _Stream] = OrderedDict()
+        self._held: OrderedDict[Hashable, HeldStream] = OrderedDict()
         self._farewells: OrderedDict[Hashable, str] = OrderedDict()
 
     def _forget(self, stream_id: Hashable, reason: str) -> None:

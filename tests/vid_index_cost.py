@@ -1,4 +1,4 @@
-"""What loading costs at ImageNet VID's size: python -m tests.soak_vid_index FOLDER
+"""What loading costs at ImageNet VID's size: python -m tests.vid_index_cost FOLDER
 
 Writes an index with as many videos, frames and stills as the official one, and about as many boxes (no pictures), loads
 it as training does, and prints seconds and memory. Not a test: its figures stand in data/README.md.

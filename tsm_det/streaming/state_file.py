@@ -1,0 +1,71 @@
+"""Streams on disk: what a detector remembers, for another process to go on from."""
+
+from __future__ import annotations
+
+import os
+from hashlib import sha256
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+from torch import nn
+
+from tsm_det.errors import InputError
+from tsm_det.shift import ShiftState
+from tsm_det.streaming.stream_bank import HeldStream
+
+_FORMAT = 'tsm_det streams 1'
+
+
+def model_signature(model: nn.Module) -> str:
+    """A digest of all weights by name, shape and value: a state means nothing to other weights."""
+    digest = sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f'{name} {tuple(tensor.shape)} {tensor.dtype}'.encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def write_streams(streams: list[HeldStream], signature: str, path: str | os.PathLike) -> None:
+    """Write a file that holds tensors and plain values only; it appears whole or not at all.
+
+    Raises:
+        InputError: it cannot be written, or a stream id is not a string, a whole number or None.
+    """
+    path = Path(path)
+    if strange := [stream.stream_id for stream in streams if not isinstance(stream.stream_id, str | int | None)]:
+        raise InputError(f'the stream id {strange[0]!r} cannot be saved: name streams by strings or whole numbers')
+    content = {'format': _FORMAT, 'model': signature, 'streams': [
+        {**stream._asdict(), 'state': {part: list(pasts) for part, pasts in stream.state._asdict().items()}}
+        for stream in streams]}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=f'.{path.name}.', dir=path.parent) as workshop:
+            torch.save(content, Path(workshop, 'whole'))
+            os.replace(Path(workshop, 'whole'), path)
+    except (OSError, RuntimeError) as error:  # torch says by a RuntimeError that a disk is full
+        raise InputError(f'{path} cannot be written ({error}): name a file in a folder with room') from error
+
+
+def read_streams(path: str | os.PathLike, signature: str) -> list[HeldStream]:
+    """Read what :func:`write_streams` wrote; nothing but tensors and plain values is loaded.
+
+    Raises:
+        InputError: the file is missing, not such a file, or of a model with other weights.
+    """
+    try:
+        content = torch.load(path, map_location='cpu', weights_only=True)
+        if content['format'] != _FORMAT:
+            raise KeyError('format')
+        is_ours = content['model'] == signature
+        streams = [HeldStream(stream['stream_id'], stream['frame_id'], tuple(stream['size']), ShiftState(
+            **{part: tuple(pasts) for part, pasts in stream['state'].items()})) for stream in content['streams']]
+    except OSError as error:
+        raise InputError(f'the state file {path} cannot be read ({error.strerror}): check the path') from error
+    except Exception as error:  # a damaged file makes the reader raise nearly anything
+        raise InputError(f'{path} is not a file of saved streams: give one that --save-state or save_state '
+                         'wrote') from error
+    if not is_ours:
+        raise InputError(f'{path} was saved by a model with other weights: load the checkpoint that it was saved '
+                         'with, or start without it')
+    return streams
