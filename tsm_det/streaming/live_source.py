@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import logging
+import re
 import time
-from collections import deque
 from collections.abc import Iterator
-from threading import Condition, Thread
+from contextlib import closing
+from itertools import repeat
+from threading import Thread
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 from mmengine.logging import print_log
 
 from tsm_det.errors import InputError
+from tsm_det.streaming.connection import Connection, connect, is_live_address
+from tsm_det.streaming.relay import Relay
 
-_UNKNOWN_FPS = 30.0
-_LONGEST_PAUSE_S = 5.0
-# Frames that wait when none may be dropped; beyond them the camera's own buffer fills.
-_WAITING = 4
+__all__ = ['Frame', 'LiveSource', 'is_live_address']
 
-
-_ADDRESSES = ('rtsp://', 'rtsps://', 'rtmp://', 'http://', 'https://', 'udp://', 'tcp://', 'srt://', '/dev/video')
+_SHORTEST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 5.0
+# How often a stream that states its length may break off without a new frame.
+_MOST_IN_VAIN = 3
+# How long a thread is waited for that may hang in a read.
+_FAREWELL_S = 0.5
 
 
 class Frame(NamedTuple):
@@ -31,127 +35,115 @@ class Frame(NamedTuple):
     image: np.ndarray
 
 
-def is_live_address(source: str) -> bool:
-    """Whether a source is a webcam or a network stream."""
-    return source.isdigit() or source.lower().startswith(_ADDRESSES)
-
-
 class LiveSource:
     """The frames of a camera or network stream; see ``Source``.
 
     A thread reads; who iterates gets the newest frame, and the frames in between count as ``dropped``: they are gaps
-    in the frame ids, and so is the time that a broken connection took. Times are seconds since the first frame.
-    A network stream with an end, such as a video file behind http, is read on after a break and ends.
+    in the frame ids, and so are damaged frames and the time that a broken connection took. Times are seconds since the
+    first frame. The name is the address without its password.
+
+    A network stream that states its length, such as a video file behind http, is no camera: none of its frames is
+    dropped, after a break it goes on behind the last frame, and it ends.
 
     Args:
         address: number of a webcam (``'0'``), ``/dev/video0``, or an rtsp, rtmp, http, https, udp or tcp address.
         every_frame: drop none; the stream falls behind when the detector is slower.
-        stall_limit_s: how long there may be no frame, over all attempts to connect again.
+        stall_limit_s: how long there may be no frame, over all attempts to connect again. After half of it without
+            a frame the connection counts as broken.
 
     Raises:
-        InputError: on creation, when nothing answers at the address; while iterating, at the stall limit.
+        InputError: on creation, when nothing answers at the address; while iterating, at the stall limit, or when a
+            stream that states its length breaks off again and again.
     """
 
     is_live = True
-    num_frames = None
 
     def __init__(self, address: str, every_frame: bool = False, stall_limit_s: float = 10.0) -> None:
-        self.name = address
-        self.every_frame = every_frame
+        self.name = re.sub(r'(//[^/@:]*):[^/@]*@', r'\1@', address)
         self.stall_limit_s = stall_limit_s
         self.dropped = 0
-        self._capture = self._connect()
-        if not self._capture.isOpened():
-            raise InputError(f'nothing can be read from {address}: check the address, and that the camera is on and '
-                             'no other program has it')
-        self.fps = self._capture.get(cv2.CAP_PROP_FPS) or _UNKNOWN_FPS
-        length = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
-        self.length = int(length) if 0 < length < 2 ** 31 else None
+        self._address = address
+        try:
+            self._first: Connection | None = connect(address, stall_limit_s, stall_limit_s / 2)
+        except ConnectionError as error:
+            raise InputError(f'nothing can be read from {self.name} ({error}): check the address, and that the camera '
+                             'is on and no other program has it') from error
+        self.fps, self.num_frames = self._first.fps, self._first.num_frames
+        self.every_frame = every_frame or self.num_frames is not None
 
     def frames(self, start: int = 0, stride: int = 1) -> Iterator[Frame | None]:
-        """The frames from the time of the call on, numbered from ``start``; of these every ``stride``-th."""
-        self._waiting: deque = deque()
-        self._changed = Condition()
-        self._ended = False
-        self._error: Exception | None = None
-        thread = Thread(target=self._run, args=(start, stride), daemon=True)
+        """The frames from the time of the call on, numbered from ``start``; of these every ``stride``-th.
+
+        Of a stream that states its length they are frame ``start`` and every ``stride``-th after it.
+        """
+        relay: Relay[Frame] = Relay(self.every_frame)
+        before = self.dropped
+        thread = Thread(target=self._read, args=(relay, start, stride), daemon=True)
         thread.start()
         try:
             while True:
-                with self._changed:
-                    item = self._waiting.popleft() if self._waiting else None
-                    self._changed.notify()
-                    if item is None and self._ended:
-                        break
-                yield item
-            if self._error is not None:
-                raise self._error
+                try:
+                    frame = relay.take()
+                except StopIteration:
+                    return
+                self.dropped = before + relay.dropped
+                if frame is None and relay.silence_s() > self.stall_limit_s:
+                    raise InputError(f'{self.name} gave no frame for {self.stall_limit_s:g} s: check the camera and '
+                                     'the network, or raise --stall-limit')
+                yield frame
         finally:
-            with self._changed:
-                self._ended = True
-                self._changed.notify()
-            thread.join()
+            relay.close()
+            thread.join(_FAREWELL_S)
 
-    def _run(self, start: int, stride: int) -> None:
-        error = None
+    def _read(self, relay: Relay[Frame], start: int, stride: int) -> None:
+        """What the thread does."""
+        error, begin = None, None
         try:
-            for frame in self._read(start):
-                if (frame.frame_id - start) % stride == 0 and not self._put(frame):
-                    break
+            with closing(self._images(relay, start)) as images:
+                for frame_id, image in enumerate(images, start):
+                    if relay.is_closed:
+                        break
+                    if image is not None and (frame_id - start) % stride == 0:
+                        begin = begin or time.monotonic()
+                        time_s = frame_id / self.fps if self.num_frames else time.monotonic() - begin
+                        relay.put(Frame(frame_id, time_s, image))
         except Exception as raised:  # it belongs to the thread that takes the frames
             error = raised
-        finally:
-            self._capture.release()
-            with self._changed:
-                self._error, self._ended = error, True
+        relay.end(error)
 
-    def _put(self, frame: Frame) -> bool:
-        """Hand a frame over; False when nobody wants it any more."""
-        with self._changed:
-            if self.every_frame:
-                self._changed.wait_for(lambda: self._ended or len(self._waiting) < _WAITING)
-            elif self._waiting:
-                self.dropped += len(self._waiting)
-                self._waiting.clear()
-            self._waiting.append(frame)
-            return not self._ended
+    def _images(self, relay: Relay[Frame], start: int) -> Iterator[np.ndarray | None]:
+        """The images of one connection after the other; None stands for each that was lost."""
+        passed, in_vain = start if self.num_frames else 0, 0
+        connection, self._first = self._first or self._connect_again(relay), None
+        while connection is not None:
+            number, is_broken, last = 0, False, time.monotonic()
+            try:
+                with closing(connection.images) as images:
+                    for number, image in enumerate(images, 1):
+                        last = last if image is None else relay.heard()
+                        if number > passed:
+                            yield image
+            except ConnectionError:
+                is_broken = True
+            if self.num_frames:
+                if not is_broken or number >= self.num_frames:
+                    return
+                in_vain = in_vain + 1 if number <= passed else 0
+                passed = max(passed, number)
+                if in_vain == _MOST_IN_VAIN:
+                    raise InputError(f'{self.name} breaks off after {passed} of {self.num_frames} frames again and '
+                                     'again: the file there may be cut off, fetch it whole')
+            print_log(f'{self.name} broke off: connecting again', 'current', logging.WARNING)
+            connection = self._connect_again(relay)
+            if not self.num_frames:
+                yield from repeat(None, max(1, round((time.monotonic() - last) * self.fps)))
 
-    def _read(self, start: int) -> Iterator[Frame]:
-        frame_id, seen, begin = start, 0, time.monotonic()
-        last = begin
-        while not self._ended:
-            got, image = self._capture.read()
-            now = time.monotonic()
-            if got:
-                yield Frame(frame_id, now - begin, image)
-                frame_id, seen, last = frame_id + 1, seen + 1, now
-            elif self.length is not None and seen >= self.length:
-                return
-            else:
-                self._reconnect(last, skip=seen if self.length is not None else 0)
-                if self.length is None:
-                    frame_id += max(1, round((time.monotonic() - last) * self.fps))
-
-    def _connect(self) -> cv2.VideoCapture:
-        if self.name.isdigit():
-            return cv2.VideoCapture(int(self.name))
-        if self.name.startswith('/dev/'):
-            return cv2.VideoCapture(self.name)
-        limit_ms = max(1, int(self.stall_limit_s * 1000))
-        return cv2.VideoCapture(self.name, cv2.CAP_FFMPEG, [
-            cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, limit_ms, cv2.CAP_PROP_READ_TIMEOUT_MSEC, limit_ms])
-
-    def _reconnect(self, last: float, skip: int) -> None:
-        """Connect again, after longer and longer pauses, and pass over the frames that were already read."""
-        print_log(f'{self.name} broke off: connecting again', 'current', level=30)
-        pause = 0.25
-        while not self._ended:
-            self._capture.release()
-            if time.monotonic() - last > self.stall_limit_s:
-                raise InputError(f'{self.name} gave no frame for {self.stall_limit_s:g} s: check the camera and the '
-                                 'network, or raise --stall-limit')
-            time.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE_S)
-            self._capture = self._connect()
-            if self._capture.isOpened() and all(self._capture.grab() for _ in range(skip)):
-                return
+    def _connect_again(self, relay: Relay[Frame]) -> Connection | None:
+        """Try after longer and longer pauses; None when nobody waits for it any more."""
+        pause_s = _SHORTEST_PAUSE_S
+        while not relay.wait_closed(pause_s):
+            try:
+                return connect(self._address, self.stall_limit_s / 2, self.stall_limit_s / 2)
+            except ConnectionError:
+                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+        return None
