@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -65,19 +66,108 @@ def temporal_shift(clip: Tensor, past: Tensor | None, num_shifted: int) -> tuple
     Raises:
         ValueError: the clip is not 5-D, ``num_shifted`` is out of range, or ``past`` does not fit.
     """
+    return _shift(clip, past, num_shifted, one_reader=False)
+
+
+def _shift(clip: Tensor, past: Tensor | None, num_shifted: int, one_reader: bool) -> tuple[Tensor, Tensor]:
     _check_clip(clip, num_shifted)
+    past = _fitting(past, clip[:, -1, :num_shifted])
+    if not torch.compiler.is_compiling():
+        return _CopyAndMove.apply(clip, past, num_shifted, one_reader)
+    # A compiler plans its memory itself, and a graph on disk reads better without writes.
     moving, still = clip[:, :, :num_shifted], clip[:, :, num_shifted:]
-    # A view would keep the whole feature map alive; the clone holds the shifted channels only.
-    present = moving[:, -1].clone()
+    delayed = torch.cat([past.unsqueeze(1), moving[:, :-1]], dim=1)
+    return torch.cat([delayed, still], dim=2), moving[:, -1].clone()
+
+
+class _CopyAndMove(torch.autograd.Function):
+    """One copy of the clip each way; what autograd makes of slices and a concatenation is four times as many.
+
+    With ``one_reader``, a single convolution reads the result: the gradient that it gives is written to, not copied.
+    """
+
+    @staticmethod
+    def forward(ctx, clip: Tensor, past: Tensor, num_shifted: int, one_reader: bool) -> tuple[Tensor, Tensor]:
+        ctx.num_shifted, ctx.one_reader = num_shifted, one_reader
+        shifted = clip.clone()
+        shifted[:, 0, :num_shifted] = past
+        shifted[:, 1:, :num_shifted] = clip[:, :-1, :num_shifted]
+        # A view would keep the whole feature map alive; the clone holds the shifted channels only.
+        return shifted, clip[:, -1, :num_shifted].clone()
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, shifted: Tensor, present: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        moved = shifted[:, :, :ctx.num_shifted].clone()
+        clip = shifted if ctx.one_reader and _are_apart([shifted.flatten(0, 1)]) else shifted.clone()
+        clip[:, :-1, :ctx.num_shifted] = moved[:, 1:]
+        clip[:, -1, :ctx.num_shifted] = present
+        return clip, moved[:, 0], None, None
+
+
+class Shifted:
+    """The shift at some sites for as long as a ``with`` block reads what is shifted.
+
+    ``with Shifted(maps, T, pasts, shift_div) as (shifted, presents):`` gives what :func:`temporal_shift` gives. Where
+    nothing is to be differentiated, the channels change places in the maps' own memory and are put back at the end
+    of the block, bit for bit: an eighth of a map moves, three times, instead of all of it once. What is shifted is for
+    one convolution a site to read.
+
+    Args:
+        maps: one ``(N*T, C, H, W)`` a site, time folded into the batch.
+        num_frames: T.
+        pasts: one ``(N, C // shift_div, H, W)`` a site, or None at the start of the streams.
+        shift_div: one channel in ``shift_div`` moves.
+    """
+
+    def __init__(self, maps: Sequence[Tensor], num_frames: int, pasts: Sequence[Tensor | None], shift_div: int) -> None:
+        self.may_write = not torch.is_grad_enabled() and not torch.compiler.is_compiling() and _are_apart(maps)
+        self.clips = [frames.unflatten(0, (-1, num_frames)) for frames in maps]
+        self.pasts = pasts
+        self.widths = [clip.shape[2] // shift_div for clip in self.clips]
+        self.moved: list[Tensor] = []
+
+    def __enter__(self) -> tuple[list[Tensor], tuple[Tensor, ...]]:
+        # Autograd keeps what a convolution has read; a compiler fuses a copy better than an exchange.
+        shift = self._exchange if self.may_write else partial(_shift, one_reader=True)
+        try:
+            clips, presents = zip(*map(shift, self.clips, self.pasts, self.widths), strict=True)
+        except ValueError:  # one past does not fit: the maps before it are put back
+            self.__exit__()
+            raise
+        return [clip.flatten(0, 1) for clip in clips], presents
+
+    def __exit__(self, *_: object) -> None:
+        for clip, moved in zip(self.clips, self.moved, strict=False):
+            clip[:, :, :moved.shape[2]] = moved
+
+    def _exchange(self, clip: Tensor, past: Tensor | None, num_shifted: int) -> tuple[Tensor, Tensor]:
+        _check_clip(clip, num_shifted)
+        moving = clip[:, :, :num_shifted]
+        moved = moving.clone()
+        present = moved[:, -1] if clip.shape[1] == 1 else moved[:, -1].clone()
+        past = _fitting(past, present)
+        self.moved.append(moved)
+        moving[:, 0] = past
+        moving[:, 1:] = moved[:, :-1]
+        return clip, present
+
+
+def _are_apart(maps: Sequence[Tensor]) -> bool:
+    """Whether no two elements of the maps share a place in memory."""
+    dense = all(frames.is_contiguous() or frames.is_contiguous(memory_format=torch.channels_last) for frames in maps)
+    return dense and len({frames.untyped_storage().data_ptr() for frames in maps}) == len(maps)
+
+
+def _fitting(past: Tensor | None, present: Tensor) -> Tensor:
+    """The past as ``present`` is: zeros for None, its device, its type."""
     if past is None:
-        past = torch.zeros_like(present)
-    elif past.shape != present.shape:
+        return torch.zeros_like(present)
+    if past.shape != present.shape:
         raise ValueError(
             f'past is {tuple(past.shape)} but the clip needs {tuple(present.shape)} (N, C_shift, H, W): '
             'start this stream afresh or keep its frame size fixed')
-    past = past.to(device=clip.device, dtype=clip.dtype)
-    delayed = torch.cat([past.unsqueeze(1), moving[:, :-1]], dim=1)
-    return torch.cat([delayed, still], dim=2), present
+    return past.to(device=present.device, dtype=present.dtype)
 
 
 def _check_clip(clip: Tensor, num_shifted: int) -> None:

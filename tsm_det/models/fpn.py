@@ -9,7 +9,7 @@ from mmdet.models.necks import FPN
 from mmdet.registry import MODELS
 from torch import Tensor
 
-from tsm_det.shift import pasts_by_site, temporal_shift
+from tsm_det.shift import Shifted, pasts_by_site
 
 
 @MODELS.register_module()
@@ -75,23 +75,21 @@ class TSMFPN(FPN):
         """
         if not self.sites:
             return super().forward(feats), tuple(pasts_by_site((), past, 'neck'))
-        if self.shift_at == 'lateral':
-            skipped, levels = list(feats[:self.start_level]), feats[self.start_level:]
-            shifted, present = self._shift(levels, num_frames, past)
-            return super().forward([*skipped, *shifted]), present
-        shifted, present = self._shift(self._merge(feats), num_frames, past)
-        return self._outputs(shifted), present
-
-    def _shift(self, levels: Sequence[Tensor], num_frames: int,
-               past: Sequence[Tensor]) -> tuple[list[Tensor], tuple[Tensor, ...]]:
         pasts = pasts_by_site(self.sites, past, 'neck')
-        levels, present = list(levels), []
-        for level in self.sites:
-            clip = levels[level].unflatten(0, (-1, num_frames))
-            shifted, site = temporal_shift(clip, pasts[level], clip.shape[2] // self.shift_div)
-            levels[level] = shifted.flatten(0, 1)
-            present.append(site)
-        return levels, tuple(present)
+        if self.shift_at == 'lateral':
+            skipped, levels = list(feats[:self.start_level]), list(feats[self.start_level:])
+            with self._shifted(levels, num_frames, pasts) as (shifted, present):
+                return super().forward([*skipped, *self._replaced(levels, shifted)]), present
+        merged = self._merge(feats)
+        with self._shifted(merged, num_frames, pasts) as (shifted, present):
+            return self._outputs(self._replaced(merged, shifted)), present
+
+    def _shifted(self, levels: Sequence[Tensor], num_frames: int, pasts: dict[int, Tensor | None]) -> Shifted:
+        return Shifted([levels[site] for site in self.sites], num_frames, [pasts[site] for site in self.sites],
+                       self.shift_div)
+
+    def _replaced(self, levels: Sequence[Tensor], shifted: Sequence[Tensor]) -> list[Tensor]:
+        return [shifted[self.sites.index(i)] if i in self.sites else level for i, level in enumerate(levels)]
 
     def _merge(self, feats: Sequence[Tensor]) -> list[Tensor]:
         """Laterals plus the top-down path: what FPN gives to its output convolutions."""

@@ -10,7 +10,7 @@ from mmdet.models.backbones.resnet import BasicBlock, Bottleneck, ResNet
 from mmdet.registry import MODELS
 from torch import Tensor, nn
 
-from tsm_det.shift import pasts_by_site, temporal_shift
+from tsm_det.shift import Shifted, pasts_by_site
 
 
 class TemporalResidual:
@@ -21,14 +21,12 @@ class TemporalResidual:
     """
 
     def forward_clip(
-            self, frames: Tensor, num_frames: int, past: Tensor | None, num_shifted: int) -> tuple[Tensor, Tensor]:
+            self, frames: Tensor, num_frames: int, past: Tensor | None, shift_div: int) -> tuple[Tensor, Tensor]:
         """The block's output for ``frames`` ``(N*T, C, H, W)``, T = ``num_frames``, and the site's present."""
         def shift_and_add(frames: Tensor, past: Tensor | None) -> tuple[Tensor, Tensor]:
-            clip = frames.unflatten(0, (-1, num_frames))
-            shifted, present = temporal_shift(clip, past, num_shifted)
-            identity = frames if self.downsample is None else self.downsample(frames)
-            out = self.residual(shifted.flatten(0, 1))
-            out += identity
+            with Shifted([frames], num_frames, [past], shift_div) as ([shifted], [present]):
+                out = self.residual(shifted)
+            out += frames if self.downsample is None else self.downsample(frames)
             return out, present
 
         if self.with_cp and frames.requires_grad:
@@ -133,8 +131,7 @@ class TSMResNet(ResNet):
         for stage, name in enumerate(self.res_layers):
             for index, block in enumerate(getattr(self, name)):
                 if (stage, index) in pasts:
-                    num_shifted = frames.shape[1] // self.shift_div
-                    frames, site = block.forward_clip(frames, num_frames, pasts[stage, index], num_shifted)
+                    frames, site = block.forward_clip(frames, num_frames, pasts[stage, index], self.shift_div)
                     present.append(site)
                 else:
                     frames = block(frames)

@@ -141,7 +141,7 @@ class StreamBank:
             raise ValueError(f'the states of {len(streams)} streams take {num_bytes} bytes but there is room for '
                              f'{self.max_bytes}: raise max_bytes, or give fewer streams at once')
         for stream in streams:
-            if all(t.isfinite().all() for part in stream.state for t in part):
+            if _is_finite(stream.state):
                 self._farewells.pop(stream.stream_id, None)
                 self._held[stream.stream_id] = stream
                 self._held.move_to_end(stream.stream_id)
@@ -188,3 +188,9 @@ class StreamBank:
         if len(stream_ids) > self.capacity:
             raise ValueError(f'{len(stream_ids)} streams came in one batch but there is room for {self.capacity}: '
                              'raise capacity (in a config: model.streams.capacity)')
+
+
+def _is_finite(state: ShiftState) -> bool:
+    """Whether no number of the state is NaN or infinite; a sum shows it in one pass over the memory."""
+    sums = [tensor.sum(dtype=torch.float32) for part in state for tensor in part]
+    return not sums or bool(torch.stack(sums).isfinite().all())

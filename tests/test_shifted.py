@@ -1,0 +1,113 @@
+"""The shift at a site, in the maps' own memory where nothing is to be differentiated."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.testing import assert_close
+
+from tsm_det import temporal_shift
+from tsm_det.shift import Shifted
+
+LAYOUTS = [torch.contiguous_format, torch.channels_last]
+sizes = st.tuples(st.integers(1, 3), st.integers(1, 4), st.integers(8, 17), st.integers(1, 4), st.integers(1, 4))
+
+
+def expected(frames, num_frames, past, shift_div):
+    shifted, present = temporal_shift(
+        frames.unflatten(0, (-1, num_frames)).clone(), past, frames.shape[1] // shift_div)
+    return shifted.flatten(0, 1), present
+
+
+@settings(max_examples=150)
+@given(sizes, st.sampled_from(LAYOUTS), st.booleans(), st.booleans(), st.sampled_from([1, 2, 8]))
+def test_it_is_the_temporal_shift_and_puts_everything_back(size, layout, fresh, differentiate, shift_div):
+    n, t, c, h, w = size
+    maps = [torch.randn(n * t, channels, h, w).to(memory_format=layout) for channels in (c, 2 * c)]
+    pasts = [None if fresh else torch.randn(n, frames.shape[1] // shift_div, h, w) for frames in maps]
+    before = [frames.clone() for frames in maps]
+    with torch.set_grad_enabled(differentiate), Shifted(maps, t, pasts, shift_div) as (shifted, presents):
+        for frames, inside, past, present in zip(before, shifted, pasts, presents, strict=True):
+            for one, other in zip((inside, present), expected(frames, t, past, shift_div), strict=True):
+                assert torch.equal(one, other)
+    for frames, present, was in zip(maps, presents, before, strict=True):
+        assert torch.equal(frames, was)
+        assert present.untyped_storage().nbytes() == present.numel() * present.element_size()
+
+
+def test_without_gradients_no_map_is_copied():
+    frames = torch.randn(1, 16, 4, 4)
+    with torch.no_grad(), Shifted([frames], 1, [None], 8) as ([shifted], _):
+        assert shifted.data_ptr() == frames.data_ptr()
+    with Shifted([frames], 1, [None], 8) as ([shifted], _):
+        assert shifted.data_ptr() != frames.data_ptr()
+
+
+def test_a_block_that_fails_puts_everything_back():
+    frames = torch.randn(1, 16, 4, 4)
+    before = frames.clone()
+    with pytest.raises(KeyError), torch.no_grad(), Shifted([frames], 1, [None], 8):
+        raise KeyError
+    assert torch.equal(frames, before)
+
+
+def test_a_past_that_does_not_fit_puts_back_the_maps_before_it():
+    maps = [torch.randn(1, 16, 4, 4), torch.randn(1, 16, 4, 4)]
+    before = [frames.clone() for frames in maps]
+    with pytest.raises(ValueError, match='past is'), torch.no_grad(), Shifted(
+            maps, 1, [torch.ones(1, 2, 4, 4), torch.ones(1, 3, 4, 4)], 8):
+        pass
+    assert all(map(torch.equal, maps, before))
+
+
+@pytest.mark.parametrize('maps', [
+    [torch.randn(1, 16, 1, 1).expand(1, 16, 4, 4)], [torch.randn(1, 16, 4, 4)] * 2,
+    list(torch.randn(2, 16, 4, 4).split(1))], ids=['expanded', 'twice', 'of one batch'])
+def test_maps_that_share_memory_are_left_alone(maps):
+    before = [frames.clone() for frames in maps]
+    with torch.no_grad(), Shifted(maps, 1, [None] * len(maps), 8) as (shifted, _):
+        assert all(map(torch.equal, maps, before))
+        for frames, inside in zip(before, shifted, strict=True):
+            assert torch.equal(inside, expected(frames, 1, None, 8)[0])
+
+
+@pytest.mark.parametrize('layout', LAYOUTS)
+@pytest.mark.parametrize('reader', ['convolution', 'sum', 'present only'])
+def test_gradients_are_those_of_slices_and_a_concatenation(layout, reader):
+    frames = torch.randn(2 * 3, 16, 4, 4, dtype=torch.double).to(memory_format=layout).requires_grad_()
+    past = torch.randn(2, 2, 4, 4, dtype=torch.double, requires_grad=True)
+    conv = torch.nn.Conv2d(16, 3, 3, dtype=torch.double)
+
+    def read(shifted, present):
+        losses = {'convolution': (conv(shifted) ** 2).sum() + present.sum(), 'sum': shifted.sum(),
+                  'present only': (present ** 2).sum()}
+        return losses[reader] + (frames ** 3).sum()  # the identity path beside it
+    with Shifted([frames], 3, [past], 8) as ([shifted], [present]):
+        ours = torch.autograd.grad(read(shifted, present), [frames, past], materialize_grads=True)
+    clip = frames.unflatten(0, (2, 3))
+    delayed = torch.cat([past.unsqueeze(1), clip[:, :-1, :2]], dim=1)
+    slow = torch.cat([delayed, clip[:, :, 2:]], dim=2).flatten(0, 1)
+    theirs = torch.autograd.grad(read(slow, clip[:, -1, :2]), [frames, past], materialize_grads=True)
+    assert_close(ours, theirs)
+
+
+def test_the_public_shift_never_writes_to_a_gradient():
+    clip = torch.randn(1, 3, 16, 2, 2, requires_grad=True)
+    weight = torch.randn(1, 3, 16, 2, 2)
+    kept = weight.clone()
+    shifted, _ = temporal_shift(clip, None, 2)
+    shifted.backward(weight)
+    assert torch.equal(weight, kept)
+
+
+def test_a_compiled_reader_sees_the_same():
+    frames, past = torch.randn(2, 16, 4, 4), torch.randn(1, 2, 4, 4)
+
+    @torch.compile(backend='eager', fullgraph=True)
+    def read(frames, past):
+        with Shifted([frames], 2, [past], 8) as ([shifted], [present]):
+            return shifted * 2, present
+    with torch.no_grad():
+        shifted, present = read(frames, past)
+    for one, other in zip((shifted / 2, present), expected(frames, 2, past, 8), strict=True):
+        assert torch.equal(one, other)
