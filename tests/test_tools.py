@@ -140,6 +140,8 @@ def test_fine_tuning_starts_from_a_2d_checkpoint_with_other_classes(run, data_ro
     ('train {synth} --work-dir {tmp} --resume none.pth', 'the checkpoint none.pth is missing'),
     ('test {synth} {named} --work-dir {tmp} --cfg-options data_root={data} ' + TINY,
      'the checkpoint knows the classes star, disc, square, triangle but the test data has disc, square'),
+    ('test {synth} none --out {broken}/x.pkl', 'x.pkl cannot be written'),
+    ('test {synth} none --metrics {broken}/x.json', 'x.json cannot be written'),
     ('test {synth} none --tta', 'a stream has one view of each frame: test without it'),
     ('test {synth} none --out found.txt', '--out is found.txt but detections are written as .pkl'),
     ('detect_video {synth} none none.mp4', 'none.mp4'),

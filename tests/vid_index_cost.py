@@ -53,7 +53,7 @@ def write(folder):
     for name, convert, number in (('imagenet_vid_train', video, VIDEOS), ('imagenet_det_30classes', stills, 54)):
         path = folder / f'{name}.json'
         if not path.is_file():
-            parts = make_parts(list(range(number)), convert, path, 2, lambda made, total: made)
+            parts = make_parts(list(range(number)), convert, folder, path, 2, lambda made, total: made)
             join_parts(parts, [{'id': k, 'name': SYNSETS[synset]} for synset, k in CATEGORIES.items()], path)
 
 

@@ -1,4 +1,4 @@
-"""JSON files that appear whole or not at all."""
+"""JSON files that appear whole or not at all, and whether a file can be written."""
 
 from __future__ import annotations
 
@@ -22,5 +22,21 @@ def write_json(content: dict, path: str | os.PathLike, indent: int | None = None
         with TemporaryDirectory(prefix=f'.{path.name}.', dir=path.parent) as workshop:
             Path(workshop, 'whole').write_text(json.dumps(content, indent=indent) + '\n')
             os.replace(Path(workshop, 'whole'), path)
+    except OSError as error:
+        raise InputError(f'{path} cannot be written ({error}): name a file in a folder that can be') from error
+
+
+def check_writable(path: str | os.PathLike) -> None:
+    """Make the folders above a file that is to be written much later.
+
+    Raises:
+        InputError: it will not be possible to write it there.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=f'.{path.name}.', dir=path.parent):
+            if path.is_dir():
+                raise IsADirectoryError('it is a folder')
     except OSError as error:
         raise InputError(f'{path} cannot be written ({error}): name a file in a folder that can be') from error

@@ -18,7 +18,7 @@ from mmengine.runner import Runner
 from tsm_det.datasets.coco_vid import CocoVIDDataset
 from tsm_det.errors import InputError
 from tsm_det.evaluation.outputs import DrawDetections, DumpDetections
-from tsm_det.json_file import write_json
+from tsm_det.json_file import check_writable, write_json
 from tsm_det.models.loading import check_checkpoint, load_weights
 from tsm_det.processes import process_group
 
@@ -77,6 +77,8 @@ def test(config: Config, checkpoint: str | None, out: str | None = None, show_di
     """
     if out and not out.endswith(('.pkl', '.pickle')):
         raise InputError(f'--out is {out} but detections are written as .pkl: choose such a name')
+    for path in filter(None, (out, metrics)):
+        check_writable(path)
     _check_data(config, 'test_dataloader')
     config.load_from, config.resume = None, False
     with process_group(config):

@@ -1,4 +1,4 @@
-"""About 7 epochs of 15 key frames a video and the stills of DET, 8 frames a step."""
+"""8 frames a step, in all as many as 7 epochs of 15 key frames a video and the stills of DET have."""
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=97000, val_interval=97000)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.001, by_epoch=False, begin=0, end=500),

@@ -259,3 +259,15 @@ def test_the_thermal_videos_have_no_problem(tmp_path):
     assert re.search(r'\nval\.json +56 +0 +17527 ', str(report))
     assert [line.split()[:2] for line in str(report).splitlines()[5:10]] == [
         ['AIRPLANE', '4390'], ['BIRD', '4722'], ['DRONE', '5349'], ['HELICOPTER', '4317'], ['all', '18778']]
+
+
+def test_stills_that_share_a_track_number_do_not_move(sound, check):
+    for image in sound['images']:
+        image.update(video_id=None, frame_id=None)
+        image.pop('frame_in_file', None)
+    sound['videos'] = []
+    for annotation in sound['annotations']:
+        annotation.update(instance_id=1)
+        annotation.pop('video_id', None)
+    row = next(line.split() for line in str(check(sound)).splitlines() if line.startswith('bird '))
+    assert row[1] == row[2] and row[-2:] == ['100.0', '-']

@@ -230,3 +230,17 @@ def test_no_boxes_at_all_have_no_score(truth):
 def test_keys_that_make_no_sense_are_errors(truth, keys, message):
     with pytest.raises(InputError, match=message):
         VIDMetric(truth[0], **keys)
+
+
+@pytest.mark.parametrize('frame_id', [None, 0])
+def test_a_video_id_of_null_is_a_still_of_its_own(truth, frame_id):
+    path, boxes = truth
+    content = json.loads(Path(path).read_text())
+    for image in content['images']:
+        image.update(video_id=None, frame_id=frame_id)
+    for k, annotation in enumerate(content['annotations']):
+        annotation['instance_id'] = 1 + k % 3
+    Path(path).write_text(json.dumps(content))
+    scores = score(path, [detected(10 + k, boxes) for k in range(7)], first_frames=1)
+    assert all(math.isnan(scores[f'fgfa/AP50_{speed}']) for speed in ('slow', 'medium', 'fast'))
+    assert scores['coco/AP50_first'] == scores['coco/AP50'] and math.isnan(scores['coco/AP50_rest'])

@@ -9,6 +9,7 @@ import signal
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from hashlib import sha256
@@ -27,24 +28,33 @@ class Joined(NamedTuple):
     problems: list[list[str]]
 
 
-def make_parts(plan: list, convert: Callable[[object], dict], out: Path, workers: int,
+def make_parts(plan: list, convert: Callable[[object], dict], source: Path, out: Path, workers: int | None,
                progress: Callable[..., Iterable]) -> list[Path]:
     """Convert each item of the plan into a part, a file beside ``out``, in several processes.
 
     A part has ``videos``, ``images``, ``annotations``, numbered within it from 1, ``problems``, and ``counts`` of
-    what else is to be counted. Parts of an interrupted run of the same plan are taken as they are, but for those
-    with problems: what was wrong may have been mended.
+    what else is to be counted. Parts of an interrupted run of the same plan and source are taken as they are, but for
+    those with problems: what was wrong may have been mended. Those of other runs are removed.
 
     Args:
         plan: what to convert, in order; items must print as what they are, and pickle.
         convert: makes the content of a part; it runs in other processes.
+        source: where the data lies.
         out: the file that the parts will be joined into.
-        workers: how many processes.
+        workers: how many processes; None is one a core.
         progress: wraps the finished parts and takes their ``total``, e.g. ``tqdm``.
+
+    Raises:
+        InputError: the parts cannot be written, there is no worker, or one was killed.
     """
-    folder = out.parent / f'{out.stem}.parts-{sha256(repr(plan).encode()).hexdigest()[:8]}'
+    if workers is not None and workers < 1:
+        raise InputError(f'--workers is {workers} but at least one process is needed: leave it out or raise it')
+    digest = sha256(repr((source.resolve(), plan)).encode()).hexdigest()[:12]
+    folder = out.parent / f'{out.stem}.parts-{digest}'
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        for other in set(out.parent.glob(f'{out.stem}.parts-*')) - {folder}:
+            shutil.rmtree(other)
     except OSError as error:
         raise InputError(f'{folder} cannot be made ({error.strerror}): name an --out that you may write to') from error
     paths = [folder / f'{number:06d}.json' for number in range(len(plan))]
@@ -54,6 +64,9 @@ def make_parts(plan: list, convert: Callable[[object], dict], out: Path, workers
         made = pool.map(partial(_make_part, convert), plan, paths)
         for _ in progress(made, total=len(plan)):
             pass
+    except BrokenProcessPool as error:
+        raise InputError('a worker process was killed, perhaps for want of memory: run the same command again to go '
+                         'on, with fewer --workers') from error
     finally:
         pool.shutdown(cancel_futures=True)
     return paths

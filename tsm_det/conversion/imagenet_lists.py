@@ -75,7 +75,10 @@ def _path(root: Path, split: str, lists: str | os.PathLike | None) -> Path:
 
 
 def _lines(path: Path) -> list[str]:
-    lines = path.read_text().splitlines()
-    if not lines or not all(line.strip() for line in lines):
-        raise InputError(f'{path} is empty or has an empty line but needs an entry a line: fetch the list again')
+    try:
+        lines = [line for line in path.read_text(encoding='utf-8-sig').splitlines() if line.strip()]
+    except UnicodeDecodeError as error:
+        raise InputError(f'{path} is not a text of UTF-8 ({error.reason}): fetch the list again') from error
+    if not lines:
+        raise InputError(f'{path} is empty but needs an entry a line: fetch the list again')
     return lines

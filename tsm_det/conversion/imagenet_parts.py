@@ -15,7 +15,7 @@ def video_part(root: Path, video: Video) -> dict:
     part = _empty_part()
     folder = root / 'Data' / 'VID' / video.folder
     files = {entry.name for entry in os.scandir(folder)} if folder.is_dir() else set()
-    instances: dict[object, int] = {}
+    tracks = _Tracks()
     for frame in range(video.length):
         name = f'VID/{video.folder}/{frame:06d}'
         if f'{frame:06d}.JPEG' not in files:
@@ -24,12 +24,10 @@ def video_part(root: Path, video: Video) -> dict:
             key = {} if video.key_frames is None else {'is_vid_train_frame': frame in video.key_frames}
             image = _add_image(part, name, annotation, video_id=1, frame_id=frame, **key)
             part['counts']['key frames'] += sum(key.values())
-            for number, item in enumerate(annotation.objects):
-                if item.track is None:
-                    part['problems'].append(Problem('object without trackid', f'Annotations/{name}.xml'))
-                track = (frame, number) if item.track is None else item.track
-                instance = instances.setdefault(track, len(instances) + 1)
-                _add_object(part, image, item, instance_id=instance, video_id=1)
+            numbers = tracks.number(annotation.objects, frame)
+            for item, (number, wrong) in zip(annotation.objects, numbers, strict=True):
+                part['problems'] += [Problem(wrong, f'Annotations/{name}.xml', item.track or '')] if wrong else []
+                _add_object(part, image, item, instance_id=number, video_id=1)
     for file in sorted(files - {f'{frame:06d}.JPEG' for frame in range(video.length)}):
         part['problems'].append(Problem('file not in the list', f'Data/VID/{video.folder}/{file}'))
     if part['images']:
@@ -74,6 +72,31 @@ def _add_image(part: dict, name: str, annotation: Annotation, **fields) -> dict:
              'height': annotation.height, **fields}
     part['images'].append(image)
     return image
+
+
+class _Tracks:
+    """Numbers for the tracks of a video; one that changes its class is two."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[tuple, int] = {}
+        self._classes: dict[str, int] = {}
+
+    def number(self, objects: list[ImageObject], frame: int) -> list[tuple[int, str]]:
+        """The number of each object of a frame, and what is wrong with its track, if anything."""
+        numbered, taken = [], set()
+        for place, item in enumerate(objects):
+            track, wrong = (item.track, item.category_id), ''
+            if item.track is None:
+                wrong = 'object without trackid'
+            elif track in taken:
+                wrong = 'track twice in a frame'
+            elif self._classes.setdefault(item.track, item.category_id) != item.category_id:
+                wrong = 'track of several classes'
+            if item.track is None or track in taken:
+                track = frame, place, 'alone'
+            taken.add(track)
+            numbered.append((self._numbers.setdefault(track, len(self._numbers) + 1), wrong))
+        return numbered
 
 
 def _add_object(part: dict, image: dict, item: ImageObject, **fields) -> None:

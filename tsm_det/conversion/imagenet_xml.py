@@ -62,13 +62,13 @@ def read_annotation(path: str | os.PathLike, name: str) -> Annotation | Problem:
     """
     try:
         root = ElementTree.parse(path).getroot()
-        size = int(root.findtext('size/width')), int(root.findtext('size/height'))
+        size = tuple(int(float(root.findtext(f'size/{side}'))) for side in ('width', 'height'))
         if min(size) <= 0:
             return Problem('corrupt XML', name, f'the image is {size[0]}x{size[1]}')
         found = [_object(node) for node in root.findall('object')]
     except FileNotFoundError:
         return Problem('missing XML', name)
-    except (ElementTree.ParseError, OSError, TypeError, ValueError) as error:
+    except (ElementTree.ParseError, OSError, TypeError, ValueError, LookupError, OverflowError) as error:
         return Problem('corrupt XML', name, str(error))
     annotation = Annotation(*size, [], [])
     for synset, item in found:
@@ -80,9 +80,11 @@ def _object(node: ElementTree.Element) -> tuple[str, ImageObject]:
     corners = [float(node.findtext(f'bndbox/{side}')) for side in ('xmin', 'ymin', 'xmax', 'ymax')]
     if not all(map(math.isfinite, corners)):
         raise ValueError(f'the box {corners} is not finite')
-    flags = (node.findtext(flag, '0').strip() == '1' for flag in ('occluded', 'generated'))
-    synset = node.findtext('name').strip()
-    return synset, ImageObject(CATEGORIES.get(synset, 0), tuple(corners), node.findtext('trackid'), *flags)
+    flags = [node.findtext(flag, '0').strip() == '1' for flag in ('occluded', 'generated')]
+    synset, track = (node.findtext(field, '').strip() for field in ('name', 'trackid'))
+    if not synset:
+        raise ValueError('an object has no name')
+    return synset, ImageObject(CATEGORIES.get(synset, 0), tuple(corners), track or None, *flags)
 
 
 def _add(annotation: Annotation, synset: str, item: ImageObject, name: str) -> None:

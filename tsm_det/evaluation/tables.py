@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -43,6 +43,12 @@ def within(values: np.ndarray, limits: tuple[float, float] | None) -> np.ndarray
     return np.ones(len(values), bool) if limits is None else (values >= limits[0]) & (values <= limits[1])
 
 
+def video_key(image: dict) -> Hashable:
+    """What tells the video of an image from others: its id, or for a still, which has none, a key of its own."""
+    video_id = image.get('video_id')
+    return ('still', image['id']) if video_id is None else video_id
+
+
 def has_tracks(annotations: Sequence[dict]) -> bool:
     """Whether every annotation says which track it is of; 0 and None are no track, as in mmdet."""
     return all(annotation.get('instance_id') for annotation in annotations)
@@ -63,11 +69,11 @@ def truth_table(images: Sequence[dict], annotations: Sequence[dict], cat_ids: Se
     frames = np.array([place[annotation['image_id']] for annotation in annotations], np.int64)
     boxes = np.array([annotation['bbox'] for annotation in annotations], np.float64).reshape(-1, 4)
     if has_tracks(annotations):
-        of_video = [image.get('video_id', ('still', image['id'])) for image in images]
+        of_video = [video_key(image) for image in images]
         number = {}
         tracks = [number.setdefault((of_video[frame], annotation['instance_id']), len(number))
                   for frame, annotation in zip(frames, annotations, strict=True)]
-        frame_ids = np.array([image.get('frame_id', 0) for image in images], np.int64)
+        frame_ids = np.array([image.get('frame_id') or 0 for image in images], np.int64)
         motion = motion_iou(np.array(tracks, np.int64), frame_ids[frames], boxes, count_self=count_key_frame)
     else:
         motion = np.full(len(frames), np.nan)
@@ -98,8 +104,8 @@ def found_table(images: Sequence[dict], results: Sequence[tuple]) -> Found:
 def frames_by_video(images: Sequence[dict], length: int) -> np.ndarray:
     """Mark the first ``length`` frames of each video, by frame id: ``(len(images),)``."""
     seen, chosen = {}, np.zeros(len(images), bool)
-    for k in sorted(range(len(images)), key=lambda k: images[k].get('frame_id', 0)):
-        video = images[k].get('video_id', ('still', images[k]['id']))
+    for k in sorted(range(len(images)), key=lambda k: images[k].get('frame_id') or 0):
+        video = video_key(images[k])
         chosen[k] = seen.get(video, 0) < length
         seen[video] = seen.get(video, 0) + 1
     return chosen

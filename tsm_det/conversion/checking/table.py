@@ -8,6 +8,7 @@ import numpy as np
 
 from tsm_det.conversion.checking.records import Records
 from tsm_det.evaluation.motion import MOTION_RANGES, motion_iou
+from tsm_det.evaluation.tables import video_key
 
 # COCO's: sides of squares in px.
 _SIZES = {'small': (0, 32), 'medium': (32, 96), 'large': (96, np.inf)}
@@ -60,7 +61,7 @@ def _row(name: str, columns: list[np.ndarray]) -> list[str]:
 def _tracks(records: Records, annotations: list[dict]) -> tuple[np.ndarray, np.ndarray]:
     """A number for the track of each box, over the whole file, and the box's frame id."""
     images = [records.images[annotation['image_id']] for annotation in annotations]
-    keys = [(image.get('video_id'), annotation['instance_id']) if annotation.get('instance_id') else
+    keys = [(video_key(image), annotation['instance_id']) if annotation.get('instance_id') else
             (None, None, annotation['id']) for image, annotation in zip(images, annotations, strict=True)]
     numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
     frames = [image.get('frame_id') or 0 for image in images]
