@@ -67,9 +67,13 @@ def test_boxes_are_in_pixels_of_the_frame_that_came(detector):
 
 
 @pytest.mark.parametrize(('image', 'message'), [
-    (np.zeros((8, 8), np.uint8), r'the image is uint8 \(8, 8\) but \(H, W, 3\) uint8, BGR, is needed'),
-    (np.zeros((8, 8, 3), np.uint16), 'the image is uint16'),
-    (np.zeros((8, 8, 4), np.uint8), r'the image is uint8 \(8, 8, 4\)'),
+    (np.zeros((8, 8), np.uint8), r'the image is uint8 \(8, 8\) but \(H, W, 3\) uint8, BGR, is needed: a grey one'),
+    (np.zeros((8, 8, 1), np.uint8), 'a grey one becomes that by cv2.cvtColor'),
+    (np.zeros((8, 8, 3), np.uint16), 'the image is uint16 .*: scale it, for example'),
+    (np.zeros((8, 8, 3), np.float32), 'the image is float32 .*: scale it'),
+    (np.zeros((8, 8, 4), np.uint8), r'the image is uint8 \(8, 8, 4\) .*: one with alpha becomes that by'),
+    (np.zeros((0, 8, 3), np.uint8), r'the image is uint8 \(0, 8, 3\) .*: give one image with pixels in it'),
+    (np.zeros((2, 8, 8, 3), np.uint8), 'give one image with pixels in it'),
     (None, 'the image is NoneType'),
 ])
 def test_an_image_of_another_kind_gets_one_sentence(detector, image, message):
@@ -117,3 +121,49 @@ def test_more_streams_than_capacity_are_refused_whatever_their_sizes(detector):
 def test_a_stream_id_may_be_any_object(detector):
     camera = object()
     assert [detector.detect_batch([image], [camera])[0].metainfo['reset'] for image in images(3)] == ['new', None, None]
+
+
+def state_types(detector):
+    return {tensor.dtype for stream in detector.bank.held() for part in stream.state for tensor in part}
+
+
+def test_the_state_follows_the_type_that_the_model_computes_in(detector):
+    frames = images(4)
+    detector(frames[0])
+    assert state_types(detector) == {torch.float32}
+    with torch.autocast('cpu', torch.bfloat16):
+        assert detector(frames[1]).metainfo['reset'] is None
+    assert torch.bfloat16 in state_types(detector)
+    assert detector(frames[2]).metainfo['reset'] is None
+    assert state_types(detector) == {torch.float32}
+
+
+def test_streams_held_in_several_types_run_on_in_one_batch(detector):
+    frames = images(3)
+    detector.detect_batch([frames[0]], ['exact'])
+    with torch.autocast('cpu', torch.bfloat16):
+        detector.detect_batch([frames[0]], ['coarse'])
+    for ids in (['exact', 'coarse'], ['coarse', 'exact']):
+        samples = detector.detect_batch(frames[1:], ids)
+        assert [sample.metainfo['reset'] for sample in samples] == [None, None]
+    assert state_types(detector) == {torch.float32}
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='moves a model to a GPU, which is not here')
+def test_the_state_follows_the_model_to_another_device(detector):
+    frames = images(3)
+    detector.detect_batch(frames[:2], ['a', 'b'])
+    detector.model.cuda()
+    samples = detector.detect_batch(frames[1:2], ['a']) + detector.detect_batch(frames[:2], ['b', 'a'])
+    assert [sample.metainfo['reset'] for sample in samples] == [None] * 3
+
+
+def test_a_frame_that_makes_the_state_infinite_starts_the_stream_afresh_and_says_so(detector):
+    frames = images(4)
+    detector(frames[0])
+    scale = detector.model.data_preprocessor.std.clone()
+    detector.model.data_preprocessor.std.zero_()  # divides by zero: inf and NaN in the clip
+    detector(frames[1])
+    detector.model.data_preprocessor.std.copy_(scale)
+    resets = [detector(image).metainfo['reset'] for image in frames[2:]]
+    assert resets == ['nonfinite', None]

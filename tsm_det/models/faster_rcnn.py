@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from mmdet.models.detectors import FasterRCNN
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample, TrackDataSample
@@ -69,8 +70,12 @@ class TSMFasterRCNN(FasterRCNN):
         """
         samples = [sample.new() for sample in frames_of(data_samples)]
         feats, present = self.extract_clip(clip, past)
-        proposals = self.rpn_head.predict(feats, samples, rescale=False)
-        detections = self.roi_head.predict(feats, proposals, samples, rescale=rescale)
+        # In bfloat16 a box at 1000 px could move in steps of 4 px only; mmcv's NMS does not take it either.
+        if torch.is_autocast_enabled(clip.device.type):
+            feats = tuple(level.float() for level in feats)
+        with torch.autocast(clip.device.type, enabled=False):
+            proposals = self.rpn_head.predict(feats, samples, rescale=False)
+            detections = self.roi_head.predict(feats, proposals, samples, rescale=rescale)
         return self.add_pred_to_datasample(samples, detections), present
 
     def extract_feat(self, batch_inputs: Tensor) -> tuple[Tensor, ...]:
