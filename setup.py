@@ -7,6 +7,11 @@ from setuptools import find_packages, setup
 namespace: dict = {}
 exec(Path('tsm_det/version.py').read_text(), namespace)
 
+extras = {
+    'serve': ['fastapi', 'python-multipart', 'uvicorn', 'websockets'],
+    'onnx': ['onnx', 'onnxruntime', 'onnxscript'],
+}
+
 setup(
     name='tsm_det',
     version=namespace['__version__'],
@@ -22,6 +27,7 @@ setup(
     extras_require={
         'onedl': ['onedl-mmengine==0.10.12', 'onedl-mmcv==2.3.6', 'onedl-mmdetection==3.5.1', 'opencv-python<5'],
         'openmmlab': ['mmengine==0.11.0rc3', 'mmcv==2.1.0', 'mmdet==3.3.0', 'opencv-python<5'],
-        'dev': ['hypothesis', 'pytest', 'ruff'],
+        **extras,
+        'dev': ['hypothesis', 'pytest', 'ruff', *extras['serve'], *extras['onnx']],
     },
 )

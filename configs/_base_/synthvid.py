@@ -19,8 +19,8 @@ test_pipeline = [
         type='TransformBroadcaster',
         transforms=[
             dict(type='LoadFrame'),
-            dict(type='Resize', scale=(128, 128), keep_ratio=True),
             dict(type='LoadTrackAnnotations'),
+            dict(type='Resize', scale=(128, 128), keep_ratio=True),
         ]),
     dict(type='PackTrackInputs', meta_keys=('frame_in_file',)),
 ]

@@ -26,8 +26,8 @@ test_pipeline = [
         type='TransformBroadcaster',
         transforms=[
             dict(type='LoadFrame'),
-            dict(type='Resize', scale=(320, 256), keep_ratio=True),
             dict(type='LoadTrackAnnotations'),
+            dict(type='Resize', scale=(320, 256), keep_ratio=True),
         ]),
     dict(type='PackTrackInputs', meta_keys=('frame_in_file',)),
 ]

@@ -72,6 +72,20 @@ def test_boxes_lie_on_the_objects_in_plain_and_in_flipped_clips(moving, tmp_path
     assert np.diff(moved).tolist() == pytest.approx([-6 if flip else 6] * 3, abs=1)
 
 
+@pytest.mark.parametrize('place', [1, 2])
+def test_boxes_lie_on_the_objects_of_enlarged_frames_wherever_annotations_are_read(moving, drawn, tmp_path, place):
+    config = moving(flip=0.0)
+    config.test_dataloader.dataset.pipeline[0].transforms.insert(place, dict(type='Resize', scale=(128, 96)))
+    browse(config, tmp_path / 'out', 'test', clips=1)
+    [(frames, samples)] = drawn
+    assert frames.shape[-2:] == (96, 128)
+    for frame, sample in zip(frames, samples, strict=True):
+        rows, columns = np.nonzero((frame > 200).all(dim=0).numpy())
+        [box] = sample.gt_instances.bboxes.tensor.tolist() if hasattr(
+            sample.gt_instances.bboxes, 'tensor') else sample.gt_instances.bboxes.tolist()
+        assert box == pytest.approx((columns.min(), rows.min(), columns.max() + 1, rows.max() + 1), abs=2)
+
+
 @pytest.mark.parametrize('seed', [0, 5])
 def test_clips_are_those_that_training_begins_with(moving, drawn, tmp_path, seed):
     config = moving(seed=seed)

@@ -50,6 +50,17 @@ def scored(config, results):
     return metric.evaluate(size=1)
 
 
+def test_annotation_ids_may_begin_at_zero(noisy):
+    config, results = noisy()
+    expected = curves_by_class(match_results(config, results))[-1].ap50
+    path = Path(config.test_evaluator.ann_file)
+    content = json.loads(path.read_text())
+    for number, annotation in enumerate(content['annotations']):
+        annotation['id'] = number
+    path.write_text(json.dumps(content))
+    assert curves_by_class(match_results(config, results))[-1].ap50 == expected
+
+
 @pytest.mark.parametrize('seed', range(3))
 def test_the_mean_curve_has_the_ap50_that_the_metric_reports(noisy, seed):
     config, results = noisy(seed)

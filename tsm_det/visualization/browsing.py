@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import random
 from collections.abc import Iterable, Iterator
@@ -51,7 +52,7 @@ def browse(config: Config, out: str | os.PathLike, split: str = 'train', clips: 
         raise InputError(f'the config has no {split}_dataloader: choose another --split or config')
     init_default_scope(config.get('default_scope', 'mmdet'))
     seed = config.get('randomness', {}).get('seed') or 0 if seed is None else seed
-    loader = Runner.build_dataloader(config[f'{split}_dataloader'], seed=seed)
+    loader = Runner.build_dataloader(_boxes_first(config[f'{split}_dataloader']), seed=seed)
     # The loader's own order, walked in this process; iterating over the loader would start its workers.
     order = chain.from_iterable(loader.batch_sampler)
     chosen = [[index] for index in islice(order, clips)] if split == 'train' else _stretches(order, clips, seed)
@@ -59,6 +60,17 @@ def browse(config: Config, out: str | os.PathLike, split: str = 'train', clips: 
         drawn = (_draw(loader.dataset, indices) for indices in progress)
         return [write_png(sheet, Path(out, f'{split}_{number:02d}.png'))
                 for number, sheet in enumerate(sheets(drawn), 1)]
+
+
+def _boxes_first(loader: dict) -> dict:
+    """The loader with annotations read before anything moves the pixels: mmdet's test pipelines read them after."""
+    loader = copy.deepcopy(loader)
+    for step in loader.dataset.pipeline:
+        transforms = step.get('transforms', [])
+        for transform in [transform for transform in transforms[2:] if 'Annotations' in transform['type']]:
+            transforms.remove(transform)
+            transforms.insert(1, transform)
+    return loader
 
 
 def _stretches(order: Iterable, clips: int, seed: int) -> list[list]:

@@ -81,9 +81,11 @@ def _truth(path: str) -> COCO:
     try:
         with silence():
             truth = COCO(path)
-        for box in truth.dataset['annotations']:  # pycocotools needs what CocoVID files may leave out
-            box.setdefault('iscrowd', 0)
-            box.setdefault('area', box['bbox'][2] * box['bbox'][3])
+        for number, box in enumerate(truth.dataset['annotations'], 1):
+            # pycocotools takes the id 0 for none, and needs what CocoVID files may leave out.
+            box.update(id=number, iscrowd=box.get('iscrowd', 0), area=box.get('area', box['bbox'][2] * box['bbox'][3]))
+        with silence():
+            truth.createIndex()
         return truth
     except (ValueError, KeyError, TypeError, AssertionError) as error:
         raise InputError(f'{path} is not a CocoVID JSON file ({error}): make it as data/README.md says') from error

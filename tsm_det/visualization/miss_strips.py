@@ -109,9 +109,9 @@ def _outcomes(evaluation: COCOeval, score_thr: float) -> tuple[dict[int, int], d
 
 
 def _strip(name: str, truth: COCO, images: list[dict], outcomes: dict[int, int], alarms: dict[int, int]) -> Strip:
-    images = sorted(images, key=lambda image: image.get('frame_id', 0))
+    images = sorted(images, key=lambda image: image.get('frame_id') or 0)
     # Stills have no time: their places in the file stand in for it.
-    frame_ids = [image['frame_id'] if 'video_id' in image else place for place, image in enumerate(images)]
+    frame_ids = [place if image.get('video_id') is None else image['frame_id'] for place, image in enumerate(images)]
     rows: dict[tuple, dict[int, int]] = defaultdict(dict)
     for column, image in enumerate(images):
         nameless = 0
