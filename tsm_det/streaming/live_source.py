@@ -21,7 +21,7 @@ from tsm_det.streaming.relay import Relay
 __all__ = ['Frame', 'LiveSource', 'is_live_address']
 
 _SHORTEST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 5.0
-# How often a stream that states its length may break off without a new frame.
+# How often a file may break off without a new frame.
 _MOST_IN_VAIN = 3
 # How long a thread is waited for that may hang in a read.
 _FAREWELL_S = 0.5
@@ -42,8 +42,8 @@ class LiveSource:
     in the frame ids, and so are damaged frames and the time that a broken connection took. Times are seconds since the
     first frame. The name is the address without its password.
 
-    A network stream that states its length, such as a video file behind http, is no camera: none of its frames is
-    dropped, after a break it goes on behind the last frame, and it ends.
+    A network stream that has a length, such as a video file behind http, is no camera: none of its frames is dropped,
+    after a break it goes on behind the last frame, and it ends.
 
     Args:
         address: number of a webcam (``'0'``), ``/dev/video0``, or an rtsp, rtmp, http, https, udp or tcp address.
@@ -53,7 +53,7 @@ class LiveSource:
 
     Raises:
         InputError: on creation, when nothing answers at the address; while iterating, at the stall limit, or when a
-            stream that states its length breaks off again and again.
+            file breaks off again and again.
     """
 
     is_live = True
@@ -69,12 +69,13 @@ class LiveSource:
             raise InputError(f'nothing can be read from {self.name} ({error}): check the address, and that the camera '
                              'is on and no other program has it') from error
         self.fps, self.num_frames = self._first.fps, self._first.num_frames
-        self.every_frame = every_frame or self.num_frames is not None
+        self._is_recorded = self._first.is_recorded
+        self.every_frame = every_frame or self._is_recorded
 
     def frames(self, start: int = 0, stride: int = 1) -> Iterator[Frame | None]:
         """The frames from the time of the call on, numbered from ``start``; of these every ``stride``-th.
 
-        Of a stream that states its length they are frame ``start`` and every ``stride``-th after it.
+        Of a file they are frame ``start`` and every ``stride``-th after it.
         """
         relay: Relay[Frame] = Relay(self.every_frame)
         before = self.dropped
@@ -104,8 +105,9 @@ class LiveSource:
                     if relay.is_closed:
                         break
                     if image is not None and (frame_id - start) % stride == 0:
-                        begin = begin or time.monotonic()
-                        time_s = frame_id / self.fps if self.num_frames else time.monotonic() - begin
+                        now = time.monotonic()
+                        begin = now if begin is None else begin
+                        time_s = frame_id / self.fps if self._is_recorded else now - begin
                         relay.put(Frame(frame_id, time_s, image))
         except Exception as raised:  # it belongs to the thread that takes the frames
             error = raised
@@ -113,7 +115,7 @@ class LiveSource:
 
     def _images(self, relay: Relay[Frame], start: int) -> Iterator[np.ndarray | None]:
         """The images of one connection after the other; None stands for each that was lost."""
-        passed, in_vain = start if self.num_frames else 0, 0
+        passed, in_vain = start if self._is_recorded else 0, 0
         connection, self._first = self._first or self._connect_again(relay), None
         while connection is not None:
             number, is_broken, last = 0, False, time.monotonic()
@@ -125,17 +127,17 @@ class LiveSource:
                             yield image
             except ConnectionError:
                 is_broken = True
-            if self.num_frames:
-                if not is_broken or number >= self.num_frames:
+            if self._is_recorded:
+                if not is_broken:
                     return
-                in_vain = in_vain + 1 if number <= passed else 0
+                in_vain = 0 if number > passed else in_vain + 1
                 passed = max(passed, number)
                 if in_vain == _MOST_IN_VAIN:
-                    raise InputError(f'{self.name} breaks off after {passed} of {self.num_frames} frames again and '
-                                     'again: the file there may be cut off, fetch it whole')
+                    raise InputError(f'{self.name} breaks off after {passed} frames again and again: the file there '
+                                     'is cut off or damaged, fetch it anew')
             print_log(f'{self.name} broke off: connecting again', 'current', logging.WARNING)
             connection = self._connect_again(relay)
-            if not self.num_frames:
+            if not self._is_recorded:
                 yield from repeat(None, max(1, round((time.monotonic() - last) * self.fps)))
 
     def _connect_again(self, relay: Relay[Frame]) -> Connection | None:
