@@ -4,19 +4,18 @@ import argparse
 
 from mmengine.config import DictAction
 
-from tsm_det.config import load_config
 from tsm_det.errors import one_sentence_errors
+from tsm_det.export.exported_detector import open_detector
 from tsm_det.streaming.detect_sources import detect_sources, open_sources
-from tsm_det.streaming.online_detector import OnlineDetector
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         usage='python tools/detect_video.py configs/tsm_faster_rcnn_r18_synthvid.py CHECKPOINT '
               'data/synthvid/val/000.mp4 --out out.mp4 --json out.jsonl [options]', description=__doc__)
-    parser.add_argument('config', help='config file')
+    parser.add_argument('config', help='config file; or a .onnx file, which stands for CONFIG CHECKPOINT')
     parser.add_argument('checkpoint', help="checkpoint file, or 'none' for random weights")
-    parser.add_argument('sources', nargs='+', metavar='SOURCE', help='video file, folder or glob of images, webcam '
+    parser.add_argument('sources', nargs='*', metavar='SOURCE', help='video file, folder or glob of images, webcam '
                         '(0 or /dev/video0), or address (rtsp://..., http://...); several run as one batch')
     parser.add_argument('--out', help='mp4 file with the detections drawn in; a folder for several sources')
     parser.add_argument('--json', help='JSON lines file, one line a frame')
@@ -32,16 +31,20 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--resume-state', metavar='PATH', help='go on from such a file; --json is cut there')
     parser.add_argument('--device', default='cpu', help='cpu (default) or cuda:0')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='override keys of the config')
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.config.endswith('.onnx'):
+        args.checkpoint, args.sources = None, [args.checkpoint, *args.sources]
+    elif not args.sources:
+        parser.error('the following arguments are required: SOURCE')
+    return args
 
 
 @one_sentence_errors
 def main() -> None:
     args = parse_args()
     sources = open_sources(args.sources, args.every_frame, args.stall_limit)
-    detector = OnlineDetector.from_config(
-        load_config(args.config, args.cfg_options), None if args.checkpoint == 'none' else args.checkpoint,
-        args.device, max(64, len(sources)), args.max_gap)
+    detector = open_detector(
+        args.config, args.checkpoint, args.device, max(64, len(sources)), args.max_gap, args.cfg_options)
     frames = detect_sources(
         detector, sources, args.out, args.json, args.score_thr, args.show, args.stride, args.max_frames,
         args.save_state, args.save_every, args.resume_state)

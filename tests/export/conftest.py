@@ -1,0 +1,45 @@
+"""A tiny detector, and what is exported of it."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from mmengine.config import Config
+from mmengine.dataset import Compose
+
+from tests.tiny import tiny_detector
+from tsm_det import OnlineDetector, config_path
+from tsm_det.streaming.online_detector import image_pipeline
+
+# Resized to 128x120, padded to 128x128: the boxes are scaled, and the padding is not nothing.
+SIZE = (64, 60)
+
+
+def make_detector(**changes):
+    """An OnlineDetector of random weights as a fresh process would make it again; ``changes`` of its model."""
+    config = Config.fromfile(config_path('tsm_faster_rcnn_r18_synthvid'))
+    model = tiny_detector(**changes)
+    model.dataset_meta = {'classes': ('a', 'b', 'c', 'd')}
+    return OnlineDetector(model, Compose(image_pipeline(config.test_dataloader.dataset.pipeline)), capacity=4)
+
+
+def frames(n, seed=0, size=SIZE):
+    """Coarse noise, ``n`` frames ``(H, W, 3)``."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (n, -(-size[0] // 8), -(-size[1] // 8), 3), dtype=np.uint8)
+    return list(coarse.repeat(8, axis=1).repeat(8, axis=2)[:, :size[0], :size[1]])
+
+
+@pytest.fixture
+def detector():
+    return make_detector()
+
+
+@pytest.fixture(scope='session')
+def exported(tmp_path_factory):
+    """``path`` of the model of ``make_detector()`` for frames of SIZE, and of the ``runtime`` beside it."""
+    for package in ('onnx', 'onnxscript', 'onnxruntime'):
+        pytest.importorskip(package)
+    from tsm_det.export.onnx import write_onnx
+
+    path = tmp_path_factory.mktemp('exported') / 'model.onnx'
+    return SimpleNamespace(path=path, runtime=write_onnx(make_detector(), SIZE, path))

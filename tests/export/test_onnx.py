@@ -1,0 +1,186 @@
+"""The exported model, as a file and in ONNX Runtime."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.export.conftest import SIZE, frames, make_detector
+from tsm_det.errors import InputError
+from tsm_det.export import onnx as module
+from tsm_det.export.compare import compare_with_eager
+from tsm_det.export.graph import flat
+from tsm_det.export.onnx import write_onnx
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def runtime(exported):
+    from tsm_det.export.runtime import Detector
+
+    return Detector(exported.path)
+
+
+def test_the_exported_graph_equals_eager_over_ten_streamed_frames(detector, exported):
+    comparison = compare_with_eager(detector, exported.path, frames(10))
+    assert comparison.agrees, str(comparison)
+    assert (comparison.frames, comparison.detections) == (10, 100)
+
+
+def test_a_graph_that_forgets_does_not_agree(detector, exported, monkeypatch):
+    from tsm_det.export.runtime import Detector
+
+    step = Detector.step
+    monkeypatch.setattr(Detector, 'step', lambda self, small, past=None: step(self, small))
+    assert compare_with_eager(detector, exported.path, frames(1)).agrees
+    assert not compare_with_eager(detector, exported.path, frames(2)).agrees
+
+
+def test_inputs_and_outputs_have_the_names_of_the_sites(runtime):
+    sites = [*(f'backbone.{k}' for k in range(8)), *(f'neck.{k}' for k in range(4))]
+    inputs, outputs = ([tensor.name for tensor in tensors]
+                       for tensors in (runtime.session.get_inputs(), runtime.session.get_outputs()))
+    assert inputs == ['image', *(f'past.{site}' for site in sites)]
+    assert outputs == ['boxes', 'scores', 'labels', *(f'present.{site}' for site in sites)]
+    assert runtime.session.get_inputs()[0].shape == [1, 128, 120, 3]
+
+
+def test_the_file_says_what_it_is(runtime, detector):
+    detector(frames(1)[0])
+    state = detector.bank.held()[0].state
+    layout = runtime.meta.pop('state')
+    assert {part: [tuple(shape) for shape in shapes] for part, shapes in layout.items()} == {
+        part: [tuple(past.shape) for past in pasts] for part, pasts in state._asdict().items()}
+    mean, std = (runtime.meta['in_graph'].pop(key) for key in ('mean', 'std'))
+    np.testing.assert_allclose([mean, std], [[123.675, 116.28, 103.53], [58.395, 57.12, 57.375]], rtol=1e-6)
+    assert runtime.meta.pop('tsm_det')
+    assert runtime.meta == {
+        'classes': ['a', 'b', 'c', 'd'], 'frame': list(SIZE), 'resize': {'scale': [128, 128], 'keep_ratio': True},
+        'image': [128, 120], 'network': [128, 128], 'in_graph': {'channels': 'RGB', 'pad_value': 0},
+        'score_thr': 0.0, 'max_detections': 10}
+
+
+def test_the_file_does_not_say_where_it_was_made(exported):
+    content = exported.path.read_bytes()
+    assert str(Path(module.__file__).parents[2]).encode() not in content
+    assert b'stack_trace' not in content
+
+
+# What a machine without torch and mmdet would say of them.
+WITHOUT_TORCH = '''
+import sys
+for name in ('torch', 'mmdet', 'mmcv', 'mmengine', 'tsm_det', 'onnx', 'onnxscript'):
+    sys.modules[name] = None
+import numpy as np
+from runtime import Detector
+detector = Detector('model.onnx')
+np.savez('found.npz', *(part for image in np.load('frames.npy') for part in detector(image)))
+'''
+
+
+def test_the_copy_beside_the_model_runs_without_torch_and_mmdet(detector, exported):
+    folder = exported.path.parent
+    assert exported.runtime == folder / 'runtime.py'
+    np.save(folder / 'frames.npy', frames(4))
+    environment = {key: value for key, value in os.environ.items() if key != 'PYTHONPATH'}
+    subprocess.run([sys.executable, '-c', WITHOUT_TORCH], cwd=folder, env=environment, check=True)
+    found = list(np.load(folder / 'found.npz').values())
+    for k, image in enumerate(frames(4)):
+        sample = detector(image).pred_instances
+        np.testing.assert_allclose(found[3 * k], sample.bboxes, atol=1e-3)
+        np.testing.assert_allclose(found[3 * k + 1], sample.scores, atol=1e-4)
+        np.testing.assert_array_equal(found[3 * k + 2], sample.labels)
+
+
+def test_the_copy_beside_the_model_prints_json_lines_of_a_video(exported, video_file):
+    video = video_file(n=5, height=SIZE[0], width=SIZE[1])
+    out = subprocess.run([sys.executable, exported.runtime, exported.path, video], check=True, capture_output=True)
+    lines = [json.loads(line) for line in out.stdout.splitlines()]
+    assert [line['frame_id'] for line in lines] == list(range(5))
+    assert set(lines[4]['detections'][0]) == {'bbox', 'score', 'label', 'class'}
+
+
+def test_two_streams_do_not_mix(runtime):
+    seen = {name: frames(3, seed) for seed, name in enumerate('ab')}
+    alone = {}
+    for name, images in seen.items():
+        runtime.reset()
+        alone[name] = [runtime(image) for image in images]
+    runtime.reset()
+    for k in range(3):
+        for name in 'ab':
+            np.testing.assert_equal(runtime(seen[name][k], name), alone[name][k])
+
+
+def test_a_reset_and_another_size_start_a_stream_afresh(runtime):
+    first, second = frames(2)
+    fresh = runtime(second, 'fresh')
+    for stream in 'abc':
+        runtime(first, stream)
+    runtime.reset('b')
+    assert not np.array_equal(runtime(second, 'a')[1], fresh[1])
+    np.testing.assert_equal(runtime(second, 'b'), fresh)
+    large = second.repeat(2, axis=0).repeat(2, axis=1)
+    np.testing.assert_equal(runtime(large, 'c'), runtime(large, 'd'))
+    runtime.reset()
+    np.testing.assert_equal(runtime(second, 'a'), fresh)
+
+
+def test_boxes_are_in_pixels_of_the_frame_that_came(runtime, detector):
+    large = frames(1, size=(128, 120))[0]
+    np.testing.assert_allclose(runtime(large)[0], detector(large).pred_instances.bboxes, atol=1e-3)
+
+
+def test_nothing_to_find_is_an_empty_result(runtime):
+    past = {f'{part}.{site}': np.full(shape, np.nan, np.float32)
+            for part, shapes in runtime.meta['state'].items() for site, shape in enumerate(shapes)}
+    (boxes, scores, labels), _ = runtime.step(runtime.prepare(frames(1)[0]), past)
+    assert (boxes.shape, scores.shape, labels.shape) == ((0, 4), (0,), (0,))
+
+
+@pytest.mark.parametrize(('image', 'message'), [
+    (np.zeros((64, 64, 3), np.uint8), 'the frame is 64x64 px but the model is for 64x60 and what has its shape: '
+     'export one with --size 64 64'),
+    (np.zeros((64, 60), np.uint8), r'the image is uint8 \(64, 60\) but'),
+    (np.zeros((64, 60, 3), np.float32), 'the image is float32 '),
+])
+def test_a_frame_that_does_not_fit_is_refused(runtime, image, message):
+    with pytest.raises(ValueError, match=message):
+        runtime(image)
+
+
+def test_what_is_missing_to_export_is_named(detector, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'onnxscript', None)
+    with pytest.raises(InputError, match=r"onnxscript must be installed .* pip install 'tsm_det\[onnx\]'"):
+        write_onnx(detector, SIZE, tmp_path / 'model.onnx')
+
+
+def test_a_file_of_someone_else_is_not_replaced(detector, tmp_path):
+    (tmp_path / 'runtime.py').write_text('mine')
+    with pytest.raises(InputError, match='runtime.py is there and would be replaced: name a folder without one'):
+        write_onnx(detector, SIZE, tmp_path / 'model.onnx')
+    assert [path.name for path in tmp_path.iterdir()] == ['runtime.py']
+
+
+def test_a_model_is_replaced_by_the_next(exported):
+    module.check_output(exported.path)
+
+
+@pytest.mark.parametrize(('path', 'message'), [
+    ('model.pt', 'model.pt but models are written as .onnx'), ('file/model.onnx', 'model.onnx cannot be written')])
+def test_an_output_that_cannot_be_is_refused_before_the_work(detector, tmp_path, path, message):
+    (tmp_path / 'file').touch()
+    with pytest.raises(InputError, match=message):
+        write_onnx(detector, SIZE, tmp_path / path)
+
+
+def test_a_detector_without_sites_has_no_past(tmp_path):
+    detector = make_detector(backbone=dict(shift_stages=()), neck=dict(shift_levels=()))
+    write_onnx(detector, SIZE, tmp_path / 'model.onnx')
+    assert compare_with_eager(detector, tmp_path / 'model.onnx', frames(2)).agrees
+    assert flat(detector.bank.held()[0].state) == []

@@ -1,0 +1,76 @@
+"""Non-maximum suppression and RoIAlign: mmcv's kernels in eager mode, one ONNX operator each in a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from mmcv.ops import nms as mmcv_nms
+from mmcv.ops import roi_align as mmcv_roi_align
+from torch import Tensor
+
+
+@torch.library.custom_op('tsm_det::nms', mutates_args=())
+def nms(boxes: Tensor, scores: Tensor, iou_thr: float, score_thr: float, max_kept: int) -> Tensor:
+    """Which boxes stay, the surest first.
+
+    Args:
+        boxes: ``(n, 4)`` x1, y1, x2, y2.
+        scores: ``(n,)``; boxes of at most ``score_thr`` are left out.
+        iou_thr: a box goes whose IoU with a surer one that stays is larger.
+        score_thr: see ``scores``.
+        max_kept: how many stay at the most.
+
+    Returns:
+        Rows of ``boxes``, ``(k,)`` int64.
+    """
+    candidates = (scores > score_thr).nonzero().squeeze(1)
+    _, kept = mmcv_nms(boxes[candidates], scores[candidates], iou_threshold=iou_thr)
+    return candidates[kept[:max_kept]]
+
+
+@nms.register_fake
+def _(boxes: Tensor, scores: Tensor, iou_thr: float, score_thr: float, max_kept: int) -> Tensor:
+    return scores.new_empty(torch.library.get_ctx().new_dynamic_size(), dtype=torch.int64)
+
+
+@torch.library.custom_op('tsm_det::roi_align', mutates_args=())
+def roi_align(level: Tensor, boxes: Tensor, out_size: list[int], scale: float, sampling_ratio: int) -> Tensor:
+    """What a pyramid level shows in each box.
+
+    Args:
+        level: ``(1, C, H, W)``.
+        boxes: ``(n, 4)`` x1, y1, x2, y2, px of the network's input.
+        out_size: height and width of a cut-out.
+        scale: pixels of the level for one of the network's input.
+        sampling_ratio: samples to each side of a cell; 0 is one a pixel.
+
+    Returns:
+        ``(n, C, *out_size)``.
+    """
+    rois = torch.cat([boxes.new_zeros(len(boxes), 1), boxes], dim=1)
+    return mmcv_roi_align(level, rois, out_size, scale, sampling_ratio, 'avg', True)
+
+
+@roi_align.register_fake
+def _(level: Tensor, boxes: Tensor, out_size: list[int], scale: float, sampling_ratio: int) -> Tensor:
+    return level.new_empty(boxes.shape[0], level.shape[1], *out_size)
+
+
+def onnx_translations() -> dict[Callable, Callable]:
+    """What torch's exporter writes for the two; ``onnxscript`` must be installed."""
+    from onnxscript import opset18 as op
+
+    def write_nms(boxes, scores, iou_thr: float, score_thr: float, max_kept: int):
+        chosen = op.NonMaxSuppression(
+            op.Unsqueeze(boxes, [0]), op.Unsqueeze(scores, [0, 1]), max_kept, iou_thr, score_thr)
+        return op.Gather(chosen, 2, axis=1)  # rows are (image, class, box)
+
+    def write_roi_align(level, boxes, out_size: list[int], scale: float, sampling_ratio: int):
+        images = op.Expand(op.Constant(value_ints=[0]), op.Shape(boxes, start=0, end=1))
+        # half_pixel is mmcv's aligned=True.
+        return op.RoiAlign(level, boxes, images, output_height=out_size[0], output_width=out_size[1],
+                           spatial_scale=scale, sampling_ratio=sampling_ratio, mode='avg',
+                           coordinate_transformation_mode='half_pixel')
+
+    return {torch.ops.tsm_det.nms.default: write_nms, torch.ops.tsm_det.roi_align.default: write_roi_align}
