@@ -1,0 +1,92 @@
+"""A real browser without a screen, driven over its DevTools protocol."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import json
+import shutil
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from websockets.sync.client import ClientConnection, connect
+
+from tests.serving.pages import eventually
+
+PROGRAM = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None)
+
+
+class Tab:
+    """A page of the browser."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self._connection, self._numbers = connection, itertools.count(1)
+        self.errors: list[str] = []
+        self.call('Runtime.enable')
+        self.call('Log.enable')
+        self.call('DOM.enable')
+
+    def call(self, method: str, **params) -> dict:
+        """What the browser answers to a command."""
+        number = next(self._numbers)
+        self._connection.send(json.dumps({'id': number, 'method': method, 'params': params}))
+        while True:
+            message = json.loads(self._connection.recv(60))
+            if message.get('method') == 'Runtime.exceptionThrown':
+                self.errors.append(json.dumps(message['params']['exceptionDetails']))
+            if message.get('method') == 'Log.entryAdded' and message['params']['entry']['level'] == 'error':
+                self.errors.append(message['params']['entry']['text'])
+            if message.get('id') == number:
+                assert 'error' not in message, message
+                return message['result']
+
+    def open(self, url: str) -> None:
+        self.call('Page.navigate', url=url)
+        eventually(lambda: self.eval('location.href !== "about:blank" && document.readyState') == 'complete')
+
+    def eval(self, expression: str):
+        """The value of JavaScript, or of the promise that it is."""
+        result = self.call('Runtime.evaluate', expression=expression, awaitPromise=True, returnByValue=True)
+        assert 'exceptionDetails' not in result, result
+        return result['result'].get('value')
+
+    def text(self, selector: str) -> str:
+        return self.eval(f'document.querySelector({selector!r}).textContent')
+
+    def click(self, selector: str) -> None:
+        """Press the mouse in the middle of an element, as a person does."""
+        x, y = self.eval(f'(() => {{ const box = document.querySelector({selector!r}).getBoundingClientRect();'
+                         'return [box.x + box.width / 2, box.y + box.height / 2]; })()')
+        for kind in ('mousePressed', 'mouseReleased'):
+            self.call('Input.dispatchMouseEvent', type=kind, x=x, y=y, button='left', clickCount=1)
+
+    def choose_file(self, selector: str, path: Path) -> None:
+        root = self.call('DOM.getDocument')['root']['nodeId']
+        node = self.call('DOM.querySelector', nodeId=root, selector=selector)['nodeId']
+        self.call('DOM.setFileInputFiles', nodeId=node, files=[str(path)])
+
+    def screenshot(self, path: Path) -> None:
+        path.write_bytes(base64.b64decode(self.call('Page.captureScreenshot', captureBeyondViewport=True)['data']))
+
+
+@contextmanager
+def browsing(folder: Path, *flags: str) -> Iterator[Tab]:
+    """Start the browser with a fake camera and an empty profile in ``folder``."""
+    process = subprocess.Popen(
+        [PROGRAM, '--headless=new', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--no-first-run',
+         '--disable-background-networking', '--use-fake-device-for-media-stream', '--remote-debugging-port=0',
+         f'--user-data-dir={folder}', *flags, 'about:blank'], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        active = folder / 'DevToolsActivePort'
+        eventually(lambda: active.is_file() and active.read_text().count('\n') == 1)
+        port = active.read_text().split()[0]
+        with urllib.request.urlopen(f'http://127.0.0.1:{port}/json/list') as answer:
+            [address] = [tab['webSocketDebuggerUrl'] for tab in json.load(answer) if tab['type'] == 'page']
+        with connect(address, max_size=None, proxy=None) as connection:
+            yield Tab(connection)
+    finally:
+        process.terminate()
+        process.wait()
