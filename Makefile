@@ -21,7 +21,7 @@ SYNTH_2D := configs/faster_rcnn_r18_synthvid.py
 # Threads that wait by spinning take turns with other programs' work very badly: 20 times slower on busy cores.
 export OMP_WAIT_POLICY ?= PASSIVE
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-fast lint clean
+.PHONY: help setup demo test test-fast soak lint clean
 
 help:  ## say what there is
 	@echo "make TARGET [PYTHON=$(PYTHON)] [TORCH=$(TORCH)] [STACK=onedl|openmmlab] [VENV=$(VENV)] [OUT=$(OUT)]"
@@ -38,6 +38,9 @@ test: $(READY)  ## the whole test suite
 
 test-fast: $(READY)  ## the tests that take seconds
 	$(RUN) -m pytest -m 'not slow'
+
+soak: $(READY)  ## long runs: memory, many streams, cameras that break, overlap; figures, some minutes
+	$(RUN) -m pytest -s tests/soak/soak_*.py
 
 lint: $(READY)  ## ruff
 	$(BIN)/ruff check .

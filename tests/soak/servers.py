@@ -1,9 +1,9 @@
 """Cameras that behave as a script says, behind HTTP and RTSP, and a file whose connection breaks.
 
 A camera's script has one list of steps a connection; a connection beyond the script is refused. A step is
-``Send(frames, fps, size)``, ``Stall(seconds)`` (silence, the connection stays open) or ``Damage()`` (rubbish instead of
-a frame). At the end of its steps the connection is cut. Frames carry the camera's number, which runs on over all
-connections: what nobody was connected to see is not counted.
+``Send(frames, fps, size)``, ``Stall(seconds)`` (silence, the connection stays open) or, over HTTP, ``Damage()``
+(rubbish instead of a frame). At the end of its steps the connection is cut. Frames carry the camera's number, which
+runs on over all connections: what nobody was connected to see is not counted.
 """
 
 from __future__ import annotations
@@ -152,15 +152,15 @@ def mute_server() -> Iterator[str]:
         yield f'127.0.0.1:{server.getsockname()[1]}'
 
 
-def _send_h264(connection: socket.socket, images: Iterator[np.ndarray | None]) -> None:
+def _send_h264(connection: socket.socket, images: Iterator[np.ndarray]) -> None:
     """Each NAL unit in one RTP packet (RFC 6184), which small pictures allow; a new encoder for a new size."""
     encoder, number, begin = None, 0, time.monotonic()
     for image in images:
-        if encoder is None or (image is not None and image.shape[:2] != (encoder.height, encoder.width)):
+        if encoder is None or image.shape[:2] != (encoder.height, encoder.width):
             encoder = _encoder(*image.shape[:2])
         stamp = round(90000 * (time.monotonic() - begin))
-        units = [b'\x65' + b'rubbish' * 9] if image is None else [unit for packet in encoder.encode(
-            av.VideoFrame.from_ndarray(image, format='bgr24')) for unit in _nal_units(bytes(packet))]
+        units = [unit for packet in encoder.encode(av.VideoFrame.from_ndarray(image, format='bgr24'))
+                 for unit in _nal_units(bytes(packet))]
         for unit in units:
             number += 1
             is_last = unit is units[-1]
