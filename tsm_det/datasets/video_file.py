@@ -123,7 +123,7 @@ class VideoFile:
                 self._next += 1
                 if self._next > k:
                     return True
-        except av.FFmpegError:
+        except (av.FFmpegError, IndexError):  # an IndexError where damage makes PyAV count streams that are none
             pass
         self._next = None
         return False

@@ -87,8 +87,9 @@ def _index(path: str, size: int, changed_ns: int) -> VideoIndex:
         raise InputError(f'{path} is cut off, it ends in the middle of its data: fetch it again')
     try:
         index = _index_packets(path) or _index_frames(path)
-    except av.FFmpegError as error:
-        raise InputError(f'{path} is damaged ({error.strerror}): fetch it again or re-encode it') from error
+    except (av.FFmpegError, IndexError) as error:  # an IndexError where damage makes PyAV count streams that are none
+        raise InputError(f'{path} is damaged ({getattr(error, "strerror", "in its streams")}): fetch it again or '
+                         're-encode it') from error
     if not index.stamps:
         raise InputError(f'{path} holds no frame that can be decoded but a video is needed: fetch it again')
     return index

@@ -120,7 +120,7 @@ def _pictures(frames: Iterable[av.VideoFrame]) -> Iterator[np.ndarray]:
 def _breaking() -> Iterator[None]:
     try:
         yield
-    except av.FFmpegError as error:
+    except (av.FFmpegError, IndexError) as error:  # an IndexError where damage makes PyAV count streams that are none
         raise ConnectionError(_reason(error)) from error
 
 
