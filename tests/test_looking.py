@@ -1,16 +1,12 @@
 """The command lines that draw data and results, as a user types them."""
 
 import json
-import runpy
-import shlex
-import sys
 from pathlib import Path
 
 import cv2
 import pytest
 import torch
 from mmengine import dump
-from mmengine.logging import MMLogger
 
 from tsm_det import config_path
 from tsm_det.datasets.synthetic_vid import make_synthetic_vid
@@ -23,22 +19,6 @@ def data_root(tmp_path_factory):
     root = tmp_path_factory.mktemp('data') / 'synthvid'
     make_synthetic_vid(root, train_videos=2, val_videos=2, frames_per_video=6)
     return root
-
-
-@pytest.fixture
-def run(monkeypatch, capfd):
-    """Run a tool in this process; gives its exit status, output and errors."""
-    def run(line):
-        tool, *arguments = shlex.split(line)
-        MMLogger._instance_dict.clear()  # a logger of an earlier test writes to that test's closed output
-        monkeypatch.setattr(sys, 'argv', [f'tools/{tool}.py', *arguments])
-        try:
-            runpy.run_path(str(ROOT / 'tools' / f'{tool}.py'), run_name='__main__')
-            status = 0
-        except SystemExit as end:
-            status = end.code or 0
-        return status, *capfd.readouterr()
-    return run
 
 
 @pytest.fixture
