@@ -55,6 +55,25 @@ class TSMFasterRCNN(FasterRCNN):
         feats, neck = self.neck.forward_clip(feats, clip.shape[1], past.neck)
         return feats, ShiftState(backbone, neck)
 
+    def extract_maps(self, clip: Tensor, past: ShiftState | None = None) -> tuple[
+            tuple[Tensor, ...], tuple[list[Tensor], list[Tensor]], ShiftState]:
+        """All of a detection that is convolution, which is most of its time: what an engine replaces.
+
+        Args:
+            clip: ``(N, T, C, H, W)``, normalised, oldest frame first.
+            past: what this network returned for the frames before; None at the start of the streams.
+
+        Returns:
+            The pyramid's levels ``(N*T, C, H_i, W_i)``, the RPN's logits and deltas for each, and the past of the
+            next clip.
+        """
+        feats, present = self.extract_clip(clip, past)
+        # In bfloat16 a box at 1000 px could move in steps of 4 px only; mmcv's NMS does not take it either.
+        if torch.is_autocast_enabled(clip.device.type):
+            feats = tuple(level.float() for level in feats)
+        with torch.autocast(clip.device.type, enabled=False):
+            return feats, self.rpn_head(feats), present
+
     def detect(self, clip: Tensor, data_samples: Sequence[DetDataSample] | Sequence[TrackDataSample],
                past: ShiftState | None = None, rescale: bool = True) -> tuple[list[DetDataSample], ShiftState]:
         """Objects in a clip that continues ``past``; remembers nothing and changes no argument.
@@ -69,12 +88,13 @@ class TSMFasterRCNN(FasterRCNN):
             New samples with ``pred_instances``, in N-major order, and the past of the next clip.
         """
         samples = [sample.new() for sample in frames_of(data_samples)]
-        feats, present = self.extract_clip(clip, past)
-        # In bfloat16 a box at 1000 px could move in steps of 4 px only; mmcv's NMS does not take it either.
-        if torch.is_autocast_enabled(clip.device.type):
-            feats = tuple(level.float() for level in feats)
+        feats, maps, present = self.extract_maps(clip, past)
+        if clip.shape[0] > 1:
+            # mmdet's RoI extractor adds zero times the sum of a level: not a number, for all streams, if one has one.
+            feats = tuple(level.nan_to_num(nan=0, posinf=0, neginf=0) for level in feats)
         with torch.autocast(clip.device.type, enabled=False):
-            proposals = self.rpn_head.predict(feats, samples, rescale=False)
+            proposals = self.rpn_head.predict_by_feat(
+                *maps, batch_img_metas=[sample.metainfo for sample in samples], rescale=False)
             detections = self.roi_head.predict(feats, proposals, samples, rescale=rescale)
         return self.add_pred_to_datasample(samples, detections), present
 
