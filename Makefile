@@ -39,7 +39,7 @@ test: $(READY)  ## the whole test suite
 test-fast: $(READY)  ## the tests that take seconds
 	$(RUN) -m pytest -m 'not slow'
 
-soak: $(READY)  ## long runs: memory, many streams, cameras that break, overlap; figures, some minutes
+soak: $(READY)  ## long runs: memory, many streams, broken cameras and files, killed processes, overlap; 15 minutes
 	$(RUN) -m pytest -s tests/soak/soak_*.py
 
 lint: $(READY)  ## ruff

@@ -1,11 +1,14 @@
 """Several sources side by side."""
 
 from dataclasses import dataclass
+from itertools import repeat
+from threading import Thread
 
 import numpy as np
 import pytest
 
 from tsm_det.errors import InputError
+from tsm_det.streaming.ahead import ahead
 from tsm_det.streaming.live_source import Frame
 from tsm_det.streaming.rounds import rounds
 
@@ -33,6 +36,13 @@ class Scripted:
             self.closed = True
 
 
+class Forever(list):
+    """A script of a camera that never gives anything."""
+
+    def __getitem__(self, _):
+        return repeat(None)
+
+
 def ids(batches):
     return [[(frame.stream, frame.frame_id) for frame in batch] for batch in batches]
 
@@ -45,11 +55,23 @@ def test_each_round_has_one_frame_of_every_source_until_it_ends():
 def test_a_live_source_without_a_new_frame_makes_nobody_wait():
     sources = [Scripted('camera', [None, 5, None, None, 9], is_live=True), Scripted('file', [0, 1, 2])]
     assert ids(rounds(sources)) == [
-        [('file', 0)], [('camera', 5), ('file', 1)], [('file', 2)], [('camera', 9)]]
+        [('file', 0)], [('camera', 5), ('file', 1)], [('file', 2)], [], [('camera', 9)]]
 
 
-def test_a_round_is_never_empty():
-    assert ids(rounds([Scripted('camera', [None] * 5 + [3] + [None] * 5, is_live=True)])) == [[('camera', 3)]]
+def test_rounds_are_empty_while_there_is_nothing_so_that_one_can_leave():
+    batches = rounds([Scripted('camera', [None, None, 3, *[None] * 999], is_live=True)])
+    assert ids(next(batches) for _ in range(4)) == [[], [], [('camera', 3)], []]
+    batches.close()
+
+
+def test_nobody_waits_for_a_silent_camera_to_leave():
+    silent = Scripted('camera', Forever(), is_live=True)
+    batches = ahead(rounds([silent]))
+    next(batches)
+    leaving = Thread(target=batches.close, daemon=True)
+    leaving.start()
+    leaving.join(30)
+    assert silent.closed and not leaving.is_alive()
 
 
 def test_sources_begin_where_they_are_told_and_pass_frames_over():

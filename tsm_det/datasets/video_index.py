@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import struct
 from bisect import bisect_right
 from functools import lru_cache
 from typing import NamedTuple
@@ -12,6 +11,7 @@ import av
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
+from tsm_det.datasets.file_length import is_cut_off
 from tsm_det.errors import InputError
 
 _UNKNOWN_FPS = 30.0
@@ -83,7 +83,7 @@ def open_video(path: str) -> VideoStream:
 @lru_cache(maxsize=256)
 def _index(path: str, size: int, changed_ns: int) -> VideoIndex:
     """Index the file in the state that ``size`` in bytes and ``changed_ns`` stand for."""
-    if _is_cut_off(path, size):
+    if is_cut_off(path):
         raise InputError(f'{path} is cut off, it ends in the middle of its data: fetch it again')
     try:
         index = _index_packets(path) or _index_frames(path)
@@ -93,18 +93,6 @@ def _index(path: str, size: int, changed_ns: int) -> VideoIndex:
     if not index.stamps:
         raise InputError(f'{path} holds no frame that can be decoded but a video is needed: fetch it again')
     return index
-
-
-def _is_cut_off(path: str, size: int) -> bool:
-    """Whether an mp4 or mov file ends inside its last box; FFmpeg would give what is left, without a word."""
-    place, kind = 0, b''
-    with open(path, 'rb') as file:
-        while place < size:
-            file.seek(place)
-            length, kind, long_length = struct.unpack('>I4sQ', file.read(16).ljust(16, b'\0'))
-            # A length of 1 says that 64 bits follow, 0 that the box goes to the end of the file.
-            place += {0: size, 1: long_length}.get(length, max(length, 8))
-    return place > size and length > 0 and kind in (b'moov', b'moof', b'mdat')
 
 
 def _index_packets(path: str) -> VideoIndex | None:

@@ -75,7 +75,7 @@ def detect_sources(detector: OnlineDetector, sources: Sequence[Source], out: str
         for result in results:
             for frame, found, reset in zip(result.frames, result.found, result.resets, strict=True):
                 outputs.write(frame, found, reset)
-            if saver:
+            if saver and result.frames:
                 saver.keep(result.streams)
             num_frames += len(result.frames)
             bar.update(len(result.frames))

@@ -34,8 +34,9 @@ def rounds(sources: Sequence[Source], starts: Mapping[str, int] | None = None, s
     """Give round after round, each a batch for ``OnlineDetector.detect_batch``.
 
     Recorded sources are decoded ahead, each in a thread of its own, and have a frame in every round until they end. A
-    live source is in a round when it has a new frame; it never makes the others wait. A source that fails leaves,
-    with a line in the log, and the others go on.
+    live source is in a round when it has a new frame; it never makes the others wait. While there are live sources
+    alone and none has one, rounds are empty, so that whoever wants no more can leave. A source that fails leaves, with
+    a line in the log, and the others go on.
 
     Args:
         sources: with different names.
@@ -66,9 +67,9 @@ def rounds(sources: Sequence[Source], starts: Mapping[str, int] | None = None, s
                     failures.append(error)
                     if running:
                         print_log(f'{error}; the other sources go on', 'current', logging.ERROR)
-            if taken:
+            if taken or running:
                 yield taken
-            elif running:
+            if running and not taken:
                 time.sleep(_NAP_S)
     if failures:
         raise failures[0]

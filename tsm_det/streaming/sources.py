@@ -13,6 +13,7 @@ from typing import ClassVar, Protocol
 import cv2
 import numpy as np
 
+from tsm_det.datasets.file_length import is_cut_off
 from tsm_det.datasets.video_file import VideoFile
 from tsm_det.errors import InputError
 from tsm_det.streaming.live_source import Frame, LiveSource, is_live_address
@@ -76,8 +77,9 @@ class ImageFiles:
             image = cv2.imread(str(self.paths[k]))
         except cv2.error:  # more pixels than OpenCV takes
             image = None
-        if image is None:
-            raise InputError(f'{self.paths[k]} cannot be read as an image: fetch it again or take it out of the folder')
+        if image is None or is_cut_off(self.paths[k]):
+            raise InputError(f'{self.paths[k]} cannot be read as an image{" to its end" * (image is not None)}: fetch '
+                             'it again or take it out of the folder')
         return image
 
 
