@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from pycocotools.cocoeval import COCOeval, Params
@@ -28,18 +28,22 @@ class MatchedEvaluation(COCOeval):
         truth: true boxes.
         found: detections, at most COCO's 100 a class in a frame.
         ignored_truth: ``(m,)``, the boxes that need not be found.
-        matches: ``(T, n)`` of all detections at COCO's T thresholds: the true box found, -1 for none.
+        matches: ``(T, n)`` of all detections at T thresholds of IoU: the true box found, -1 for none.
         ignored_found: ``(n,)``, the detections that are no false alarms when they find nothing.
         num_classes: labels are below it.
+        thresholds: the T thresholds.
+
+    Of all detections, ``(T, n)`` each, ``hit`` says which find a box, ``ignored`` which count neither way.
     """
 
     def __init__(self, truth: Truth, found: Found, ignored_truth: np.ndarray, matches: np.ndarray,
-                 ignored_found: np.ndarray, num_classes: int) -> None:
+                 ignored_found: np.ndarray, num_classes: int, thresholds: Sequence[float]) -> None:
         super().__init__(iouType='bbox')
         self.truth, self.found, self.ignored_truth = truth, found, ignored_truth
         self.hit = matches >= 0
         # The extra entry is what -1 reads; its value is not used.
         self.ignored = np.where(self.hit, np.append(ignored_truth, False)[matches], ignored_found)
+        self.params.iouThrs = np.asarray(thresholds)
         self.params.catIds, self.params.imgIds = list(range(num_classes)), [0]
         self.params.areaRng, self.params.areaRngLbl = [[0, 1]], ['all']
         self.params.maxDets = [max(len(found.scores), 1)]
@@ -76,20 +80,36 @@ def coco_metrics(truth: Truth, found: Found, num_classes: int, parts: Mapping[st
         num_classes: labels are below it.
         parts: suffix to the frames of that part, ``(F,)`` marks; ``''`` are all frames.
     """
+    metrics = {}
+    for suffix, evaluation in matched_ranges(truth, found, num_classes):
+        for part in ([''] if suffix else parts):
+            metrics |= evaluation.score(parts[part], suffix + part)
+    return metrics
+
+
+def matched_ranges(truth: Truth, found: Found, num_classes: int,
+                   thresholds: Sequence[float] = _DEFAULTS.iouThrs) -> Iterator[tuple[str, MatchedEvaluation]]:
+    """The detections matched to all boxes, to those of each range of area and to those of each range of motion.
+
+    Args:
+        truth: true boxes.
+        found: detections; COCO's 100 surest a class in a frame are taken.
+        num_classes: labels are below it.
+        thresholds: of IoU, from 0.5.
+
+    Yields:
+        The suffix of the range's scores, ``''`` of all boxes, and the evaluation.
+    """
     found = found.take(_best_of_each_frame(found, num_classes, max(_DEFAULTS.maxDets)))
     pairs = _pairs(truth, found, num_classes)
     areas = np.prod(found.boxes[:, 2:], axis=1)
     ranges = {'' if name == 'all' else f'_area_{name}': (within(truth.areas, limits), within(areas, limits))
               for name, limits in _AREA_RANGES.items()}
     ranges |= {f'_{name}': (within(truth.motion, limits), ranges[''][1]) for name, limits in MOTION_RANGES.items()}
-    metrics = {}
     for suffix, (inside, found_inside) in ranges.items():
         ignored = ~inside | truth.crowd
-        matches = _matches(pairs, ignored, truth.crowd, len(found.scores))
-        evaluation = MatchedEvaluation(truth, found, ignored, matches, ~found_inside, num_classes)
-        for part in ([''] if suffix else parts):
-            metrics |= evaluation.score(parts[part], suffix + part)
-    return metrics
+        matches = _matches(pairs, ignored, truth.crowd, len(found.scores), thresholds)
+        yield suffix, MatchedEvaluation(truth, found, ignored, matches, ~found_inside, num_classes, thresholds)
 
 
 def _best_of_each_frame(found: Found, num_classes: int, limit: int) -> np.ndarray:
@@ -107,9 +127,10 @@ def _pairs(truth: Truth, found: Found, num_classes: int) -> Pairs:
     return Pairs(*(column[enough] for column in pairs))
 
 
-def _matches(pairs: Pairs, ignored: np.ndarray, crowd: np.ndarray, num_found: int) -> np.ndarray:
+def _matches(pairs: Pairs, ignored: np.ndarray, crowd: np.ndarray, num_found: int,
+             thresholds: Sequence[float]) -> np.ndarray:
     """``(T, num_found)`` true boxes: what must be found first, then the highest IoU, then the last one."""
     order = np.lexsort((-pairs.truth, -pairs.iou, ignored[pairs.truth], pairs.found))
     found, truth, iou = (column[order] for column in pairs)
     return np.stack([greedy_matches(found[iou >= threshold], truth[iou >= threshold], num_found, len(ignored), crowd)
-                     for threshold in _DEFAULTS.iouThrs])
+                     for threshold in thresholds])

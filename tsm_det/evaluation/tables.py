@@ -101,11 +101,22 @@ def found_table(images: Sequence[dict], results: Sequence[tuple]) -> Found:
     return Found(frames, labels, boxes, scores).take(np.lexsort((-scores, frames)))
 
 
-def frames_by_video(images: Sequence[dict], length: int) -> np.ndarray:
-    """Mark the first ``length`` frames of each video, by frame id: ``(len(images),)``."""
-    seen, chosen = {}, np.zeros(len(images), bool)
+def places_in_videos(images: Sequence[dict]) -> np.ndarray:
+    """How many frames of its video come before each image, by frame id: ``(len(images),)``."""
+    seen, places = {}, np.zeros(len(images), np.int64)
     for k in sorted(range(len(images)), key=lambda k: images[k].get('frame_id') or 0):
         video = video_key(images[k])
-        chosen[k] = seen.get(video, 0) < length
-        seen[video] = seen.get(video, 0) + 1
-    return chosen
+        places[k] = seen.get(video, 0)
+        seen[video] = places[k] + 1
+    return places
+
+
+def frames_with(images: Sequence[dict], fields: dict) -> np.ndarray:
+    """Mark the images that have these fields with these values: ``(len(images),)``."""
+    return np.array([all(image.get(field) == value for field, value in fields.items()) for image in images], bool)
+
+
+def annotations_of(annotations: Sequence[dict], cat_ids: Sequence[int]) -> list[dict]:
+    """Those of some categories, sorted by id."""
+    wanted = set(cat_ids)
+    return sorted([entry for entry in annotations if entry['category_id'] in wanted], key=lambda entry: entry['id'])

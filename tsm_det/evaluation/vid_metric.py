@@ -14,7 +14,14 @@ from tsm_det.errors import InputError
 from tsm_det.evaluation.coco_ap import coco_metrics
 from tsm_det.evaluation.motion import MOTION_RANGES
 from tsm_det.evaluation.ranged_ap import AREA_RANGES, fgfa_metrics, mega_metrics
-from tsm_det.evaluation.tables import found_table, frames_by_video, has_tracks, truth_table
+from tsm_det.evaluation.tables import (
+    annotations_of,
+    found_table,
+    frames_with,
+    has_tracks,
+    places_in_videos,
+    truth_table,
+)
 
 PROTOCOLS = ('coco', 'fgfa', 'mega')
 _TAKEN = {*MOTION_RANGES, *(f'area_{name}' for name in AREA_RANGES), 'first', 'rest'}
@@ -105,9 +112,7 @@ class VIDMetric(BaseVideoMetric):
         return metrics | {'frames_scored': len(scored), 'frames_total': len(images)}
 
     def _annotations(self, content: dict, cat_ids: list[int]) -> list[dict]:
-        wanted = set(cat_ids)
-        annotations = sorted([entry for entry in content['annotations'] if entry['category_id'] in wanted],
-                             key=lambda entry: entry['id'])
+        annotations = annotations_of(content['annotations'], cat_ids)
         if not has_tracks(annotations):
             print_log(f'no AP of slow, medium and fast objects: motion needs instance_id on every annotation of '
                       f'{self.ann_file}, which tools/convert_dataset.py writes', 'current')
@@ -116,9 +121,8 @@ class VIDMetric(BaseVideoMetric):
     def _parts(self, images: list[dict]) -> dict[str, np.ndarray]:
         parts = {'': np.ones(len(images), bool)}
         if self.first_frames is not None:
-            first = frames_by_video(images, self.first_frames)
+            first = places_in_videos(images) < self.first_frames
             parts |= {'_first': first, '_rest': ~first}
         for name, fields in self.subsets.items():
-            parts[f'_{name}'] = np.array([all(image.get(field) == value for field, value in fields.items())
-                                          for image in images], bool)
+            parts[f'_{name}'] = frames_with(images, fields)
         return parts
