@@ -7,7 +7,7 @@ import pytest
 
 from tests.soak.servers import Damage, Send, file_server, mjpeg_camera, mute_server, rtsp_camera
 from tsm_det.datasets.video_file import VideoFile
-from tsm_det.streaming.connection import connect, is_live_address
+from tsm_det.streaming.connection import connect, is_live_address, without_password
 
 LIMIT_S = 60
 
@@ -141,3 +141,20 @@ def test_a_webcam_that_is_not_there_is_refused(monkeypatch):
     ('a.mp4', False), ('²', False), ('folder/http://', False), ('', False)])
 def test_an_address_is_known_by_its_form(source, is_live):
     assert is_live_address(source) == is_live
+
+
+@pytest.mark.parametrize(('end', 'is_recorded'), [('', False), ('#EXT-X-ENDLIST\n', True)])
+def test_a_playlist_that_may_grow_is_a_camera(tmp_path, video_file, end, is_recorded):
+    names = [video_file(f'{k}.ts', n=10, g='5').name for k in range(3)]
+    segments = ''.join(f'#EXTINF:0.4,\n{name}\n' for name in names)
+    (tmp_path / 'live.m3u8').write_text(f'#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:1\n{segments}{end}')
+    connection = connect(f'file://{tmp_path}/live.m3u8', 5, 5)
+    connection.images.close()
+    assert connection.is_recorded == is_recorded
+
+
+@pytest.mark.parametrize(('address', 'shown'), [
+    ('rtsp://u:secret@host/x', 'rtsp://u@host/x'), ('rtsp://u:se@cret@host/x', 'rtsp://u@host/x'),
+    ('http://host/a@b', 'http://host/a@b'), ('0', '0')])
+def test_a_password_is_not_shown(address, shown):
+    assert without_password(address) == shown

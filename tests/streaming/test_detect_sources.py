@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tsm_det.errors import InputError
-from tsm_det.streaming import detect_sources as module
+from tsm_det.streaming import progress
 from tsm_det.streaming.detect_sources import detect_sources, open_sources
 from tsm_det.streaming.outputs import Outputs
 
@@ -142,10 +142,10 @@ def test_lines_after_the_saved_frame_are_cut_whole_or_not(make_detector, videos,
 
 def test_the_state_is_written_after_every_so_many_rounds(make_detector, videos, tmp_path, monkeypatch):
     saved = []
-    monkeypatch.setattr(module, 'write_streams', lambda streams, *_: saved.append(
-        [stream.frame_id for stream in streams]))
-    run(make_detector(), videos[:1], tmp_path / 'l.jsonl', save_state='state.pt', save_every=4)
-    assert saved == [[3], [7], [8]]
+    monkeypatch.setattr(progress, 'write_state', lambda path, signature, streams, places: saved.append(
+        ([stream.frame_id for stream in streams], [place.frame_id for place in places.values()])))
+    run(make_detector(), videos[:1], tmp_path / 'l.jsonl', save_state=str(tmp_path / 'state.pt'), save_every=4)
+    assert saved == [([3], [3]), ([7], [7]), ([8], [8])]
 
 
 def test_a_state_of_other_weights_loses_nothing(make_detector, videos, tmp_path):
@@ -177,7 +177,17 @@ def test_a_window_without_a_screen_gets_one_sentence(make_detector, videos, monk
         detect_sources(make_detector(), open_sources(videos), show=True)
 
 
+def test_a_window_without_a_screen_is_one_sentence_before_opencv_ends_the_process(
+        make_detector, videos, tmp_path, monkeypatch):
+    monkeypatch.setattr('sys.platform', 'linux')
+    monkeypatch.delenv('DISPLAY', raising=False)
+    monkeypatch.delenv('WAYLAND_DISPLAY', raising=False)
+    with pytest.raises(InputError, match='--show needs an OpenCV with windows and a screen'):
+        run(make_detector(), videos[:1], tmp_path / 'l.jsonl', show=True)
+
+
 def test_q_in_a_window_ends_the_run_like_ctrl_c(make_detector, videos, tmp_path, monkeypatch):
+    monkeypatch.setenv('DISPLAY', ':0')
     keys = iter([255, 255, ord('q')])
     monkeypatch.setattr(cv2, 'imshow', lambda *_: None)
     monkeypatch.setattr(cv2, 'waitKey', lambda _: next(keys))

@@ -24,6 +24,7 @@ class Scripted:
     is_live: bool = False
     fps: float = 10
     num_frames: int | None = None
+    files: tuple = ()
     closed: bool = False
 
     def frames(self, start=0, stride=1):

@@ -86,6 +86,16 @@ def test_frames_of_another_size_are_scaled_to_the_first(tmp_path, video_frame):
     assert [frame.shape for frame in VideoFile(tmp_path / 'out.mp4')] == [(48, 64, 3)] * 2
 
 
+def test_frames_with_times_are_shown_at_them(tmp_path, video_frame):
+    times_s = [5.0, 5.1, 5.1, 6.5, 6.55, 9.0]
+    with VideoSink(tmp_path / 'out.mp4', 30) as sink:
+        for k, time_s in enumerate(times_s):
+            sink.write(video_frame(k, 96, 128), time_s)
+    with av.open(str(tmp_path / 'out.mp4')) as container:
+        shown_s = [float(frame.pts * frame.time_base) for frame in container.decode(video=0)]
+    assert shown_s == pytest.approx([0, 0.1, 0.1, 1.5, 1.55, 4], abs=1e-3)
+
+
 def test_no_frame_is_no_file(tmp_path):
     with VideoSink(tmp_path / 'out.mp4', fps=25):
         pass

@@ -68,3 +68,8 @@ def test_a_damaged_image_is_refused_when_its_turn_comes(folder):
     assert next(frames)[0] == 0
     with pytest.raises(InputError, match=r'2\.png cannot be read'):
         next(frames)
+
+
+def test_notes_of_file_managers_are_no_images(folder, video_number):
+    (folder / '._1.png').write_bytes(b'no image')
+    assert [video_number(frame.image) for frame in open_source(folder).frames()] == [1, 2, 9, 10, 11]

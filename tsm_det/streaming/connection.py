@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -35,6 +36,11 @@ class Connection(NamedTuple):
 def is_live_address(source: str) -> bool:
     """Whether a source is a webcam or a network stream."""
     return source.isdecimal() or source.lower().startswith(_ADDRESSES)
+
+
+def without_password(address: str) -> str:
+    """The address as it may be shown."""
+    return re.sub(r'(//[^/@:]*):[^/]*@', r'\1@', address)
 
 
 def connect(address: str, open_limit_s: float, read_limit_s: float) -> Connection:
@@ -78,7 +84,8 @@ def _to_network(address: str, open_limit_s: float, read_limit_s: float) -> Conne
         container.close()
         raise ConnectionError('no video in it')
     fps = _plausible(stream.average_rate or stream.guessed_rate)
-    if not (container.duration or container.size > 0):
+    # What a playlist of live video has, is its own size.
+    if not container.duration and (container.size <= 0 or container.format.name == 'hls'):
         return Connection(_camera_images(container, stream), fps)
     num_frames = stream.frames or (round(container.duration / av.time_base * fps) if container.duration else None)
     return Connection(_recorded_images(container, stream, num_frames), fps, True, num_frames)

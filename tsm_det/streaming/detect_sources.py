@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, closing
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -12,12 +12,13 @@ from tqdm import tqdm
 
 from tsm_det.errors import InputError
 from tsm_det.streaming.ahead import ahead
+from tsm_det.streaming.connection import without_password
 from tsm_det.streaming.detections import detections_of
 from tsm_det.streaming.online_detector import OnlineDetector
-from tsm_det.streaming.outputs import Outputs
+from tsm_det.streaming.outputs import Outputs, check_apart
+from tsm_det.streaming.progress import Progress, first_frames, resume
 from tsm_det.streaming.rounds import StreamFrame, rounds
 from tsm_det.streaming.sources import Source, open_source
-from tsm_det.streaming.state_file import model_signature, write_streams
 from tsm_det.streaming.stream_bank import HeldStream
 
 
@@ -47,23 +48,27 @@ def detect_sources(detector: OnlineDetector, sources: Sequence[Source], out: str
         max_frames: stop after so many of each source; None is all.
         save_state: file for what the detector remembers: whole at any time, written every ``save_every`` rounds and
             at the end, after Ctrl-C too.
-        resume_state: such a file: go on after the frames that it was saved at. ``json_lines`` is cut there and
-            written on; a video that is there already is kept under another name.
+        resume_state: such a file: go on after the frames that it was saved at, and save there where ``save_state``
+            names no other. ``json_lines`` is cut there and written on; a video that is there already is kept under
+            another name. What a live source gave meanwhile is a gap in its frame ids.
 
     Returns:
         How many frames were seen.
 
     Raises:
-        InputError: a source cannot be read or a file cannot be written; what was detected until then is kept.
+        InputError: a source cannot be read, a file cannot be written or is a source; what was detected until then is
+            kept.
     """
     for flag, number in (('--stride', stride), ('--max-frames', max_frames), ('--save-every', save_every)):
         if number is not None and number < 1:
             raise InputError(f'{flag} is {number} but a number from 1 is needed: leave it out or raise it')
-    last = None
-    if resume_state:
-        detector.load_state(resume_state)
-        last = {stream.stream_id: stream.frame_id for stream in detector.bank.held()}
-    starts = {name: frame_id + stride for name, frame_id in (last or {}).items()}
+    if not 0 <= score_thr <= 1:
+        raise InputError(f'--score-thr is {score_thr} but a number from 0 to 1 is needed: leave it out or change it')
+    save_state = save_state or resume_state
+    check_apart(sources, out, json_lines, save_state)
+    places = resume(detector, resume_state, sources) if resume_state else {}
+    last = {name: place.frame_id for name, place in places.items()} if resume_state else None
+    starts = first_frames(places, sources, stride)
     num_frames = 0
     with ExitStack() as stack:
         outputs = stack.enter_context(Outputs(sources, out, json_lines, show, stride, last))
@@ -71,12 +76,11 @@ def detect_sources(detector: OnlineDetector, sources: Sequence[Source], out: str
         results = stack.enter_context(closing(ahead(_detect(detector, batches, score_thr))))
         total = _total(sources, starts, stride, max_frames)
         bar = stack.enter_context(tqdm(total=total, unit='frame', mininterval=1))
-        saver = stack.enter_context(_Saver(save_state, save_every, detector)) if save_state else None
+        progress = stack.enter_context(Progress(detector, sources, save_state, save_every, places))
         for result in results:
             for frame, found, reset in zip(result.frames, result.found, result.resets, strict=True):
                 outputs.write(frame, found, reset)
-            if saver and result.frames:
-                saver.keep(result.streams)
+            progress.keep(result.frames, result.streams)
             num_frames += len(result.frames)
             bar.update(len(result.frames))
             if dropped := sum(getattr(source, 'dropped', 0) for source in sources):
@@ -94,7 +98,10 @@ def open_sources(names: Sequence[str], every_frame: bool = False, stall_limit_s:
         InputError: one cannot be opened, or is named twice.
     """
     if twice := [name for place, name in enumerate(names) if name in names[:place]]:
-        raise InputError(f'the source {twice[0]} is named twice but a stream has one detector: name it once')
+        raise InputError(f'the source {without_password(twice[0])} is named twice but a stream has one detector: '
+                         'name it once')
+    if not stall_limit_s > 0:
+        raise InputError(f'--stall-limit is {stall_limit_s:g} s but a time above 0 is needed: raise it')
     sources = [open_source(name, every_frame, stall_limit_s) for name in names]
     counts = Counter(source.name for source in sources)
     # Files of one name in several folders: their paths tell them apart.
@@ -119,20 +126,3 @@ def _total(sources: Sequence[Source], starts: dict[str, int], stride: int, max_f
                for source in sources]
     return None if None in numbers else sum(numbers)
 
-
-class _Saver(AbstractContextManager):
-    """Writes the streams as they are after a round whose results are written."""
-
-    def __init__(self, path: str, every: int, detector: OnlineDetector) -> None:
-        self._path, self._every = path, every
-        self._signature = model_signature(detector.model)
-        self._rounds, self._streams = 0, detector.bank.held()
-
-    def keep(self, streams: list[HeldStream]) -> None:
-        self._streams = streams
-        self._rounds += 1
-        if self._rounds % self._every == 0:
-            write_streams(streams, self._signature, self._path)
-
-    def __exit__(self, *_: object) -> None:
-        write_streams(self._streams, self._signature, self._path)

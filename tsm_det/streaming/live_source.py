@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -15,7 +14,7 @@ import numpy as np
 from mmengine.logging import print_log
 
 from tsm_det.errors import InputError
-from tsm_det.streaming.connection import Connection, connect, is_live_address
+from tsm_det.streaming.connection import Connection, connect, is_live_address, without_password
 from tsm_det.streaming.relay import Relay
 
 __all__ = ['Frame', 'LiveSource', 'is_live_address']
@@ -39,8 +38,8 @@ class LiveSource:
     """The frames of a camera or network stream; see ``Source``.
 
     A thread reads; who iterates gets the newest frame, and the frames in between count as ``dropped``: they are gaps
-    in the frame ids, and so are damaged frames and the time that a broken connection took. Times are seconds since the
-    first frame. The name is the address without its password.
+    in the frame ids, and so are damaged frames and the time that a broken connection took. Times are seconds since
+    frame 0. The name is the address without its password.
 
     A network stream that has a length, such as a video file behind http, is no camera: none of its frames is dropped,
     after a break it goes on behind the last frame, and it ends.
@@ -57,9 +56,10 @@ class LiveSource:
     """
 
     is_live = True
+    files = ()
 
     def __init__(self, address: str, every_frame: bool = False, stall_limit_s: float = 10.0) -> None:
-        self.name = re.sub(r'(//[^/@:]*):[^/@]*@', r'\1@', address)
+        self.name = without_password(address)
         self.stall_limit_s = stall_limit_s
         self.dropped = 0
         self._address = address
@@ -107,7 +107,7 @@ class LiveSource:
                     if image is not None and (frame_id - start) % stride == 0:
                         now = time.monotonic()
                         begin = now if begin is None else begin
-                        time_s = frame_id / self.fps if self._is_recorded else now - begin
+                        time_s = frame_id / self.fps if self._is_recorded else start / self.fps + now - begin
                         relay.put(Frame(frame_id, time_s, image))
         except Exception as raised:  # it belongs to the thread that takes the frames
             error = raised

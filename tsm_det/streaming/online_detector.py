@@ -7,6 +7,7 @@ import os
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
 
+import cv2
 import numpy as np
 import torch
 from mmdet.structures import DetDataSample
@@ -18,7 +19,7 @@ from tsm_det.config import load_config
 from tsm_det.errors import InputError
 from tsm_det.models.loading import build_detector
 from tsm_det.shift import ShiftState
-from tsm_det.streaming.state_file import model_signature, read_streams, write_streams
+from tsm_det.streaming.state_file import model_signature, read_state, write_state
 from tsm_det.streaming.stream_bank import StreamBank
 
 
@@ -84,12 +85,15 @@ class OnlineDetector:
             image), ``scores``, ``labels``; ``metainfo['reset']`` says why the stream started afresh.
 
         Raises:
-            ValueError: an image is not (H, W, 3) uint8, an id stands twice, or there are more streams
-                than the capacity.
+            ValueError: an image is not (H, W, 3) uint8 or too narrow to be resized, an id stands twice, there are
+                not as many ids as images, or more streams than the capacity.
         """
         for image in images:
             _check_image(image)
         self.bank.check_batch(stream_ids)
+        if len({len(images), len(stream_ids), len(stream_ids if frame_ids is None else frame_ids)}) > 1:
+            raise ValueError(f'{len(images)} images came for {len(stream_ids)} stream ids and '
+                             f'{frame_ids and len(frame_ids)} frame ids: give one of each for every image')
         if frame_ids is None:
             frame_ids = [self.bank.next_frame_id(stream_id) for stream_id in stream_ids]
         prepared = [self._prepare(*frame) for frame in zip(images, stream_ids, frame_ids, strict=True)]
@@ -121,7 +125,7 @@ class OnlineDetector:
         Raises:
             InputError: it cannot be written, or a stream id is neither a string nor a whole number.
         """
-        write_streams(self.bank.held(), model_signature(self.model), path)
+        write_state(path, self.signature(), self.bank.held())
 
     def load_state(self, path: str | os.PathLike) -> None:
         """Go on with the streams of a file, and forget all others.
@@ -129,14 +133,24 @@ class OnlineDetector:
         On the processor the next frames give bit for bit what they would have given without the detour.
 
         Raises:
-            InputError: the file is missing, no such file, or of a model with other weights.
+            InputError: the file is missing, no such file, or of a model with other weights, shift or pipeline.
             ValueError: it has more streams than there is room for.
         """
-        self.bank.restore(read_streams(path, model_signature(self.model)))
+        self.bank.restore(read_state(path, self.signature()).streams)
+
+    def signature(self) -> str:
+        """A digest of the network and of how frames are prepared: states of another one mean nothing to this one."""
+        steps = [inner for step in getattr(self.pipeline, 'transforms', ())
+                 for inner in getattr(getattr(step, 'transforms', None), 'transforms', ())]
+        return model_signature(self.model, repr(steps))
 
     def _prepare(self, image: np.ndarray, stream_id: Hashable, frame_id: int) -> dict:
-        return self.pipeline({'img': [image], 'img_id': [frame_id], 'frame_id': [frame_id], 'video_id': [stream_id],
-                              'video_length': [1], 'ori_video_length': [1]})
+        try:
+            return self.pipeline({'img': [image], 'img_id': [frame_id], 'frame_id': [frame_id],
+                                  'video_id': [stream_id], 'video_length': [1], 'ori_video_length': [1]})
+        except cv2.error as error:
+            raise InputError('the image is {}x{} px, which the pipeline cannot resize: give one that is less '
+                             'narrow'.format(*image.shape[:2])) from error
 
     def _by_padded_size(self, prepared: list[dict]) -> list[list[int]]:
         divisor = self.model.data_preprocessor.pad_size_divisor

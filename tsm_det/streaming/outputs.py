@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, suppress
 from itertools import count
@@ -12,10 +13,14 @@ import cv2
 import numpy as np
 
 from tsm_det.errors import InputError
+from tsm_det.json_file import check_writable
 from tsm_det.streaming.drawing import draw_detections
 from tsm_det.streaming.rounds import StreamFrame
 from tsm_det.streaming.sinks import JsonLinesSink, VideoSink
 from tsm_det.streaming.sources import Source
+
+_SCREEN = ('an OpenCV with windows and a screen, which is not here: leave --show out, or look at the page of '
+           'tools/serve.py')
 
 
 class Outputs(AbstractContextManager):
@@ -34,11 +39,14 @@ class Outputs(AbstractContextManager):
     def __init__(self, sources: Sequence[Source], out: str | None = None, json_lines: str | None = None,
                  show: bool = False, stride: int = 1, last_frames: Mapping[str, int] | None = None) -> None:
         self.paths = dict(_video_paths([source.name for source in sources], out)) if out else {}
+        if show and sys.platform == 'linux' and not {'DISPLAY', 'WAYLAND_DISPLAY'} & os.environ.keys():
+            raise InputError(f'--show needs {_SCREEN}')  # OpenCV would end the process
         if last_frames is not None:
             for path in self.paths.values():
                 _put_aside(path)
         self._videos = {source.name: VideoSink(self.paths[source.name], source.fps / stride)
                         for source in sources if out}
+        self._live = {source.name for source in sources if source.is_live}
         self._lines = JsonLinesSink(json_lines, last_frames) if json_lines else None
         self._show = show
         self._files = ExitStack()
@@ -68,9 +76,22 @@ class Outputs(AbstractContextManager):
         if self._videos or self._show:
             drawn = draw_detections(frame.image, found)
             if self._videos:
-                self._videos[frame.stream].write(drawn)
+                self._videos[frame.stream].write(drawn, frame.time_s if frame.stream in self._live else None)
             if self._show:
                 _show(frame.stream, drawn)
+
+
+def check_apart(sources: Sequence[Source], out: str | None = None, json_lines: str | None = None,
+                save_state: str | None = None) -> None:
+    """Raise InputError, before anything is written, when an output is a source or another output, or cannot be."""
+    if save_state:
+        check_writable(save_state)
+    videos = [path for _, path in _video_paths([source.name for source in sources], out)] if out else []
+    taken = {os.path.realpath(file): 'a source' for source in sources for file in source.files}
+    for path in [*videos, *(path.with_suffix('.part.mp4') for path in videos), *filter(None, (json_lines, save_state))]:
+        if what := taken.get(os.path.realpath(path)):
+            raise InputError(f'{path} is {what} and would be written over: name another file')
+        taken[os.path.realpath(path)] = 'another output'
 
 
 def _video_paths(names: list[str], out: str) -> Iterator[tuple[str, Path]]:
@@ -100,7 +121,6 @@ def _show(name: str, image: np.ndarray) -> None:
         cv2.imshow(name, image)
         pressed = cv2.waitKey(1) & 0xFF
     except cv2.error as error:
-        raise InputError('--show needs an OpenCV with windows and a screen, which is not here: leave --show out, or '
-                         'look at the page of tools/serve.py') from error
+        raise InputError(f'--show needs {_SCREEN}') from error
     if pressed == ord('q'):
         raise KeyboardInterrupt

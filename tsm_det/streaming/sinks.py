@@ -18,6 +18,8 @@ from mmengine.logging import print_log
 
 from tsm_det.errors import InputError
 
+_TICK_S = Fraction(1, 90_000)
+
 
 class JsonLinesSink:
     """Writes one line of JSON a frame, each on disk before the next frame is looked at.
@@ -117,8 +119,13 @@ class VideoSink:
                 self._encoder.close()
                 os.replace(self.part, self.path)
 
-    def write(self, image: np.ndarray) -> None:
-        """Append a frame, ``(H, W, 3)`` BGR uint8."""
+    def write(self, image: np.ndarray, time_s: float | None = None) -> None:
+        """Append a frame.
+
+        Args:
+            image: ``(H, W, 3)`` BGR uint8.
+            time_s: when it was seen, if frames do not come at the rate; all frames have a time or none.
+        """
         height, width = image.shape[:2]
         with _writing(self.path):
             if self._encoder is None:
@@ -127,7 +134,7 @@ class VideoSink:
             if (width, height) != self._size:
                 image = cv2.resize(image, self._size)
             right, below = self._size[0] % 2, self._size[1] % 2
-            self._encoder.write(cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_REPLICATE))
+            self._encoder.write(cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_REPLICATE), time_s)
 
 
 def _encoder(path: Path, fps: float, size: tuple[int, int]) -> _H264Encoder | _Mpeg4Encoder:
@@ -147,9 +154,17 @@ class _H264Encoder:
             'preset': 'veryfast', 'g': str(max(1, round(fps)))})
         self._stream.width, self._stream.height = size
         self._stream.pix_fmt = 'yuv420p'
+        self._begin_s: float | None = None
+        self._last = -1
 
-    def write(self, image: np.ndarray) -> None:
-        self._container.mux(self._stream.encode(av.VideoFrame.from_ndarray(image, format='bgr24')))
+    def write(self, image: np.ndarray, time_s: float | None) -> None:
+        frame = av.VideoFrame.from_ndarray(image, format='bgr24')
+        if time_s is not None:
+            if self._begin_s is None:
+                self._begin_s, self._stream.codec_context.time_base = time_s, _TICK_S
+            frame.pts = self._last = max(self._last + 1, round((time_s - self._begin_s) / _TICK_S))
+            frame.time_base = _TICK_S
+        self._container.mux(self._stream.encode(frame))
 
     def close(self) -> None:
         self._container.mux(self._stream.encode())
@@ -164,7 +179,7 @@ class _Mpeg4Encoder:
         if not self._writer.isOpened():
             raise OSError('OpenCV cannot open it')
 
-    def write(self, image: np.ndarray) -> None:
+    def write(self, image: np.ndarray, _time_s: float | None) -> None:
         self._writer.write(image)
 
     def close(self) -> None:

@@ -26,12 +26,14 @@ IMAGE_FPS = 30.0
 class Source(Protocol):
     """One stream of frames, oldest first.
 
-    ``name`` of the stream, ``fps``, ``num_frames`` (None when unknown), and ``is_live``: frames come when they come.
+    ``name`` of the stream, ``fps``, ``num_frames`` (None when unknown), ``files`` that are read, and ``is_live``:
+    frames come when they come.
     """
 
     name: str
     fps: float
     num_frames: int | None
+    files: Sequence[str]
     is_live: bool
 
     def frames(self, start: int = 0, stride: int = 1) -> Iterator[Frame | None]:
@@ -55,6 +57,11 @@ class RecordedSource:
     def num_frames(self) -> int:
         """How many there are."""
         return len(self.images)
+
+    @property
+    def files(self) -> list[str]:
+        """What is read."""
+        return [self.images.path] if isinstance(self.images, VideoFile) else list(map(os.fspath, self.images.paths))
 
     def frames(self, start: int = 0, stride: int = 1) -> Iterator[Frame]:
         """Frame ``start`` and every ``stride``-th after it."""
@@ -110,10 +117,12 @@ def open_source(source: str | os.PathLike, every_frame: bool = False, stall_limi
 
 
 def _image_source(name: str, place: str, paths: Iterable[Path]) -> RecordedSource:
-    images = sorted((path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES), key=_natural_order)
+    # Files that begin with a dot are notes of a file manager, whatever they end in.
+    images = sorted((path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES and path.name[0] != '.'),
+                    key=_natural_order)
     if not images:
-        raise InputError(f'{place} gives no image but a video file or images ({", ".join(IMAGE_SUFFIXES)}) '
-                         'are needed: check the path')
+        raise InputError(f'{place} gives no image ({", ".join(IMAGE_SUFFIXES)}) but a folder or a pattern stands for '
+                         'the images of one stream: check the path, and name videos one by one')
     return RecordedSource(name, IMAGE_FPS, ImageFiles(images))
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -14,19 +16,45 @@ from tsm_det.errors import InputError
 from tsm_det.shift import ShiftState
 from tsm_det.streaming.stream_bank import HeldStream
 
-_FORMAT = 'tsm_det streams 1'
+_FORMAT = 'tsm_det streams 2'
+# What the shift of a part of the network is like, beside its weights.
+_SETTINGS = ('shift_div', 'sites', 'shift_at')
 
 
-def model_signature(model: nn.Module) -> str:
-    """A digest of all weights by name, shape and value: a state means nothing to other weights."""
-    digest = sha256()
+class Place(NamedTuple):
+    """Where a run was in a source: the last frame, how many there are (None: unknown), when it was seen (Unix time)."""
+
+    frame_id: int
+    num_frames: int | None
+    seen_at: float
+
+
+class SavedState(NamedTuple):
+    """What a file holds: streams, and places in sources by their names, none where no sources were read."""
+
+    streams: list[HeldStream]
+    places: dict[str, Place]
+
+
+def model_signature(model: nn.Module, preparation: str = '') -> str:
+    """A digest of all that gives a state its meaning.
+
+    Args:
+        model: of whose weights name, shape and value count, and where it shifts what.
+        preparation: says how frames become the model's input.
+    """
+    digest = sha256(preparation.encode())
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(f'{name} {tuple(tensor.shape)} {tensor.dtype}'.encode())
         digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    for part in ('backbone', 'neck'):
+        module = getattr(model, part, None)
+        digest.update(str([getattr(module, setting, None) for setting in _SETTINGS]).encode())
     return digest.hexdigest()
 
 
-def write_streams(streams: list[HeldStream], signature: str, path: str | os.PathLike) -> None:
+def write_state(path: str | os.PathLike, signature: str, streams: list[HeldStream],
+                places: Mapping[str, Place] | None = None) -> None:
     """Write a file that holds tensors and plain values only; it appears whole or not at all.
 
     Raises:
@@ -35,9 +63,11 @@ def write_streams(streams: list[HeldStream], signature: str, path: str | os.Path
     path = Path(path)
     if strange := [stream.stream_id for stream in streams if not isinstance(stream.stream_id, str | int | None)]:
         raise InputError(f'the stream id {strange[0]!r} cannot be saved: name streams by strings or whole numbers')
-    content = {'format': _FORMAT, 'model': signature, 'streams': [
-        {**stream._asdict(), 'state': {part: list(pasts) for part, pasts in stream.state._asdict().items()}}
-        for stream in streams]}
+    content = {
+        'format': _FORMAT, 'model': signature,
+        'places': {name: tuple(place) for name, place in (places or {}).items()},
+        'streams': [{**stream._asdict(), 'state': {part: list(pasts) for part, pasts in stream.state._asdict().items()}}
+                    for stream in streams]}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix=f'.{path.name}.', dir=path.parent) as workshop:
@@ -47,11 +77,11 @@ def write_streams(streams: list[HeldStream], signature: str, path: str | os.Path
         raise InputError(f'{path} cannot be written ({error}): name a file in a folder with room') from error
 
 
-def read_streams(path: str | os.PathLike, signature: str) -> list[HeldStream]:
-    """Read what :func:`write_streams` wrote; nothing but tensors and plain values is loaded.
+def read_state(path: str | os.PathLike, signature: str) -> SavedState:
+    """Read what :func:`write_state` wrote; nothing but tensors and plain values is loaded.
 
     Raises:
-        InputError: the file is missing, not such a file, or of a model with other weights.
+        InputError: the file is missing, not such a file, or of another model.
     """
     try:
         content = torch.load(path, map_location='cpu', weights_only=True)
@@ -60,12 +90,13 @@ def read_streams(path: str | os.PathLike, signature: str) -> list[HeldStream]:
         is_ours = content['model'] == signature
         streams = [HeldStream(stream['stream_id'], stream['frame_id'], tuple(stream['size']), ShiftState(
             **{part: tuple(pasts) for part, pasts in stream['state'].items()})) for stream in content['streams']]
+        places = {name: Place(*place) for name, place in content['places'].items()}
     except OSError as error:
         raise InputError(f'the state file {path} cannot be read ({error.strerror}): check the path') from error
     except Exception as error:  # a damaged file makes the reader raise nearly anything
         raise InputError(f'{path} is not a file of saved streams: give one that --save-state or save_state '
                          'wrote') from error
     if not is_ours:
-        raise InputError(f'{path} was saved by a model with other weights: load the checkpoint that it was saved '
-                         'with, or start without it')
-    return streams
+        raise InputError(f'{path} was saved by a model with other weights, shift, pipeline or engine: load the '
+                         'checkpoint and the config that it was saved with, or start without it')
+    return SavedState(streams, places)
