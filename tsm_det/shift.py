@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -74,7 +73,7 @@ def _shift(clip: Tensor, past: Tensor | None, num_shifted: int, one_reader: bool
     past = _fitting(past, clip[:, -1, :num_shifted])
     if not torch.compiler.is_compiling():
         return _CopyAndMove.apply(clip, past, num_shifted, one_reader)
-    # A compiler plans its memory itself, and a graph on disk reads better without writes.
+    # A compiler differentiates by itself, and a graph on disk reads better without writes.
     moving, still = clip[:, :, :num_shifted], clip[:, :, num_shifted:]
     delayed = torch.cat([past.unsqueeze(1), moving[:, :-1]], dim=1)
     return torch.cat([delayed, still], dim=2), moving[:, -1].clone()
@@ -121,36 +120,49 @@ class Shifted:
     """
 
     def __init__(self, maps: Sequence[Tensor], num_frames: int, pasts: Sequence[Tensor | None], shift_div: int) -> None:
-        self.may_write = not torch.is_grad_enabled() and not torch.compiler.is_compiling() and _are_apart(maps)
-        self.clips = [frames.unflatten(0, (-1, num_frames)) for frames in maps]
-        self.pasts = pasts
-        self.widths = [clip.shape[2] // shift_div for clip in self.clips]
+        self.maps, self.num_frames, self.pasts = maps, num_frames, pasts
+        self.widths = [frames.shape[1] // shift_div for frames in maps]
         self.moved: list[Tensor] = []
 
     def __enter__(self) -> tuple[list[Tensor], tuple[Tensor, ...]]:
-        # Autograd keeps what a convolution has read; a compiler fuses a copy better than an exchange.
-        shift = self._exchange if self.may_write else partial(_shift, one_reader=True)
         try:
-            clips, presents = zip(*map(shift, self.clips, self.pasts, self.widths), strict=True)
+            shifted, presents = zip(*map(
+                self._exchange if _may_write(self.maps) else self._copy, self.maps, self.pasts, self.widths),
+                strict=True)
         except ValueError:  # one past does not fit: the maps before it are put back
             self.__exit__()
             raise
-        return [clip.flatten(0, 1) for clip in clips], presents
+        return list(shifted), presents
 
     def __exit__(self, *_: object) -> None:
-        for clip, moved in zip(self.clips, self.moved, strict=False):
-            clip[:, :, :moved.shape[2]] = moved
+        for frames, moved in zip(self.maps, self.moved, strict=False):
+            frames[:, :moved.shape[1]] = moved
 
-    def _exchange(self, clip: Tensor, past: Tensor | None, num_shifted: int) -> tuple[Tensor, Tensor]:
+    def _copy(self, frames: Tensor, past: Tensor | None, num_shifted: int) -> tuple[Tensor, Tensor]:
+        clip, present = _shift(frames.unflatten(0, (-1, self.num_frames)), past, num_shifted, one_reader=True)
+        return clip.flatten(0, 1), present
+
+    def _exchange(self, frames: Tensor, past: Tensor | None, num_shifted: int) -> tuple[Tensor, Tensor]:
+        clip = frames.unflatten(0, (-1, self.num_frames))
         _check_clip(clip, num_shifted)
-        moving = clip[:, :, :num_shifted]
-        moved = moving.clone()
-        present = moved[:, -1] if clip.shape[1] == 1 else moved[:, -1].clone()
-        past = _fitting(past, present)
+        past = _fitting(past, clip[:, -1, :num_shifted])
+        moved = frames[:, :num_shifted].clone()
+        delayed, present = past, moved
+        if self.num_frames > 1:
+            moving = moved.unflatten(0, (-1, self.num_frames))
+            delayed = torch.cat([past.unsqueeze(1), moving[:, :-1]], dim=1).flatten(0, 1)
+            present = moving[:, -1].clone()
         self.moved.append(moved)
-        moving[:, 0] = past
-        moving[:, 1:] = moved[:, :-1]
-        return clip, present
+        frames[:, :num_shifted] = delayed
+        return frames, present
+
+
+def _may_write(maps: Sequence[Tensor]) -> bool:
+    """Whether maps may be written to for a while: autograd keeps what a convolution has read."""
+    if torch.is_grad_enabled() or torch.compiler.is_exporting():
+        return False
+    # A compiler knows itself what shares memory, and has no addresses to look at.
+    return torch.compiler.is_compiling() or _are_apart(maps)
 
 
 def _are_apart(maps: Sequence[Tensor]) -> bool:

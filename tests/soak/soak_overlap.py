@@ -15,7 +15,7 @@ FRAMES, IMAGE = 150, np.zeros((8, 8, 3), np.uint8)
 
 
 class SleepySource:
-    name, fps, num_frames, is_live = 'sleepy', 10.0, FRAMES, False
+    name, fps, num_frames, files, is_live = 'sleepy', 10.0, FRAMES, (), False
 
     def __init__(self, seconds):
         self.seconds = seconds

@@ -16,6 +16,7 @@ from mmengine.dataset import Compose, pseudo_collate
 from torch import nn
 
 from tsm_det.config import load_config
+from tsm_det.engines import with_engine
 from tsm_det.errors import InputError
 from tsm_det.models.loading import build_detector
 from tsm_det.shift import ShiftState
@@ -43,7 +44,7 @@ class OnlineDetector:
     @classmethod
     def from_config(cls, config: str | Config, checkpoint: str | None = None, device: str = 'cpu',
                     capacity: int = 64, max_gap: int | None = None, max_bytes: int | None = None,
-                    cfg_options: dict | None = None) -> OnlineDetector:
+                    engine: str = 'eager', cfg_options: dict | None = None) -> OnlineDetector:
         """Build a detector that sees frames as the config's test pipeline prepares them.
 
         Args:
@@ -53,11 +54,12 @@ class OnlineDetector:
             capacity: most streams remembered at once.
             max_gap: largest difference of frame ids that a stream runs on over; None is any.
             max_bytes: most memory that the states may take; None is any.
+            engine: how the model is run, one of ``tsm_det.engines.ENGINES``.
             cfg_options: dotted keys that override the config's.
         """
         config = copy.deepcopy(config) if isinstance(config, Config) else load_config(config)
         config.merge_from_dict(cfg_options or {})
-        model = build_detector(config, checkpoint, device)
+        model = with_engine(build_detector(config, checkpoint, device), engine)
         pipeline = Compose(image_pipeline(config.test_dataloader.dataset.pipeline))
         return cls(model, pipeline, capacity, max_gap, max_bytes)
 

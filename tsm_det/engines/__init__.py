@@ -1,0 +1,32 @@
+"""Ways to run a detector: the same detections, in less time. See docs/engines.md for when to use which."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from tsm_det.engines.compiling import compiled
+from tsm_det.engines.folding import fast
+from tsm_det.errors import InputError
+
+ENGINES = ('eager', 'fast', 'fast-bf16', 'compiled', 'compiled-bf16')
+
+
+def with_engine(model: nn.Module, name: str = 'eager') -> nn.Module:
+    """A detector that runs by an engine; the model given stays as it is.
+
+    Args:
+        model: a TSMFasterRCNN, on its device.
+        name: one of ``ENGINES``. ``eager`` is the model itself, the reference; ``fast`` and ``compiled`` are float32;
+            ``-bf16`` computes the convolutions in bfloat16, whose detections differ a little.
+
+    Raises:
+        InputError: there is no such engine, or the detector has a part that it does not cover.
+    """
+    if name not in ENGINES:
+        raise InputError(f'the engine is {name} but one of {", ".join(ENGINES)} is needed: name one of them')
+    if name == 'eager':
+        return model
+    kind, _, precision = name.partition('-')
+    model = fast(model, torch.bfloat16 if precision else torch.float32)
+    return compiled(model) if kind == 'compiled' else model
