@@ -1,102 +1,98 @@
-"""How long a frame takes, beside another detector in the same run."""
+"""How long a call takes and its stages, beside other detectors in the same run."""
 
 from __future__ import annotations
 
-import platform
-import time
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 
 import numpy as np
-import torch
-from mmengine.config import Config
-from tqdm import tqdm
 
-from tsm_det.streaming.online_detector import OnlineDetector
-
-_BOOTSTRAPS = 2000
+from tsm_det.benchmark.arms import Arm
+from tsm_det.benchmark.distribution import percentiles, ratio_of_medians
+from tsm_det.benchmark.interleaving import interleaved
+from tsm_det.benchmark.stages import STAGES, StageClock
 
 
-def compare_latency(arms: dict[str, Config], checkpoint: str | None = None, size: tuple[int, int] | None = None,
-                    frames: int = 50, warmup: int = 5, device: str = 'cpu') -> dict:
-    """Time detectors on the same frames, interleaved frame by frame, the order alternating.
+@dataclass
+class Samples:
+    """What was taken of an arm, a number a call; ``proposals`` and ``detections`` a number a frame.
 
-    What is timed is a user's call: image in, detections out, pipeline and state included.
+    ``processor_ms`` is the time that all threads of the process were at work.
+    """
+
+    wall_ms: list[float] = field(default_factory=list)
+    processor_ms: list[float] = field(default_factory=list)
+    stages_ms: dict[str, list[float]] = field(default_factory=dict)
+    proposals: list[int] = field(default_factory=list)
+    detections: list[int] = field(default_factory=list)
+
+    def add_stages(self, whole_ms: float, times_ms: Mapping[str, float], proposals: Sequence[int]) -> None:
+        """Take a call's stages; what is left of the call is its ``post``."""
+        for stage, taken_ms in {**times_ms, 'post': whole_ms - sum(times_ms.values())}.items():
+            self.stages_ms.setdefault(stage, []).append(taken_ms)
+        self.proposals += proposals
+
+    def summary(self, frames_a_call: int = 1) -> dict:
+        """``percentiles``, medians of processor time and stages, the least and the most boxes, and all samples."""
+        return {
+            **percentiles(self.wall_ms, frames_a_call),
+            'processor_ms': float(np.median(self.processor_ms)),
+            'stages_ms': {stage: float(np.median(self.stages_ms[stage])) for stage in STAGES
+                          if stage in self.stages_ms},
+            'proposals': [min(self.proposals), max(self.proposals)],
+            'detections': [min(self.detections), max(self.detections)],
+            'samples': {'wall_ms': self.wall_ms, 'processor_ms': self.processor_ms, 'stages_ms': self.stages_ms}}
+
+
+def compare_latency(arms: Mapping[str, Arm], batches: Callable[[], Iterator[list[np.ndarray]]], frames: int = 50,
+                    warmup: int = 5, device: str = 'cpu') -> dict[str, Samples]:
+    """Time detectors on the same frames, interleaved call by call, the order alternating.
+
+    What is timed is a user's call: images in, detections out, pipeline and state included. On the processor the stages
+    are taken in the same calls. On CUDA, where telling stages apart means waiting for the device between them, calls
+    are timed in a first pass and stages in a second one over the same frames.
 
     Args:
-        arms: name to config; the last is the baseline of the ratio.
-        checkpoint: weights for all arms (their keys are the same); None is the same random weights.
-        size: (H, W) of the random source frames; None is the scale the first config resizes to, else 256x320.
-        frames: timed for each arm.
-        warmup: frames before that, not counted.
-        device: e.g. 'cpu' or 'cuda:0'.
+        arms: by name.
+        batches: starts the frames of all streams from the beginning.
+        frames: timed calls an arm.
+        warmup: calls before that, not counted.
+        device: of the arms.
+    """
+    samples = {name: Samples() for name in arms}
+    if device.startswith('cuda'):
+        for call in interleaved(arms, batches(), frames, warmup, device):
+            _add_call(samples, call)
+    with ExitStack() as stack:
+        clocks = {name: stack.enter_context(StageClock(arm, device)) for name, arm in arms.items()}
+        for call in interleaved(clocks, batches(), frames, warmup, device):
+            clock = clocks[call.name]
+            samples[call.name].add_stages(call.wall_ms, clock.times_ms, clock.proposals)
+            if not device.startswith('cuda'):
+                _add_call(samples, call)
+    return samples
+
+
+def latency_ratios(samples: Mapping[str, Samples], name: str, baseline: str) -> dict[str, dict[str, float]]:
+    """Ratios of medians of two arms, each with its interval.
 
     Returns:
-        ``machine``, ``size``, ``arms`` (ms a frame: ``p50_ms``, ``p95_ms``, ``p99_ms``; ``fps``; ``state_bytes``)
-        and ``ratio`` of the medians, first arm to last, with a bootstrap 95 % interval over frames.
+        ``whole`` of calls, ``processor`` of processor time, and ``backbone_neck`` of these two stages together;
+        ``maps`` in its place where an engine makes one call of the convolutions.
     """
-    detectors = {}
-    for name, config in arms.items():
-        torch.manual_seed(0)
-        detectors[name] = OnlineDetector.from_config(config, checkpoint, device)
-    size = size or _source_size(next(iter(arms.values())))
-    images = np.random.default_rng(0).integers(0, 256, (8, *size, 3), dtype=np.uint8)
-    times_ms = {name: [] for name in arms}
-    for k in tqdm(range(warmup + frames), desc='frames', mininterval=2):
-        order = list(arms) if k % 2 else list(arms)[::-1]
-        for name in order:
-            elapsed = _timed(detectors[name], images[k % len(images)], device)
-            if k >= warmup:
-                times_ms[name].append(elapsed)
-    first, *_, last = times_ms.values()
-    return {
-        'machine': machine(device), 'size': list(size), 'frames': frames,
-        'arms': [{'name': name, **_summary(times), 'state_bytes': detectors[name].bank.state_bytes()}
-                 for name, times in times_ms.items()],
-        'ratio': ratio_of_medians(first, last)}
+    arm, other = samples[name], samples[baseline]
+    ratios = {'whole': ratio_of_medians(arm.wall_ms, other.wall_ms),
+              'processor': ratio_of_medians(arm.processor_ms, other.processor_ms)}
+    for key, stages in (('backbone_neck', ('backbone', 'neck')), ('maps', ('maps',))):
+        if all(stage in one.stages_ms for stage in stages for one in (arm, other)):
+            ratios[key] = ratio_of_medians(*(
+                np.sum([one.stages_ms[stage] for stage in stages], axis=0) for one in (arm, other)))
+    return ratios
 
 
-def ratio_of_medians(times: Sequence[float], baseline: Sequence[float]) -> dict[str, float]:
-    """Ratio of medians with a bootstrap 95 % interval; frames are drawn in pairs, as they were timed."""
-    pairs = np.array([times, baseline])
-    draws = np.random.default_rng(0).integers(0, pairs.shape[1], (_BOOTSTRAPS, pairs.shape[1]))
-    medians = np.median(pairs[:, draws], axis=2)
-    low, high = np.percentile(medians[0] / medians[1], [2.5, 97.5])
-    median = np.median(pairs[0]) / np.median(pairs[1])
-    return {'median': float(median), 'low': float(low), 'high': float(high)}
-
-
-def machine(device: str) -> dict[str, str | int]:
-    """What the figures were measured on."""
-    return {'processor': _processor(), 'device': torch.cuda.get_device_name(device) if 'cuda' in device else 'cpu',
-            'threads': torch.get_num_threads(), 'torch': torch.__version__, 'python': platform.python_version()}
-
-
-def _processor() -> str:
-    info = Path('/proc/cpuinfo')
-    lines = info.read_text().splitlines() if info.exists() else []
-    return next((line.split(':', 1)[1].strip() for line in lines if line.startswith('model name')),
-                platform.processor() or platform.machine())
-
-
-def _timed(detector: OnlineDetector, image: np.ndarray, device: str) -> float:
-    synchronize = torch.cuda.synchronize if 'cuda' in device else (lambda: None)
-    synchronize()
-    start = time.perf_counter()
-    detector(image)
-    synchronize()
-    return (time.perf_counter() - start) * 1e3
-
-
-def _summary(times_ms: Sequence[float]) -> dict[str, float]:
-    p50, p95, p99 = np.percentile(times_ms, [50, 95, 99]).tolist()
-    return {'p50_ms': p50, 'p95_ms': p95, 'p99_ms': p99, 'fps': 1e3 / float(np.mean(times_ms))}
-
-
-def _source_size(config: Config) -> tuple[int, int]:
-    for step in config.test_dataloader.dataset.pipeline:
-        for transform in step.get('transforms', ()):
-            if transform['type'].endswith('Resize'):
-                width, height = transform['scale']
-                return height, width
-    return 256, 320
+def _add_call(samples: Mapping[str, Samples], call) -> None:
+    of_arm = samples[call.name]
+    of_arm.wall_ms.append(call.wall_ms)
+    of_arm.processor_ms.append(call.processor_ms)
+    of_arm.detections += [len(sample.pred_instances) for sample in call.result]

@@ -1,0 +1,66 @@
+"""Training steps that are timed are real ones."""
+
+from itertools import cycle
+
+import pytest
+import torch
+
+from tests.benchmark.conftest import tiny_config
+from tsm_det.benchmark.arms import ArmPlan
+from tsm_det.benchmark.training import TrainingArm, clips_of, compare_training
+from tsm_det.errors import InputError
+
+
+@pytest.fixture
+def clips(plans, images):
+    arm = plans['tsm'].build()  # registers what the pipeline needs
+    assert arm is not None
+    return clips_of(plans['tsm'], cycle(images), 3)
+
+
+def test_a_clip_is_consecutive_frames_with_boxes_inside(clips):
+    batch = next(clips)
+    [inputs], [sample] = batch['inputs'], batch['data_samples']
+    assert inputs.shape == (3, 3, 48, 64)
+    for frame in sample.video_data_samples:
+        boxes = frame.gt_instances.bboxes
+        assert boxes.min() >= 0
+        assert (boxes[:, 2:] > boxes[:, :2]).all()
+        assert (boxes[:, 2:] <= torch.tensor([64, 48])).all()
+
+
+def test_every_step_starts_from_the_same_weights_and_computes_gradients(plans, clips):
+    arm, clip = TrainingArm(plans['tsm']), next(clips)
+    before = {name: tensor.clone() for name, tensor in arm.model.named_parameters()}
+    first, again = arm(clip), arm(clip)
+    assert first > 0
+    torch.testing.assert_close(first, again, rtol=0, atol=0)
+    torch.testing.assert_close(dict(arm.model.named_parameters()), before, rtol=0, atol=0)
+    assert arm.model.training
+    moments = [state['exp_avg'] for state in arm.optim_wrapper.optimizer.state.values()]
+    assert any(moment.abs().sum() > 0 for moment in moments)
+
+
+def test_both_arms_are_compared_by_the_clock_and_by_processor_time(plans, images):
+    training = compare_training([plans['tsm'], plans['2d']], cycle(images), steps=2, warmup=1, clip_length=2)
+    assert [arm['name'] for arm in training['arms']] == ['tsm', '2d']
+    assert [len(arm['samples'][clock]) for arm in training['arms'] for clock in ('wall_ms', 'processor_ms')] == [2] * 4
+    for key in ('ratio', 'ratio_processor'):
+        assert 0 < training[key]['low'] <= training[key]['median'] <= training[key]['high']
+
+
+def test_a_loss_that_is_not_a_number_is_not_timed(plans, images, monkeypatch):
+    monkeypatch.setattr(TrainingArm, '__call__', lambda self, clip: torch.tensor(float('nan')))
+    with pytest.raises(InputError, match='not finite'):
+        compare_training([plans['tsm'], plans['2d']], cycle(images), steps=1)
+
+
+def test_the_plan_of_the_config_is_not_changed(plans):
+    lr = plans['tsm'].config.optim_wrapper.optimizer.lr
+    TrainingArm(plans['tsm'])
+    assert plans['tsm'].config.optim_wrapper.optimizer.lr == lr > 0
+
+
+def test_engines_play_no_part(images):
+    plan = ArmPlan('tsm', tiny_config(), engine='compiled')
+    assert TrainingArm(plan).model.training

@@ -1,0 +1,77 @@
+"""What a detector costs beside time: parameters, operations, memory."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from tsm_det.benchmark.arms import ArmPlan
+from tsm_det.errors import InputError
+
+# Calls of the process that the memory is taken of: from the second on, a state comes in as well as out.
+_CALLS = 3
+
+
+def count_operations(plan: ArmPlan, image: np.ndarray) -> dict[str, int]:
+    """``parameters``, and ``flops`` of one frame as torch's counter sees them in eager mode.
+
+    Counted are convolutions and matrix products, a multiply-add as two. Not counted: the shift, which has none,
+    normalisation, activations, RoIAlign and NMS.
+    """
+    arm = (plan if plan.engine is None else plan._replace(engine='eager')).build()
+    with FlopCounterMode(display=False) as counter:
+        arm([image])
+    return {'parameters': sum(parameter.numel() for parameter in arm.model.parameters()),
+            'flops': counter.get_total_flops()}
+
+
+def peak_memory(plan: ArmPlan, images: Sequence[np.ndarray]) -> dict[str, int | None]:
+    """The most memory that a process of its own takes which builds this arm and calls it a few times on ``images``.
+
+    Arms that share a process share its memory, so one process cannot say what each of them takes.
+
+    Returns:
+        In bytes, None where the system does not tell: ``peak_bytes`` resident; ``before_bytes`` of them were taken
+        once Python and its libraries had been loaded, before the arm was built; ``cuda_peak_bytes`` allocated on the
+        device.
+
+    Raises:
+        InputError: that process broke off.
+    """
+    request = pickle.dumps((plan, list(images), torch.get_num_threads()))
+    child = subprocess.run([sys.executable, '-W', 'ignore', '-m', __name__], input=request, capture_output=True)
+    if child.returncode:
+        lines = child.stderr.decode(errors='replace').strip().splitlines() or ['it said nothing']
+        raise InputError(f'the process that measures the memory of {plan.name} ended with status {child.returncode} '
+                         f'({lines[-1]}): give this machine more memory, or the detector less to do')
+    return json.loads(child.stdout.splitlines()[-1])
+
+
+def _measure_memory(plan: ArmPlan, images: Sequence[np.ndarray], threads: int) -> dict[str, int | None]:
+    torch.set_num_threads(threads)
+    before = _resident('VmRSS')
+    arm = plan.build()
+    for _ in range(_CALLS):
+        arm(images)
+    cuda = torch.cuda.max_memory_allocated(plan.device) if plan.device.startswith('cuda') else None
+    return {'peak_bytes': _resident('VmHWM'), 'before_bytes': before, 'cuda_peak_bytes': cuda}
+
+
+def _resident(field: str) -> int | None:
+    # getrusage would do on more systems, but its peak is inherited from the process that started this one.
+    status = Path('/proc/self/status')
+    lines = status.read_text().splitlines() if status.exists() else []
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(f'{field}:')), None)
+
+
+if __name__ == '__main__':
+    figures = _measure_memory(*pickle.load(sys.stdin.buffer))
+    sys.stdout.write(f'\n{json.dumps(figures)}\n')

@@ -1,0 +1,102 @@
+"""A picture of a benchmark: how calls are spread, where their time goes, what more streams bring."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+
+from tsm_det.benchmark.stages import STAGES
+from tsm_det.visualization.png import COLOURS
+
+_INCHES_AN_ARM, _INCHES_AROUND = 0.55, 1.3
+
+
+def draw_benchmark(report: dict) -> Figure:
+    """Draw what :func:`tsm_det.benchmark.comparison.benchmark` returns: a panel for latency, one for stages, and one
+    for streams where they were timed."""
+    arms, streams = report['arms'], report.get('by_streams')
+    heights = [_INCHES_AROUND + _INCHES_AN_ARM * len(arms)] * 2 + [3.2] * bool(streams)
+    figure = Figure(figsize=(9, sum(heights) + 0.9), dpi=110, layout='constrained')
+    latency, stages, *rest = figure.subplots(len(heights), 1, gridspec_kw={'height_ratios': heights})
+    figure.suptitle(_headline(report), fontsize=11)
+    _draw_latency(latency, arms)
+    _draw_stages(stages, arms)
+    if streams:
+        _draw_streams(rest[0], streams)
+    return figure
+
+
+def _headline(report: dict) -> str:
+    machine, ratios = report['machine'], report['ratios']
+    names = {'whole': 'time of a call, tsm / 2d', 'throughput_vs_mmdet': 'frames per second, tsm / mmdet'}
+    return '\n'.join([
+        *(f'{what}: {ratios[key]["median"]:.3f} (95 % interval {ratios[key]["low"]:.3f} to {ratios[key]["high"]:.3f})'
+          for key, what in names.items() if key in ratios),
+        f'{machine["processor"]}, device: {machine["device"]}, threads: {machine["threads"]}, '
+        f'engine: {report["settings"]["engine"]}'])
+
+
+def _draw_latency(axes: Axes, arms: Sequence[dict]) -> None:
+    rng = np.random.default_rng(0)
+    for row, (arm, colour) in enumerate(zip(arms, COLOURS, strict=False)):
+        times_ms = np.array(arm['samples']['wall_ms'])
+        axes.scatter(times_ms, row + rng.uniform(-0.24, 0.24, len(times_ms)), s=12, color=colour, alpha=0.5, lw=0)
+        axes.boxplot(times_ms, positions=[row], orientation='horizontal', widths=0.5, whis=(5, 95), showfliers=False,
+                     medianprops=dict(color='black', lw=1.5))
+        text = '   '.join(f'{key[:3]} {arm[key]:.1f}' for key in ('p50_ms', 'p95_ms', 'p99_ms'))
+        axes.annotate(text, (1, row), xycoords=('axes fraction', 'data'), xytext=(-6, 0), textcoords='offset points',
+                      ha='right', va='center', fontsize=9, bbox=dict(fc='white', ec='none', alpha=0.8))
+    pooled = np.concatenate([arm['samples']['wall_ms'] for arm in arms])
+    low, high = pooled.min(), max(arm['p99_ms'] for arm in arms)
+    # Room at the right for the numbers; calls slower than all 99 % lie beyond it.
+    axes.set_xlim(low - 0.05 * (high - low), high + 0.6 * (high - low) + 1e-6)
+    _name_rows(axes, arms)
+    axes.set_xlabel('ms a call; box: quartiles, whiskers: 5 % and 95 %')
+    axes.set_title(f'Latency of {len(arms[0]["samples"]["wall_ms"])} calls', loc='left', fontsize=10)
+
+
+def _draw_stages(axes: Axes, arms: Sequence[dict]) -> None:
+    longest = max(sum(arm['stages_ms'].values()) for arm in arms)
+    left = np.zeros(len(arms))
+    for stage, colour in zip(STAGES, COLOURS, strict=False):
+        widths = np.array([arm['stages_ms'].get(stage, 0.0) for arm in arms])
+        if widths.any():
+            axes.barh(range(len(arms)), widths, 0.6, left, color=colour, label=stage)
+        for row, width in enumerate(widths):
+            if width > 0.06 * longest:
+                axes.text(left[row] + width / 2, row, f'{width:.1f}', ha='center', va='center', fontsize=9,
+                          color='black' if sum(to_rgb(colour)) > 1.3 else 'white')
+        left += widths
+    _name_rows(axes, arms)
+    axes.set_xlabel('ms a call, medians')
+    axes.set_title('Stages', loc='left', fontsize=10)
+    axes.legend(ncols=len(STAGES), loc='lower right', bbox_to_anchor=(1, 1), fontsize=9, frameon=False,
+                handlelength=1, columnspacing=1.2)
+
+
+def _draw_streams(axes: Axes, table: Sequence[dict]) -> None:
+    counts = [row['streams'] for row in table]
+    for place, colour in zip(range(len(table[0]['arms'])), COLOURS, strict=False):
+        fps = [row['arms'][place]['fps'] for row in table]
+        axes.plot(counts, fps, 'o-', color=colour, label=table[0]['arms'][place]['name'])
+    axes.set_xscale('log', base=2)
+    axes.set_xticks(counts, [str(count) for count in counts])
+    axes.set_ylim(0, 1.1 * max(arm['fps'] for row in table for arm in row['arms']))
+    axes.set_xlabel('streams in a batch')
+    axes.set_ylabel('frames per second')
+    axes.set_title('Throughput, all streams together', loc='left', fontsize=10)
+    axes.legend(fontsize=9, frameon=False)
+    axes.grid(alpha=0.3)
+    axes.spines[['top', 'right']].set_visible(False)
+
+
+def _name_rows(axes: Axes, arms: Sequence[dict]) -> None:
+    axes.set_yticks(range(len(arms)), [arm['name'] for arm in arms])
+    axes.set_ylim(len(arms) - 0.4, -0.6)
+    axes.grid(axis='x', alpha=0.3)
+    axes.set_axisbelow(True)
+    axes.spines[['top', 'right']].set_visible(False)
