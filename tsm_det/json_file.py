@@ -1,4 +1,4 @@
-"""JSON files that appear whole or not at all, and whether a file can be written."""
+"""JSON and text files that appear whole or not at all, and whether a file can be written."""
 
 from __future__ import annotations
 
@@ -16,11 +16,20 @@ def write_json(content: dict, path: str | os.PathLike, indent: int | None = None
     Raises:
         InputError: it cannot be written there.
     """
+    write_text(json.dumps(content, indent=indent) + '\n', path)
+
+
+def write_text(content: str, path: str | os.PathLike) -> None:
+    """Write a text file, and the folders above it.
+
+    Raises:
+        InputError: it cannot be written there.
+    """
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix=f'.{path.name}.', dir=path.parent) as workshop:
-            Path(workshop, 'whole').write_text(json.dumps(content, indent=indent) + '\n')
+            Path(workshop, 'whole').write_text(content)
             os.replace(Path(workshop, 'whole'), path)
     except OSError as error:
         raise InputError(f'{path} cannot be written ({error}): name a file in a folder that can be') from error

@@ -16,6 +16,7 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
 from tsm_det.datasets.coco_vid import CocoVIDDataset
+from tsm_det.engines import with_engine
 from tsm_det.errors import InputError
 from tsm_det.evaluation.outputs import DrawDetections, DumpDetections
 from tsm_det.json_file import check_writable, write_json
@@ -50,7 +51,7 @@ def train(config: Config, amp: bool = False, auto_scale_lr: bool = False, resume
         config.resume, config.load_from = True, None if resume is True else resume
     if config.load_from:
         check_checkpoint(config.load_from)
-    _check_data(config, 'train_dataloader', 'val_dataloader')
+    check_data(config, 'train_dataloader', 'val_dataloader')
     with process_group(config):
         runner = _runner(config)
         runner.register_hook(CheckNumClasses())
@@ -59,7 +60,7 @@ def train(config: Config, amp: bool = False, auto_scale_lr: bool = False, resume
 
 
 def test(config: Config, checkpoint: str | None, out: str | None = None, show_dir: str | None = None,
-         metrics: str | None = None) -> dict[str, float]:
+         metrics: str | None = None, engine: str = 'eager') -> dict[str, float]:
     """Stream every test video frame by frame and score it.
 
     Args:
@@ -68,6 +69,7 @@ def test(config: Config, checkpoint: str | None, out: str | None = None, show_di
         out: ``.pkl`` file for the detections of all frames, in mmdet's format.
         show_dir: folder for the frames with their detections drawn in.
         metrics: JSON file for all metrics, null where one is undefined.
+        engine: how the model is run, one of ``tsm_det.engines.ENGINES``.
 
     Returns:
         All metrics.
@@ -79,19 +81,21 @@ def test(config: Config, checkpoint: str | None, out: str | None = None, show_di
         raise InputError(f'--out is {out} but detections are written as .pkl: choose such a name')
     for path in filter(None, (out, metrics)):
         check_writable(path)
-    _check_data(config, 'test_dataloader')
+    check_data(config, 'test_dataloader')
     config.load_from, config.resume = None, False
     with process_group(config):
-        return _test(_runner(config), checkpoint, out, show_dir, metrics)
+        return _test(_runner(config), checkpoint, out, show_dir, metrics, engine)
 
 
 def _test(runner: Runner, checkpoint: str | None, out: str | None, show_dir: str | None,
-          metrics: str | None) -> dict[str, float]:
+          metrics: str | None, engine: str) -> dict[str, float]:
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     if checkpoint is None:
         print_log('random weights: these metrics mean nothing', 'current', level=30)
     else:
         _check_classes(load_weights(model, checkpoint), runner)
+    if engine != 'eager':
+        runner.model = with_engine(model, engine)
     if out:
         runner.test_evaluator.metrics.append(DumpDetections(out))
     if show_dir:
@@ -101,6 +105,16 @@ def _test(runner: Runner, checkpoint: str | None, out: str | None, show_dir: str
         values = {name: None if math.isnan(value) else value for name, value in results.items()}
         write_json(values, metrics, indent=2)
     return results
+
+
+def check_data(config: Config, *loaders: str) -> None:
+    """Raise InputError when the annotations of some dataloaders are missing, before anything is built."""
+    init_default_scope(config.get('default_scope', 'mmdet'))
+    for loader in loaders:
+        if config.get(loader):
+            dataset = DATASETS.build({**config[loader].dataset, 'lazy_init': True})
+            if isinstance(dataset, CocoVIDDataset):
+                dataset.check_file()
 
 
 class CheckNumClasses(Hook):
@@ -126,13 +140,3 @@ def _check_classes(checkpoint: dict, runner: Runner) -> None:
     if learned and tuple(learned) != tuple(scored):
         raise InputError(f'the checkpoint knows the classes {", ".join(learned)} but the test data has '
                          f'{", ".join(scored)}: set test_dataloader.dataset.metainfo.classes to the checkpoint\'s')
-
-
-def _check_data(config: Config, *loaders: str) -> None:
-    """Say that annotations are missing before anything is built."""
-    init_default_scope(config.get('default_scope', 'mmdet'))
-    for loader in loaders:
-        if config.get(loader):
-            dataset = DATASETS.build({**config[loader].dataset, 'lazy_init': True})
-            if isinstance(dataset, CocoVIDDataset):
-                dataset.check_file()

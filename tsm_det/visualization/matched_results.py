@@ -42,7 +42,7 @@ def match_results(config: Config, results: str | os.PathLike) -> COCOeval:
     if not len(frames) == len(shared) == len(truth.imgs):
         raise InputError(f'{results} has {len(frames)} frames, of which {len(shared)} are among the {len(truth.imgs)} '
                          f'of {ann_file}: give results of the same config and data')
-    cat_ids = _category_ids(config.test_dataloader.dataset, truth, ann_file)
+    cat_ids = category_ids(config.test_dataloader.dataset, truth.dataset['categories'], ann_file)
     print_log(f'matching {len(frames)} frames (some seconds a thousand)', 'current')
     evaluation = COCOeval(truth, _detections(frames, truth, cat_ids, results), 'bbox')
     evaluation.params.catIds, evaluation.params.imgIds = cat_ids, sorted(truth.imgs)
@@ -75,6 +75,26 @@ def evaluator_with_truth(config: Config) -> dict:
     raise InputError('the config has no test_evaluator with ann_file but the truth is read from it: add VIDMetric')
 
 
+def category_ids(dataset: dict, categories: Sequence[dict], ann_file: str) -> list[int]:
+    """Categories in the order of the labels that the dataset gives out.
+
+    Args:
+        dataset: its config.
+        categories: those of the annotation file.
+        ann_file: for the message.
+
+    Raises:
+        InputError: the dataset has a class that is none of them.
+    """
+    ids = {category['name']: category['id'] for category in categories}
+    classes = DATASETS.build({**dataset, 'lazy_init': True}).metainfo.get('classes') or tuple(ids)
+    unknown = [name for name in classes if name not in ids]
+    if unknown:
+        raise InputError(f'{ann_file} has no category {", ".join(unknown)}, only {", ".join(ids)}: '
+                         'set metainfo.classes to names of the file')
+    return [ids[name] for name in classes]
+
+
 def _truth(path: str) -> COCO:
     if not Path(path).is_file():
         raise InputError(f'the annotation file {path} is missing: make it as data/README.md says')
@@ -95,17 +115,6 @@ def _is_of(frame: dict, truth: COCO) -> bool:
     """Whether the frame is in the file: under its id, which other files use too, and its name where that is known."""
     image = truth.imgs.get(frame['img_id'])
     return image is not None and frame.get('img_path', image['file_name']).endswith(image['file_name'])
-
-
-def _category_ids(dataset: dict, truth: COCO, ann_file: str) -> list[int]:
-    """Categories in the order of the labels that the dataset gives out."""
-    ids = {category['name']: category['id'] for category in truth.dataset['categories']}
-    classes = DATASETS.build({**dataset, 'lazy_init': True}).metainfo.get('classes') or tuple(ids)
-    unknown = [name for name in classes if name not in ids]
-    if unknown:
-        raise InputError(f'{ann_file} has no category {", ".join(unknown)}, only {", ".join(ids)}: '
-                         'set metainfo.classes to names of the file')
-    return [ids[name] for name in classes]
 
 
 def _detections(frames: Sequence[dict], truth: COCO, cat_ids: Sequence[int], source: str | os.PathLike) -> COCO:

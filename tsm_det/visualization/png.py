@@ -12,6 +12,9 @@ from matplotlib.figure import Figure
 
 from tsm_det.errors import InputError
 
+# Colours of Okabe and Ito, which colour-blind readers tell apart.
+COLOURS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9', '#882255', '#999933')
+
 
 def write_png(image: np.ndarray, path: str | os.PathLike) -> Path:
     """Write ``(H, W, 3)`` BGR uint8 as a PNG file, and make the folders above it.

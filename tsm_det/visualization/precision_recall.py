@@ -14,9 +14,9 @@ from tsm_det.errors import InputError
 from tsm_det.evaluation.motion import MOTION_RANGES
 from tsm_det.evaluation.tables import has_tracks, truth_table
 from tsm_det.visualization.matched_results import silence
+from tsm_det.visualization.png import COLOURS
 
-# Colours of Okabe and Ito, which colour-blind readers tell apart; then the same again with another dash.
-_COLOURS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9', '#882255', '#999933')
+# After the last colour come the same again with another dash.
 _DASHES = ('-', '--', ':', '-.')
 
 
@@ -91,7 +91,7 @@ def draw_curves(curves: Sequence[Curve], title: str, score_thr: float | None = N
     for place, curve in enumerate(curves):
         last = place == len(curves) - 1
         style = dict(color='black', linewidth=2.6) if last else dict(
-            color=_COLOURS[place % len(_COLOURS)], linestyle=_DASHES[place // len(_COLOURS) % len(_DASHES)],
+            color=COLOURS[place % len(COLOURS)], linestyle=_DASHES[place // len(COLOURS) % len(_DASHES)],
             linewidth=1.6)
         ap50 = f'{curve.ap50:.3f}' if curve.boxes else '-----'
         axes.plot(recall, curve.precision, label=f'{ap50}  {curve.name}, {curve.boxes:,} boxes', **style)

@@ -1,0 +1,77 @@
+"""The arms of a comparison: what each trains with, and in what they differ."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from mmengine.config import Config, DictAction
+
+from tsm_det.config import load_config
+from tsm_det.errors import InputError
+
+# What says where a run is and not what it is.
+_PLACES = {'work_dir', 'launcher', 'resume'}
+
+
+class Arm(NamedTuple):
+    """A name, a config file, and what ``--cfg-options`` override in it, as typed."""
+
+    name: str
+    config: str
+    options: tuple[str, ...] = ()
+
+    def load(self, seed: int) -> Config:
+        """The config of one training.
+
+        Raises:
+            InputError: it cannot be read, or an option is not KEY=VALUE.
+        """
+        return load_config(self.config, _parsed((*self.options, f'randomness.seed={seed}')))
+
+
+def read_arms(words: Sequence[Sequence[str]], shared: Sequence[str] = ()) -> list[Arm]:
+    """Arms out of ``NAME CONFIG [KEY=VALUE ...]`` each, with the options that all share before their own.
+
+    Raises:
+        InputError: a name is no folder's, or is given twice, or there is no config.
+    """
+    arms = []
+    for name, *rest in words:
+        if not rest or '=' in rest[0]:
+            raise InputError(f'--arm {name} has no config: give --arm NAME CONFIG [KEY=VALUE ...]')
+        if not re.fullmatch(r'\w[\w.-]*', name) or name in {arm.name for arm in arms}:
+            raise InputError(f'{name!r} cannot name an arm, as names become folders: take letters and digits, '
+                             'each name once')
+        arms.append(Arm(name, rest[0], (*shared, *rest[1:])))
+    return arms
+
+
+def differing_keys(one: Any, other: Any, prefix: str = '') -> list[str]:
+    """Dotted keys, sorted, whose values differ between two configs; lists are compared whole, a tuple is a list."""
+    one, other = plain(one), plain(other)
+    if not (isinstance(one, dict) and isinstance(other, dict)):
+        return [] if one == other else [prefix.rstrip('.')]
+    return [key for name in sorted(one.keys() | other.keys())
+            for key in differing_keys(one.get(name), other.get(name), f'{prefix}{name}.')]
+
+
+def plain(config: Any) -> Any:
+    """A config as JSON knows it, without the keys that say where a run is."""
+    if isinstance(config, Config):
+        config = {key: value for key, value in config.to_dict().items() if key not in _PLACES}
+    return json.loads(json.dumps(config, default=str))
+
+
+def _parsed(options: Sequence[str]) -> dict:
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    parser.add_argument('--options', nargs='+', action=DictAction)
+    if wrong := [option for option in options if not re.match(r'[^=\s-][^=\s]*=', option)]:
+        raise InputError(f'{wrong[0]!r} is no option: give KEY=VALUE')
+    try:
+        return parser.parse_args(['--options', *options]).options
+    except AssertionError as error:
+        raise InputError(f'the options {" ".join(options)} cannot be read ({error}): mend the brackets') from error

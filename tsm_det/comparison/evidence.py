@@ -1,0 +1,151 @@
+"""What the detections of a run say about it: AP50 of the whole test set and of its parts, on every bootstrap draw."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+
+from tsm_det.comparison.curves import curves_of, mean_over_classes
+from tsm_det.conversion.split import read_groups
+from tsm_det.errors import InputError
+from tsm_det.evaluation.coco_ap import matched_ranges
+from tsm_det.evaluation.motion import MOTION_RANGES
+from tsm_det.evaluation.tables import (
+    Truth,
+    annotations_of,
+    found_table,
+    frames_with,
+    places_in_videos,
+    truth_table,
+    video_key,
+)
+from tsm_det.visualization.matched_results import category_ids, evaluator_with_truth
+from tsm_det.visualization.results_file import read_results
+
+_FRAME_BINS = (0, 2, 4, 8, 16)  # each begins there; since the start of a video memory grows from nothing
+
+
+class VideoTable(NamedTuple):
+    """A CSV file with a line a video: ``group`` names the column to bootstrap over, ``by`` those to report by."""
+
+    path: str
+    video: str = 'clip'
+    group: str = 'scene'
+    by: tuple[str, ...] = ()
+
+
+class Part(NamedTuple):
+    """A part of the test set: ``frames`` ``(F,)`` of it, boxes of the range with the suffix ``range``."""
+
+    kind: str
+    name: str
+    range: str
+    frames: np.ndarray
+
+
+class Score(NamedTuple):
+    """AP50 of a part, ``(1 + B,)``: on the data set itself, then on each draw; ``boxes`` are there to find."""
+
+    boxes: int
+    values: np.ndarray
+
+
+@dataclass
+class Evidence:
+    """The truth of a test set, its parts, and its groups of videos.
+
+    ``images`` are those of the annotation file by id, ``groups`` ``(F,)`` the group of each, in order of ``names``.
+    """
+
+    images: list[dict]
+    truth: Truth
+    classes: tuple[str, ...]
+    parts: list[Part]
+    groups: np.ndarray
+    names: list[str]
+
+    def score(self, results: str | os.PathLike, weights: np.ndarray) -> dict[tuple[str, str], Score]:
+        """AP50 by kind and name of the part: ``('all', 'all')``, ``('class', 'DRONE')``, ``('motion', 'fast')``, ...
+
+        Args:
+            results: what ``tools/test.py --out`` wrote.
+            weights: ``(1 + B, G)`` from :func:`tsm_det.comparison.bootstrap.drawn_groups`.
+
+        Raises:
+            InputError: the file is none, or is of other frames.
+        """
+        frames = read_results(results)
+        if sorted(frame['img_id'] for frame in frames) != [image['id'] for image in self.images]:
+            raise InputError(f'{results} has other frames than the annotation file: remove it and test again')
+        found = found_table(self.images, [
+            (frame['img_id'], *(np.asarray(frame['pred_instances'][key]) for key in ('bboxes', 'scores', 'labels')))
+            for frame in frames])
+        scores = {}
+        for suffix, evaluation in matched_ranges(self.truth, found, len(self.classes), thresholds=(0.5,)):
+            for part in (part for part in self.parts if part.range == suffix):
+                curves = curves_of(evaluation, part.frames, self.groups, len(self.names), len(self.classes))
+                boxes = [int(curve.boxes.sum()) for curve in curves]
+                by_class, mean = mean_over_classes(curves, weights)
+                scores[part.kind, part.name] = Score(sum(boxes), mean)
+                if part.kind == 'all':
+                    scores |= {('class', name): Score(boxes[label], by_class[:, label])
+                               for label, name in enumerate(self.classes)}
+        return scores
+
+
+def read_evidence(config: Config, table: VideoTable | None = None) -> Evidence:
+    """Read the truth that a config's ``test_evaluator`` names.
+
+    Without a table a video's group is its ``scene`` in the annotation file, else the video itself.
+
+    Raises:
+        InputError: a file is missing, or the table lacks a video or a column.
+    """
+    init_default_scope(config.get('default_scope', 'mmdet'))
+    evaluator = evaluator_with_truth(config)
+    try:
+        content = json.loads(Path(evaluator['ann_file']).read_bytes())
+    except (OSError, ValueError) as error:
+        raise InputError(f'the annotation file {evaluator["ann_file"]} cannot be read ({error}): make it as '
+                         'data/README.md says') from error
+    images = sorted(content['images'], key=lambda image: image['id'])
+    cat_ids = category_ids(config.test_dataloader.dataset, content['categories'], evaluator['ann_file'])
+    category = {entry['id']: entry['name'] for entry in content['categories']}
+    truth = truth_table(images, annotations_of(content['annotations'], cat_ids), cat_ids,
+                        bool(evaluator.get('count_key_frame')))
+    names, groups = np.unique(_of_images(images, content['videos'], table and table.group, table), return_inverse=True)
+    labels = {column: _of_images(images, content['videos'], column, table) for column in (table.by if table else ())}
+    return Evidence(images, truth, tuple(category[k] for k in cat_ids),
+                    _parts(images, evaluator.get('subsets') or {}, labels), groups, names.tolist())
+
+
+def _parts(images: Sequence[dict], subsets: dict[str, dict], labels: dict[str, np.ndarray]) -> list[Part]:
+    every = np.ones(len(images), bool)
+    parts = [Part('all', 'all', '', every), *(Part('motion', name, f'_{name}', every) for name in MOTION_RANGES)]
+    parts += [Part('subset', name, '', frames_with(images, fields)) for name, fields in subsets.items()]
+    for column, of_images in labels.items():
+        parts += [Part(column, str(name), '', of_images == name) for name in np.unique(of_images)]
+    place = places_in_videos(images)
+    for first, after in zip(_FRAME_BINS, (*_FRAME_BINS[1:], None), strict=True):
+        name = f'{first}+' if after is None else f'{first}-{after - 1}'
+        parts.append(Part('frame', name, '', (place >= first) & (after is None or place < after)))
+    return parts
+
+
+def _of_images(images: Sequence[dict], videos: Sequence[dict], column: str | None,
+               table: VideoTable | None) -> np.ndarray:
+    """What a column of the table says of each image's video: ``(F,)`` strings."""
+    said = (read_groups(table.path, table.video, column) if table
+            else {video['name']: str(video.get('scene', video['name'])) for video in videos})
+    if lost := [video['name'] for video in videos if video['name'] not in said]:
+        raise InputError(f'{len(lost)} videos are not in {table.path} ({", ".join(lost[:5])}): add them to it')
+    of_video = {video['id']: said[video['name']] for video in videos}
+    return np.array([of_video.get(video_key(image), f'image {image["id"]}') for image in images])
