@@ -69,6 +69,17 @@ def test_training_then_testing_scores_every_frame(run, trained, data_root, tmp_p
 
 
 @pytest.mark.slow
+def test_an_engine_scores_as_the_reference(run, trained, data_root, tmp_path):
+    scores = []
+    for engine in ('eager', 'fast'):
+        status, out, err = run(f'test {config()} {trained} --engine {engine} --work-dir {tmp_path}/test --metrics '
+                               f'{tmp_path}/m.json --cfg-options data_root={data_root} {TINY}')
+        assert status == 0, out + err
+        scores.append(json.loads((tmp_path / 'm.json').read_text()))
+    assert scores[0] == pytest.approx(scores[1], abs=1e-6, nan_ok=True)
+
+
+@pytest.mark.slow
 def test_an_interrupted_training_goes_on_from_its_checkpoint(run, trained, data_root, tmp_path):
     steps = STEPS.replace('=3', '=5')
     status, out, err = run(f'train {config()} --work-dir {tmp_path}/work --resume --cfg-options data_root={data_root} '
@@ -144,7 +155,12 @@ def test_fine_tuning_starts_from_a_2d_checkpoint_with_other_classes(run, data_ro
     ('test {synth} none --metrics {broken}/x.json', 'x.json cannot be written'),
     ('test {synth} none --tta', 'a stream has one view of each frame: test without it'),
     ('test {synth} none --out found.txt', '--out is found.txt but detections are written as .pkl'),
+    ('test {synth} none --engine turbo --work-dir {tmp} --cfg-options data_root={data} ' + TINY, 'engine is turbo'),
     ('detect_video {synth} none none.mp4', 'none.mp4'),
+    ('detect_video {synth} none {data}/val/000.mp4 --engine turbo', 'the engine is turbo but one of eager, fast,'),
+    ('detect_video {synth} none {data}/val/000.mp4 --max-gap 0', '--max-gap is 0'),
+    ('detect_video {synth} none {data}/val/000.mp4 --stall-limit 0', '--stall-limit is 0 s'),
+    ('detect_video {synth} none rtsp://u:secret@h/x rtsp://u:secret@h/x', 'rtsp://u@h/x is named twice'),
     ('detect_video {synth} none {broken}', 'broken.pth'),
 ])
 def test_bad_input_gets_one_sentence_and_status_2(run, data_root, tmp_path, line, message):

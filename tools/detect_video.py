@@ -4,6 +4,7 @@ import argparse
 
 from mmengine.config import DictAction
 
+from tsm_det.engines import ENGINES
 from tsm_det.errors import one_sentence_errors
 from tsm_det.export.exported_detector import open_detector
 from tsm_det.streaming.detect_sources import detect_sources, open_sources
@@ -30,6 +31,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--save-every', type=int, default=100, metavar='N', help='after so many frames (default: 100)')
     parser.add_argument('--resume-state', metavar='PATH', help='go on from such a file; --json is cut there')
     parser.add_argument('--device', default='cpu', help='cpu (default) or cuda:0')
+    parser.add_argument('--engine', default='eager', help=f'{", ".join(ENGINES)}: see docs/engines.md')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='override keys of the config')
     args = parser.parse_args()
     if args.config.endswith('.onnx'):
@@ -44,7 +46,7 @@ def main() -> None:
     args = parse_args()
     sources = open_sources(args.sources, args.every_frame, args.stall_limit)
     detector = open_detector(
-        args.config, args.checkpoint, args.device, max(64, len(sources)), args.max_gap, args.cfg_options)
+        args.config, args.checkpoint, args.device, max(64, len(sources)), args.max_gap, args.cfg_options, args.engine)
     frames = detect_sources(
         detector, sources, args.out, args.json, args.score_thr, args.show, args.stride, args.max_frames,
         args.save_state, args.save_every, args.resume_state)

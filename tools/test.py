@@ -6,6 +6,7 @@ import os
 from mmengine.config import DictAction
 
 from tsm_det.config import load_config
+from tsm_det.engines import ENGINES
 from tsm_det.errors import InputError, one_sentence_errors
 from tsm_det.running import test
 
@@ -20,6 +21,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--out', help='.pkl file for the detections of all frames')
     parser.add_argument('--show-dir', help='folder for all frames with their detections drawn in')
     parser.add_argument('--metrics', help='JSON file for all metrics')
+    parser.add_argument('--engine', default='eager', help=f'{", ".join(ENGINES)}: see docs/engines.md')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='override keys: a.b=value ...')
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='job launcher')
     parser.add_argument('--tta', action='store_true', help='refused: a stream has one view of each frame')
@@ -35,7 +37,7 @@ def main() -> None:
         raise InputError('--tta was given but a stream has one view of each frame: test without it')
     config = load_config(args.config, args.cfg_options, args.work_dir, args.launcher)
     checkpoint = None if args.checkpoint == 'none' else args.checkpoint
-    test(config, checkpoint, args.out, args.show_dir, args.metrics)
+    test(config, checkpoint, args.out, args.show_dir, args.metrics, args.engine)
 
 
 if __name__ == '__main__':

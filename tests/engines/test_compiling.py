@@ -42,7 +42,8 @@ def test_an_input_is_not_written_to(make_model, without_a_compiler):
 def test_sizes_beyond_the_most_run_uncompiled_and_it_is_said_once(make_model, without_a_compiler, monkeypatch):
     said = []
     monkeypatch.setattr('tsm_det.engines.compiling._MOST_GRAPHS', 2)
-    monkeypatch.setattr('tsm_det.engines.compiling.print_log', lambda text, *_, **__: said.append(text.split(' in ')[0]))
+    monkeypatch.setattr('tsm_det.engines.compiling.print_log', lambda text, *_, **__: said.append(
+        text.split(' in ')[0]))
     model = make_model()
     detector = with_engine(model, 'compiled')
     for size in (64, 96, 128, 160, 64):

@@ -21,7 +21,7 @@ from tsm_det.streaming.online_detector import OnlineDetector
 
 
 def open_detector(model: str, checkpoint: str | None = None, device: str = 'cpu', capacity: int = 64,
-                  max_gap: int | None = None, cfg_options: dict | None = None) -> OnlineDetector:
+                  max_gap: int | None = None, cfg_options: dict | None = None, engine: str = 'eager') -> OnlineDetector:
     """A detector out of what a command line names.
 
     Args:
@@ -31,6 +31,7 @@ def open_detector(model: str, checkpoint: str | None = None, device: str = 'cpu'
         capacity: most streams remembered at once.
         max_gap: largest difference of frame ids that a stream runs on over; None is any.
         cfg_options: dotted keys that override the config's.
+        engine: how a config's model is run, one of ``tsm_det.engines.ENGINES``.
 
     Raises:
         InputError: a file is missing or of another kind, or the device is not there.
@@ -40,7 +41,9 @@ def open_detector(model: str, checkpoint: str | None = None, device: str = 'cpu'
                          'it out')
     if not model.endswith('.onnx'):
         return OnlineDetector.from_config(load_config(model, cfg_options), None if checkpoint == 'none' else checkpoint,
-                                          device, capacity, max_gap)
+                                          device, capacity, max_gap, engine=engine)
+    if engine != 'eager':
+        raise InputError(f'--engine is {engine} but {model} runs by ONNX Runtime: leave it out, or give a config')
     if cfg_options:
         raise InputError(f'{model} has no keys to override: give --cfg-options to tools/export_onnx.py')
     exported = ExportedModel(model, device)
