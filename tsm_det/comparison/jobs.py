@@ -39,19 +39,15 @@ def run_all(runs: Sequence[Run], jobs: int, threads: int, lock: int, after_each:
     waiting, running, reported_s = deque(run for run in runs if run.next_step()), [], time.monotonic()
     try:
         while waiting or running:
+            news = _end_those_that_ended(running, waiting, threads)
             while waiting and len(running) < jobs:
                 running.append(_start(waiting.popleft(), threads, lock))
-            time.sleep(_POLL_S)
-            for job in [job for job in running if job.process.poll() is not None]:
-                running.remove(job)
-                _end(job, threads)
-                if job.run.next_step():
-                    waiting.appendleft(job.run)
-                elif job.run.state == 'finished':
-                    after_each()
+            if news:  # only now, as it takes seconds
+                after_each()
             if running and time.monotonic() - reported_s > _REPORT_S:
                 reported_s = time.monotonic()
                 print_log(_progress(runs, running, jobs), 'current')
+            time.sleep(_POLL_S)
     finally:
         stop([job.process for job in running])
 
@@ -60,6 +56,17 @@ def _start(run: Run, threads: int, lock: int) -> Job:
     step = run.next_step()
     print_log(f'{run}: {step.name} begins, log {step.log}', 'current')
     return Job(run, step, start(step.command, step.log, lock, threads), time.monotonic())
+
+
+def _end_those_that_ended(running: list[Job], waiting: deque[Run], threads: int) -> bool:
+    """Move runs on by a step, those with more to do to the front of those that wait; whether one is finished."""
+    ended = [job for job in running if job.process.poll() is not None]
+    for job in ended:
+        running.remove(job)
+        _end(job, threads)
+        if job.run.next_step():
+            waiting.appendleft(job.run)
+    return any(job.run.state == 'finished' for job in ended)
 
 
 def _end(job: Job, threads: int) -> None:

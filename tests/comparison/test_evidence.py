@@ -1,0 +1,133 @@
+"""AP50 on draws of videos, against a slow protocol on videos that are repeated in fact."""
+
+import math
+
+import numpy as np
+import pytest
+
+from tests.evaluation.random_scene import CLASSES, random_scene
+from tests.evaluation.slow_protocols import MOTION, coco, read_frames
+from tsm_det.comparison.bootstrap import drawn_groups
+from tsm_det.comparison.evidence import VideoTable, read_evidence
+from tsm_det.errors import InputError
+
+BINS = {'0-1': (0, 2), '2-3': (2, 4), '4-7': (4, 8), '8-15': (8, 16), '16+': (16, math.inf)}
+
+
+def videos_of(content):
+    return sorted({image['video_id'] for image in content['images']})
+
+
+def scene(seed):
+    """A random scene whose videos have names, and no two equal scores in a frame: copies of it would take turns."""
+    content, results = random_scene(seed)
+    results = [(image, boxes, [score + 1e-6 * k for k, score in enumerate(scores)], labels)
+               for image, boxes, scores, labels in results]
+    return {**content, 'videos': [dict(id=video, name=f'v{video}') for video in videos_of(content)]}, results
+
+
+def repeated(content, results, times):
+    """Every video as often as ``times`` says by its id, each copy beside the other, under ids of its own."""
+    video_of = {image['id']: image['video_id'] for image in content['images']}
+
+    def copies(entry, video, *keys):
+        return [{**entry, **{key: entry[key] * 10 + k for key in keys}} for k in range(times[video])]
+
+    return (
+        {**content,
+         'images': [copy for image in content['images']
+                    for copy in copies(image, image['video_id'], 'id', 'video_id')],
+         'annotations': [copy for box in content['annotations']
+                         for copy in copies(box, video_of[box['image_id']], 'id', 'image_id', 'video_id')]},
+        [(image * 10 + k, *columns) for image, *columns in results for k in range(times[video_of[image]])])
+
+
+def slowly(content, results):
+    """AP50 by kind and name of the part."""
+    frames = read_frames(content, results, CLASSES, count_key_frame=False)
+    labels = range(len(CLASSES))
+    scores = {('all', 'all'): coco(frames, labels, '')}
+    scores |= {('class', name): coco(frames, [label], '') for label, name in enumerate(CLASSES)}
+    scores |= {('motion', name): coco(frames, labels, '', motion=limits) for name, limits in MOTION.items()}
+    scores |= {('frame', name): coco([frame for frame in frames if low <= frame['number'] < high], labels, '')
+               for name, (low, high) in BINS.items()}
+    scores |= {('subset', name): coco([frame for frame in frames if frame['late'] == late], labels, '')
+               for name, late in (('early', False), ('late', True))}
+    return {key: metrics['coco/AP50'] for key, metrics in scores.items()}
+
+
+@pytest.fixture
+def marked(monkeypatch):
+    """Lets the slow protocol know which frames are late, by their frame ids."""
+    original = read_frames
+
+    def read(content, *rest, **keys):
+        images = sorted(content['images'], key=lambda image: image['id'])
+        return [{**frame, 'late': image['late']}
+                for frame, image in zip(original(content, *rest, **keys), images, strict=True)]
+    monkeypatch.setitem(globals(), 'read_frames', read)
+
+
+@pytest.mark.parametrize('seed', range(40))
+def test_a_draw_scores_what_videos_repeated_in_fact_score(written, marked, seed):
+    content, results = scene(seed)
+    for image in content['images']:
+        image['late'] = image['frame_id'] > 3
+    config, found = written(content, results, CLASSES, subsets=dict(early=dict(late=False), late=dict(late=True)))
+    rng = np.random.default_rng(seed)
+    draws = [dict.fromkeys(videos_of(content), 1),
+             *({video: int(rng.integers(0, 4)) for video in videos_of(content)} for _ in range(3))]
+    evidence = read_evidence(config)
+    weights = np.array([[draw[int(name[1:])] for name in evidence.names] for draw in draws], float)
+    ours = evidence.score(found, weights)
+    for k, draw in enumerate(draws):
+        expected = slowly(*repeated(content, results, draw))
+        assert ours.keys() == expected.keys()
+        for key, value in expected.items():
+            assert ours[key].values[k] == pytest.approx(value, abs=1e-9, nan_ok=True), (key, draw)
+
+
+def test_the_scenes_have_parts_that_differ():
+    values = [value for seed in range(40) for value in
+              {frame['number'] for frame in read_frames(*scene(seed), CLASSES, False) if frame['truth']}]
+    assert {0, 1, 2, 3, 4} <= set(values)
+
+
+def test_videos_are_grouped_and_reported_by_a_table(written, tmp_path):
+    content, results = scene(5)
+    assert len(content['videos']) > 2
+    lines = [f'v{video["id"]},{"AB"[k > 0]},{"far" if k else "near"}' for k, video in enumerate(content['videos'])]
+    (tmp_path / 'scenes.csv').write_text('\n'.join(['clip,scene,distance', *lines]))
+    config, found = written(content, results, CLASSES)
+    evidence = read_evidence(config, VideoTable(str(tmp_path / 'scenes.csv'), by=('distance',)))
+    assert evidence.names == ['A', 'B']
+    first = content['videos'][0]['id']
+    near = [image['id'] for image in content['images'] if image['video_id'] == first]
+    scores = evidence.score(found, drawn_groups(2, 50))
+    assert scores['distance', 'near'].boxes == sum(
+        box['image_id'] in near and box['category_id'] < 90 and not box['iscrowd'] for box in content['annotations'])
+    assert scores['distance', 'near'].boxes + scores['distance', 'far'].boxes == scores['all', 'all'].boxes
+    # A draw of the other scene alone has nothing near.
+    assert np.isnan(scores['distance', 'near'].values).any()
+
+
+def test_without_a_table_a_videos_scene_in_the_file_is_its_group(written):
+    content, results = scene(5)
+    for video in content['videos']:
+        video['scene'] = 'the only one'
+    assert read_evidence(written(content, results, CLASSES)[0]).names == ['the only one']
+
+
+def test_a_video_that_the_table_lacks_is_named(written, tmp_path):
+    (tmp_path / 'scenes.csv').write_text('clip,scene\nv1,A\n')
+    config, _ = written(*scene(5), CLASSES)
+    with pytest.raises(InputError, match=r'videos are not in .*scenes.csv \(v2'):
+        read_evidence(config, VideoTable(str(tmp_path / 'scenes.csv')))
+
+
+def test_results_of_other_frames_are_refused(written):
+    content, results = scene(5)
+    config, found = written(content, results[:-1], CLASSES)
+    evidence = read_evidence(config)
+    with pytest.raises(InputError, match='has other frames than the annotation file'):
+        evidence.score(found, drawn_groups(len(evidence.names), 1))
