@@ -1,27 +1,35 @@
 """What is taken of each arm, and what it comes to."""
 
+from types import SimpleNamespace
+
 import pytest
 
+from tsm_det.benchmark.interleaving import Call
 from tsm_det.benchmark.latency import Samples, compare_latency, latency_ratios
 from tsm_det.benchmark.workload import batches_of
 
 
-def samples_with(wall_ms, **stages_ms):
-    samples = Samples(wall_ms=wall_ms, processor_ms=wall_ms, detections=[1])
+def samples_with(wall_ms, busy=1.0, **stages_ms):
+    """Samples of calls and their stages; processor time is ``busy`` times that of the clock."""
+    samples = Samples(wall_ms=wall_ms, processor_ms=[busy * whole for whole in wall_ms], detections=[1])
     for k, whole in enumerate(wall_ms):
-        samples.add_stages(whole, {stage: times[k] for stage, times in stages_ms.items()}, [20, 21])
+        times = {stage: of_stage[k] for stage, of_stage in stages_ms.items()}
+        samples.add_stages(Call('', whole, busy * whole, None), SimpleNamespace(
+            times_ms=times, processor_ms={stage: busy * time for stage, time in times.items()}, proposals=[20, 21]))
     return samples
 
 
 def test_every_timed_call_is_there_with_its_stages(arms, images):
     samples = compare_latency(arms, lambda: batches_of(iter(images), 2), frames=3, warmup=1)
     for of_arm in samples.values():
-        lengths = [len(of_arm.wall_ms), len(of_arm.processor_ms), *map(len, of_arm.stages_ms.values())]
-        assert lengths == [3] * 8
+        lengths = [len(of_arm.wall_ms), len(of_arm.processor_ms), *map(len, of_arm.stages_ms.values()),
+                   *map(len, of_arm.stages_processor_ms.values())]
+        assert lengths == [3] * 14
         assert of_arm.proposals == [20] * 6
         assert of_arm.detections == [10] * 6
-        for k, whole in enumerate(of_arm.wall_ms):
-            assert sum(times[k] for times in of_arm.stages_ms.values()) == pytest.approx(whole)
+        for wholes, stages in ((of_arm.wall_ms, of_arm.stages_ms), (of_arm.processor_ms, of_arm.stages_processor_ms)):
+            for k, whole in enumerate(wholes):
+                assert sum(times[k] for times in stages.values()) == pytest.approx(whole)
 
 
 def test_on_cuda_calls_are_timed_without_waiting_for_the_device_between_stages(arms, images, monkeypatch):
@@ -47,16 +55,17 @@ def test_the_rest_of_a_call_is_post_processing():
 
 
 def test_backbone_and_neck_are_compared_frame_by_frame_together():
-    arm = samples_with([20.0] * 3, backbone=[1.0, 5.0, 9.0], neck=[9.0, 5.0, 1.0])
+    arm = samples_with([20.0] * 3, backbone=[1.0, 5.0, 9.0], neck=[9.0, 5.0, 1.0], busy=3)
     baseline = samples_with([10.0] * 3, backbone=[4.0] * 3, neck=[1.0] * 3)
     ratios = latency_ratios({'tsm': arm, '2d': baseline}, 'tsm', '2d')
-    assert ratios.keys() == {'whole', 'processor', 'backbone_neck'}
+    assert ratios.keys() == {'whole', 'processor', 'backbone_neck', 'processor_backbone_neck'}
     assert ratios['whole'] == {'median': 2, 'low': 2, 'high': 2}
     assert ratios['backbone_neck'] == {'median': 2, 'low': 2, 'high': 2}
+    assert ratios['processor'] == ratios['processor_backbone_neck'] == {'median': 6, 'low': 6, 'high': 6}
 
 
 def test_where_an_engine_makes_one_call_of_the_convolutions_that_is_compared():
     arm, baseline = samples_with([20.0] * 3, maps=[3.0] * 3), samples_with([10.0] * 3, maps=[2.0] * 3)
     ratios = latency_ratios({'tsm': arm, '2d': baseline}, 'tsm', '2d')
-    assert ratios.keys() == {'whole', 'processor', 'maps'}
+    assert ratios.keys() == {'whole', 'processor', 'maps', 'processor_maps'}
     assert ratios['maps']['median'] == 1.5

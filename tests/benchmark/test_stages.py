@@ -29,6 +29,7 @@ def test_each_stage_is_counted_once_for_every_time_it_is_entered(arms, images, t
     with StageClock(arms['tsm']) as clock:
         clock(images[:2])
     assert clock.times_ms == {'preprocess': 3000, 'backbone': 1000, 'neck': 1000, 'rpn': 2000, 'roi': 2000}
+    assert clock.processor_ms == {stage: taken / 2 for stage, taken in clock.times_ms.items()}
 
 
 def test_a_stage_that_another_one_calls_is_part_of_it(arms, images, ticking):

@@ -74,7 +74,9 @@ def _figures(options: Options, plans: Sequence[ArmPlan]) -> dict:
     samples = compare_latency(arms, lambda: batches_of(frames(), streams), options.frames, **timing)
     ratios = latency_ratios(samples, ARM, BASELINE)
     if MMDET in samples:
-        ratios['throughput_vs_mmdet'] = ratio_of_medians(samples[MMDET].wall_ms, samples[ARM].wall_ms)
+        mmdet, arm = samples[MMDET], samples[ARM]
+        ratios['throughput_vs_mmdet'] = ratio_of_medians(mmdet.wall_ms, arm.wall_ms)
+        ratios['processor_throughput_vs_mmdet'] = ratio_of_medians(mmdet.processor_ms, arm.processor_ms)
     figures = {
         'size': list(batch[0].shape[:2]), 'frames': options.frames,
         'arms': [{'name': plan.name, 'engine': plan.engine or 'mmdet', **samples[plan.name].summary(streams),

@@ -11,7 +11,10 @@ _RATIOS = {
     'backbone_neck': 'backbone + neck, tsm / 2d',
     'maps': 'backbone + neck + RPN convolutions, tsm / 2d',
     'processor': 'processor time of a call, tsm / 2d',
-    'throughput_vs_mmdet': 'frames per second, tsm / mmdet'}
+    'processor_backbone_neck': 'processor time of backbone + neck, tsm / 2d',
+    'processor_maps': 'processor time of backbone + neck + RPN convolutions, tsm / 2d',
+    'throughput_vs_mmdet': 'frames per second, tsm / mmdet',
+    'processor_throughput_vs_mmdet': 'frames per second of processor time, tsm / mmdet'}
 
 
 def benchmark_page(report: dict) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
@@ -27,19 +28,19 @@ class StageClock:
     ``preprocess`` is the pipeline and the data preprocessor, ``rpn`` the head's convolutions and its choice of
     proposals, ``roi`` the RoI features and the box head; ``post``, the rest of a call, is for the caller to subtract.
 
-    After a call, ``times_ms`` has the stages that were seen, and ``proposals`` the number for each frame.
+    After a call, ``times_ms`` has the stages that were seen, ``processor_ms`` the time that all threads were at work in
+    them, and ``proposals`` the number for each frame.
     """
 
     def __init__(self, arm: Arm, device: str = 'cpu') -> None:
         self.arm = arm
         self.device = device
-        self.times_ms: dict[str, float] = {}
-        self.proposals: list[int] = []
+        self._start()
         self._inside = False
         self._replaced: list[tuple[object, str, object]] = []
 
     def __call__(self, images: Sequence[np.ndarray]) -> list[DetDataSample]:
-        self.times_ms, self.proposals = {}, []
+        self._start()
         return self.arm(images)
 
     def __enter__(self) -> StageClock:
@@ -56,6 +57,11 @@ class StageClock:
             else:
                 setattr(owner, name, was)
 
+    def _start(self) -> None:
+        self.times_ms: dict[str, float] = defaultdict(float)
+        self.processor_ms: dict[str, float] = defaultdict(float)
+        self.proposals: list[int] = []
+
     def _replace(self, owner: object, name: str, wrap: Callable[[Callable], Callable]) -> None:
         self._replaced.append((owner, name, vars(owner).get(name, _MISSING)))
         setattr(owner, name, wrap(getattr(owner, name)))
@@ -67,10 +73,11 @@ class StageClock:
             self._inside = True
             try:
                 synchronize(self.device)
-                start = time.perf_counter()
+                wall, processor = time.perf_counter(), time.process_time()
                 result = method(*args, **kwargs)
                 synchronize(self.device)
-                self.times_ms[stage] = self.times_ms.get(stage, 0.0) + (time.perf_counter() - start) * 1e3
+                self.times_ms[stage] += (time.perf_counter() - wall) * 1e3
+                self.processor_ms[stage] += (time.process_time() - processor) * 1e3
                 return result
             finally:
                 self._inside = False
