@@ -123,6 +123,6 @@ def test_the_lines_about_scale_and_gaps_reach_the_pipelines(clone):
     config = load_config('configs/birds.py')
     resizes = [transform for part in ('train', 'val', 'test')
                for step in config[f'{part}_dataloader'].dataset.pipeline for transform in step.get('transforms', ())
-               if transform.type == 'Resize']
+               if transform.type.endswith('Resize')]
     assert [tuple(resize.scale) for resize in resizes] == [(64, 48)] * 3
     assert config.train_dataloader.dataset.pipeline[0].max_gap == 5

@@ -16,8 +16,12 @@ train_pipeline = [
         transforms=[
             dict(type='LoadFrame'),
             dict(type='LoadTrackAnnotations'),
-            dict(type='Resize', scale=(320, 256), keep_ratio=True),
+            # Together objects become 0.6 to 1.9 times as large.
+            dict(type='RandomCrop', crop_size=(0.65, 0.65), crop_type='relative_range', allow_negative_crop=True),
+            dict(type='RandomResize', scale=(320, 256), ratio_range=(0.6, 1.25), keep_ratio=True),
             dict(type='RandomFlip', prob=0.5),
+            dict(type='RandomBlur', prob=0.3, sigma=(0.3, 1.2)),
+            dict(type='PhotoMetricDistortion'),
         ]),
     dict(type='PackTrackInputs'),
 ]

@@ -64,7 +64,9 @@ def compare(plan: Plan) -> str:
                           read_evidence(plan.arms[0].load(plan.seeds[0]), plan.videos), plan.draws)
         latency: dict[str, dict] = {}
         _write(plan, summary.collect(runs, latency))
-        jobs, threads = _shares(plan, sum(run.state != 'finished' for run in runs))
+        jobs, threads = _shares(plan, len(runs))
+        print_log(f'{sum(run.state != "finished" for run in runs)} of {len(runs)} runs to do, {jobs} side by side with '
+                  f'{threads} threads each', 'current')
         run_all(runs, jobs, threads, lock, lambda: _write(plan, summary.collect(runs, latency)))
         if plan.latency_frames:
             latency |= _latency(plan, runs, lock)
@@ -92,14 +94,11 @@ def _check(plan: Plan) -> None:
                              'differs), so nothing can be said of them: give both the same test_evaluator')
 
 
-def _shares(plan: Plan, left: int) -> tuple[int, int]:
-    """How many jobs at once, and the threads of each."""
+def _shares(plan: Plan, num_runs: int) -> tuple[int, int]:
+    """How many jobs at once, and the threads of each: the same when started again, as sums depend on threads."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
-    jobs = plan.jobs or (1 if torch.cuda.is_available() else max(1, min(left, cores // (plan.threads or 1))))
-    threads = plan.threads or max(1, cores // jobs)
-    if left:
-        print_log(f'{left} runs to do, {jobs} side by side with {threads} threads each', 'current')
-    return jobs, threads
+    jobs = plan.jobs or (1 if torch.cuda.is_available() else max(1, min(num_runs, cores // (plan.threads or 1))))
+    return jobs, plan.threads or max(1, cores // jobs)
 
 
 def _latency(plan: Plan, runs: Sequence[Run], lock: int) -> dict[str, dict]:
