@@ -32,7 +32,7 @@ def main() -> None:
     args = parse_args()
     serve(load_config(args.config, args.cfg_options), None if args.checkpoint == 'none' else args.checkpoint,
           args.device, args.host, args.port, args.score_thr,
-          Limits(args.max_visitors, int(args.max_upload_mb * 1e6)))
+          Limits(args.max_visitors, args.max_upload_mb * 1e6))
 
 
 if __name__ == '__main__':

@@ -86,6 +86,13 @@ def test_what_a_file_cannot_do_is_said(exported, keys, message):
         open_detector(str(exported.path), **keys)
 
 
+@pytest.mark.parametrize('device', ['foo', '', 'meta', 'cuda:x', 'cuda:-1'])
+def test_a_device_of_no_kind_that_runs_a_file_is_said(exported, monkeypatch, device):
+    monkeypatch.setattr('onnxruntime.get_available_providers', lambda: ['CUDAExecutionProvider'])
+    with pytest.raises(InputError, match=f'--device is {device!r} but cpu, cuda or one such as cuda:0 is needed'):
+        open_detector(str(exported.path), device=device)
+
+
 def test_a_file_that_is_no_model_of_ours_is_refused(exported, tmp_path):
     onnx = pytest.importorskip('onnx')
     with pytest.raises(InputError, match='none.onnx is missing: have tools/export_onnx.py write it'):

@@ -6,7 +6,8 @@ from types import SimpleNamespace
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from tests.serving.pages import request, visiting
+from tests.serving.pages import request, serving, visiting
+from tsm_det.serving.limits import Limits
 
 STRANGE_ORIGINS = ['http://evil.example', 'null', '', None, 'http://127.0.0.1:1', 'http://[', 'http://localhost']
 STRANGE_HOSTS = ['evil.example', 'localhost.evil.example', '127.0.0.1.evil.example', '2130706433x', '']
@@ -24,7 +25,14 @@ def test_another_page_in_the_same_browser_opens_no_stream(serve, origin):
     with pytest.raises(InvalidStatus) as refusal, visiting(port, origin=origin):
         pass
     assert refusal.value.response.status_code == 403
-    assert b'only the page of this server' in refusal.value.response.body
+
+
+def test_a_stream_that_is_refused_is_no_error_of_the_server(detector, capfd):
+    with serving(detector, Limits()) as port:  # what is logged is there when the server has ended
+        for origin in STRANGE_ORIGINS:
+            with pytest.raises(InvalidStatus), visiting(port, origin=origin):
+                pass
+    assert 'ERROR' not in capfd.readouterr().err
 
 
 @pytest.mark.parametrize('origin', [origin for origin in STRANGE_ORIGINS if origin is not None])
@@ -55,6 +63,12 @@ def test_localhost_and_addresses_are_served(serve, host):
     port = serve()
     status, answer = request(port, 'GET', '/', headers={'Host': f'{host}:{port}'})
     assert (status, b'<canvas' in answer) == (200, True)
+
+
+def test_a_proxy_with_https_may_stand_in_front(serve):
+    port = serve()
+    with visiting(port, 'localhost', f'https://localhost:{port}') as page:
+        assert page.settings['type'] == 'hello'
 
 
 @pytest.mark.parametrize('path', ['/', '/page.css', '/page.js', '/visit.js', '/sources.js', '/view.js'])

@@ -35,8 +35,15 @@ def taken():
     ('none --port -1', 'the port is -1 but'),
     ('none --port 0 --host nowhere.invalid', 'the server cannot listen at nowhere.invalid, port 0'),
     ('none.pth --port 0', 'the checkpoint none.pth is missing'),
-    ('none --port 0 --max-visitors 0', 'the limit visitors is 0 but a number above 0 is needed'),
-    ('none --port 0 --max-upload-mb -1', 'the limit upload_bytes is -1e+06 but'),
+    ('none --port 0 --max-visitors 0', 'the limit visitors is 0 but a finite number above 0 is needed'),
+    ('none --port 0 --max-visitors -1' + 400 * '0', 'the limit visitors is -1000'),
+    ('none --port 0 --max-upload-mb -1', 'the limit upload_bytes is -1000000.0 but'),
+    ('none --port 0 --max-upload-mb nan', 'the limit upload_bytes is nan but'),
+    ('none --port 0 --max-upload-mb inf', 'the limit upload_bytes is inf but'),
+    ('none --port 0 --max-upload-mb 1e308', 'the limit upload_bytes is inf but'),
+    *((f'none --port 0 --score-thr {score_thr}', f'--score-thr is {score_thr} but a number from 0 to 1 is needed')
+      for score_thr in (7.0, -0.1, float('nan'), float('inf'))),
+    ('none --port 0 --device foo', "the device is 'foo' but torch"),
 ])
 def test_what_keeps_the_server_from_starting_gets_one_sentence_and_status_2(run, taken, line, message):
     status, out, err = run(f'serve {CONFIG} {line.format(taken=taken)}')

@@ -9,7 +9,9 @@ import torch
 from mmdet.structures import DetDataSample
 from mmengine.structures import InstanceData
 
-from tsm_det.serving.shared_detector import SharedDetector
+from tsm_det.errors import InputError
+from tsm_det.serving.shared_detector import Found, SharedDetector
+from tsm_det.streaming.detections import detections_of
 
 IMAGE = np.zeros((4, 4, 3), np.uint8)
 
@@ -34,6 +36,20 @@ class SlowDetector:
 
     def reset(self, stream_id):
         self.asked.append(stream_id)
+
+
+async def one_batch(shared, detector, frames):
+    """What each of some frames gets that go through in one batch: they wait while a stream is being forgotten."""
+    go, reset = threading.Event(), detector.reset
+    detector.reset = lambda stream_id: go.wait(60) and reset(stream_id)
+    forgotten = asyncio.ensure_future(shared.reset('nobody'))
+    await asyncio.sleep(0)
+    waiting = [asyncio.ensure_future(shared.detect(*frame)) for frame in frames]
+    await asyncio.sleep(0)
+    go.set()
+    await forgotten
+    detector.reset = reset
+    return await asyncio.gather(*waiting, return_exceptions=True)
 
 
 @pytest.fixture
@@ -99,6 +115,30 @@ def test_a_failure_of_the_model_goes_to_who_waits_and_the_next_frame_is_looked_a
         asyncio.run(shared.detect(IMAGE, 'broken', 0))
     assert asyncio.run(shared.detect(IMAGE, 'whole', 3)).detections == [
         {'bbox': [3.0] * 4, 'score': 0.5, 'label': 0, 'class': 'a'}]
+
+
+@pytest.mark.parametrize('order', [['A', 'broken', 'C'], ['broken', 'A', 'C'], ['A', 'C', 'broken']])
+def test_a_frame_that_fails_in_a_batch_fails_alone(slow, shared, order):
+    slow.go.set()
+    found = asyncio.run(one_batch(shared, slow, [(IMAGE, name, k) for k, name in enumerate(order)]))
+    assert [one.reset if isinstance(one, Found) else repr(one) for one in found] == [
+        "RuntimeError('the model failed')" if name == 'broken' else name for name in order]
+    batch = [*zip(order, range(3), strict=True)]
+    assert slow.asked == ['nobody', batch, *([one] for one in batch)]
+
+
+def test_a_picture_that_cannot_be_resized_leaves_the_streams_of_others_as_they_are(make_detector):
+    images = np.random.default_rng(0).integers(0, 256, (3, 96, 128, 3), dtype=np.uint8)
+    narrow = np.zeros((1, 3000, 3), np.uint8)
+    detector, alone = make_detector(), make_detector()
+    shared = SharedDetector(detector)
+    for k, image in enumerate(images):
+        ours, theirs = asyncio.run(one_batch(shared, detector, [(image, 'A', k), (narrow, 'B', k)]))
+        assert isinstance(theirs, InputError)
+        assert ours.reset == ('new' if k == 0 else None)
+        assert ours.detections == detections_of(alone(image), alone.classes)
+    shared.close()
+    assert detector.bank.stream_ids() == ['A']
 
 
 def test_a_label_has_the_colour_that_it_has_in_videos(shared):

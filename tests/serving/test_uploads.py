@@ -87,6 +87,18 @@ def test_a_file_that_is_no_video_within_the_limits_is_refused_and_not_kept(
         assert 'there is no video' in page.look(0)[0]['message']
 
 
+def test_a_video_that_grows_beyond_the_limit_is_refused_where_it_does(serve, detector, video_file):
+    small = video_file('small.ts', n=5, height=48, width=64)
+    large = video_file('large.ts', n=5, height=96, width=128, stamps=[*range(5, 10)])
+    with visiting(serve(pixels=10_000)) as page:
+        assert page.upload(small.read_bytes() + large.read_bytes()) == (200, {'frames': 10, 'fps': 25.0})
+        answers = [page.look(k)[0] for k in range(10)]
+        assert [answer['type'] for answer in answers] == 5 * ['found'] + 5 * ['error']
+        assert answers[5]['message'] == (
+            'the video has 128 x 96 pixels but at most 10000 are taken: scale it down')
+        assert page.look(0)[0]['type'] == 'found'
+
+
 @pytest.mark.parametrize('playlist', [
     '#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\nfile://{path}\n#EXT-X-ENDLIST\n',
     'ffconcat version 1.0\nfile {path}\n'])

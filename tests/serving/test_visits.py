@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from tests.serving.pages import assert_same, decoded, eventually, jpeg, jpeg_that_claims, visiting
+from tests.serving.pages import assert_same, decoded, eventually, jpeg, jpeg_that_claims, serving, visiting
+from tsm_det.serving.limits import Limits
 
 
 def frames(n, seed, size=(96, 128)):
@@ -105,6 +106,19 @@ def test_what_cannot_be_done_is_said_and_the_stream_runs_on(serve, message, sent
         assert sentence in answer['message']
         answer = page.show(frames(1, 1)[0])
         assert (answer['frame_id'], answer['reset']) == (1, None)
+
+
+@pytest.mark.parametrize('size', [(1, 3000), (3000, 1)])
+def test_a_picture_that_cannot_be_resized_is_told_to_its_visitor_alone(detector, size, capfd):
+    narrow = jpeg(np.zeros((*size, 3), np.uint8))
+    with serving(detector, Limits()) as port, visiting(port) as page, visiting(port) as other:
+        for one in (page, other):
+            one.show(frames(1, 0)[0])
+        other.connection.send(frames(1, 1)[0])
+        answer = page.show(narrow)
+        assert (answer['type'], 'give one that is less narrow' in answer['message']) == ('error', True)
+        assert [other.receive()['reset'], *(one.show(frames(1, 2)[0])['reset'] for one in (page, other))] == 3 * [None]
+    assert 'ERROR' not in capfd.readouterr().err
 
 
 def test_a_message_of_too_many_bytes_closes_the_connection(serve, detector):

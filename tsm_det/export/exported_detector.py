@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -134,6 +135,9 @@ def _provider(device: str) -> str | tuple[str, dict]:
 
     if device == 'cpu':
         return 'CPUExecutionProvider'
+    if not re.fullmatch(r'cuda(:\d+)?', device):
+        raise InputError(f'--device is {device!r} but cpu, cuda or one such as cuda:0 is needed: change it, or leave '
+                         'it out')
     if 'CUDAExecutionProvider' not in onnxruntime.get_available_providers():
         raise InputError(f'--device is {device} but this onnxruntime has no CUDA: install onnxruntime-gpu, or leave '
                          '--device out')

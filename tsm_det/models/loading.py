@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import pickle
 import re
 from pathlib import Path
+from textwrap import shorten
 
 import torch
 from mmdet.registry import MODELS
@@ -28,8 +28,9 @@ def build_detector(config: Config, checkpoint: str | None = None, device: str = 
         The detector in eval mode; ``dataset_meta['classes']`` names its labels.
 
     Raises:
-        InputError: the checkpoint is missing, or is not of this network.
+        InputError: the device is not there, the checkpoint is missing, or it is not of this network.
     """
+    check_device(device)
     init_default_scope(config.get('default_scope', 'mmdet'))
     model = MODELS.build(config.model)
     if checkpoint is None:
@@ -41,6 +42,18 @@ def build_detector(config: Config, checkpoint: str | None = None, device: str = 
     classes = meta.get('classes') or [f'class {label}' for label in range(model.roi_head.bbox_head.num_classes)]
     model.dataset_meta = {'classes': tuple(classes)}
     return model.to(device).eval()
+
+
+def check_device(device: str) -> None:
+    """Raise InputError when a tensor cannot be put on a device and taken back."""
+    try:
+        torch.zeros(1, device=device).tolist()
+    # Each kind of device that this torch was not built for has an exception of its own.
+    except (RuntimeError, AssertionError, ImportError) as error:
+        known = ', '.join(['cpu', *(f'cuda:{index}' for index in range(torch.cuda.device_count()))])
+        reason = shorten(str(error), 80, placeholder='...')
+        raise InputError(f'the device is {device!r} but torch {torch.__version__} finds {known} here ({reason}): '
+                         'choose one of these, or install a torch for the other') from error
 
 
 def check_checkpoint(path: str) -> None:
@@ -63,8 +76,8 @@ def load_weights(model: torch.nn.Module, checkpoint: str) -> dict:
     check_checkpoint(checkpoint)
     try:
         return load_checkpoint(model, checkpoint, map_location='cpu', strict=True)
-    except (RuntimeError, EOFError, OSError, pickle.UnpicklingError) as error:
+    except Exception as error:  # bytes that are no checkpoint may mean anything to a pickle: KeyError, MemoryError...
         what = 'is not of this network' if 'do not match' in str(error) else 'cannot be read'
-        reason = ' '.join(str(error).split())[:200]
+        reason = shorten(f'{type(error).__name__} {error}', 200, placeholder='...')
         raise InputError(f'the checkpoint {checkpoint} {what} ({reason}): give a file that this project or mmdet '
                          'saved, and the config that it was trained with') from error

@@ -41,13 +41,14 @@ class Guard:
         self._names = {'localhost', name.lower()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or refuse it with one sentence and status 403."""
+        """Pass a request on, or refuse it with status 403, and with one sentence where a browser would show it."""
         if scope['type'] == 'lifespan':
             await self._app(scope, receive, send)
         elif (sentence := self._refusal(scope)) is None:
             await self._app(scope, receive, _with_headers(send))
         elif scope['type'] == 'websocket':
-            await WebSocket(scope, receive, send).send_denial_response(PlainTextResponse(sentence, 403))
+            # No browser shows the body of such a refusal, and uvicorn logs one that has a body as an error of ours.
+            await WebSocket(scope, receive, send).close(1008)
         else:
             await PlainTextResponse(sentence, 403)(scope, receive, _with_headers(send))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from tsm_det.errors import InputError
@@ -16,7 +17,7 @@ class Limits(NamedTuple):
     """
 
     visitors: int = 4
-    upload_bytes: int = 200_000_000
+    upload_bytes: float = 200_000_000
     video_s: float = 3600
     message_bytes: int = 4_000_000
     pixels: int = 4096 * 2304
@@ -25,6 +26,6 @@ class Limits(NamedTuple):
     def check(self) -> Limits:
         """Give the limits back, or raise InputError when one of them lets nothing through."""
         for name, limit in self._asdict().items():
-            if limit <= 0:
-                raise InputError(f'the limit {name} is {limit:g} but a number above 0 is needed: raise it')
+            if not 0 < limit < math.inf:  # nor is NaN
+                raise InputError(f'the limit {name} is {limit} but a finite number above 0 is needed: change it')
         return self

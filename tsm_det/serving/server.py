@@ -33,11 +33,14 @@ def serve(config: Config, checkpoint: str | None = None, device: str = 'cpu', ho
         limits: on what visitors may ask for.
 
     Raises:
-        InputError: a package is missing, the port is taken, or the detector cannot be built.
+        InputError: a package is missing, the port is taken, a number is out of its range, or the detector cannot
+            be built.
     """
     if missing := [package for package in _PACKAGES if find_spec(package) is None]:
         raise InputError(f'{", ".join(missing)} cannot be imported but the page needs it: pip install "tsm_det[serve]"')
     limits = (limits or Limits()).check()
+    if not 0 <= score_thr <= 1:
+        raise InputError(f'--score-thr is {score_thr} but a number from 0 to 1 is needed: leave it out or change it')
     # Before the detector is built: who gave a port that is taken need not wait to hear of it.
     with listen(host, port) as listening:
         detector = OnlineDetector.from_config(config, checkpoint, device, capacity=limits.visitors)

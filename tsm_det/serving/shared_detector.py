@@ -67,13 +67,19 @@ class SharedDetector:
         """What the thread does for each request; one before may have served several, and leaves none to do."""
         waiting = [self._waiting.popleft() for _ in range(len(self._waiting))]
         batch = [request for request in waiting if request.found.set_running_or_notify_cancel()]
-        if not batch:
-            return
+        if batch:
+            self._answer(batch)
+
+    def _answer(self, batch: Sequence[_Request]) -> None:
+        """Set what was found in each frame, or the exception that it raises when it goes through alone."""
         try:
             found = self._detect_batch(batch)
-        except Exception as error:  # it belongs to those who wait for the frames
-            for request in batch:
-                request.found.set_exception(error)
+        except Exception as error:
+            if len(batch) == 1:
+                batch[0].found.set_exception(error)
+                return
+            for request in batch:  # a batch that failed has left nothing in the memory of the streams
+                self._answer([request])
         else:
             for request, one in zip(batch, found, strict=True):
                 request.found.set_result(one)

@@ -64,9 +64,8 @@ def open_upload(path: Path, limits: Limits) -> VideoFile:
         with av.open(str(path), options={'format_whitelist': _FORMATS, 'protocol_whitelist': 'file'}) as container:
             video = container.streams.best('video')
             coder = video and video.codec_context
-            if coder and coder.width * coder.height > limits.pixels:
-                raise InputError(f'the video has {coder.width} x {coder.height} pixels but at most {limits.pixels} '
-                                 'are taken: scale it down')
+            if coder:
+                check_pixels(coder.width, coder.height, limits)
             _check_duration((container.duration or 0) / av.time_base, limits)
     except (av.FFmpegError, OSError, ValueError) as error:
         if isinstance(error, InputError):
@@ -78,6 +77,13 @@ def open_upload(path: Path, limits: Limits) -> VideoFile:
         raise InputError(str(error).replace(str(path), 'the file')) from error
     _check_duration(len(opened) / opened.fps, limits)
     return opened
+
+
+def check_pixels(width: int, height: int, limits: Limits) -> None:
+    """Raise InputError when frames of a video have too many pixels, which one frame may and another not."""
+    if width * height > limits.pixels:
+        raise InputError(f'the video has {width} x {height} pixels but at most {limits.pixels} are taken: '
+                         'scale it down')
 
 
 def _check_duration(seconds: float, limits: Limits) -> None:

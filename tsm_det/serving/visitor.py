@@ -18,7 +18,7 @@ from tsm_det.errors import InputError
 from tsm_det.serving.images import decode_jpeg, encode_jpeg
 from tsm_det.serving.limits import Limits
 from tsm_det.serving.shared_detector import SharedDetector
-from tsm_det.serving.uploads import open_upload, receive_file
+from tsm_det.serving.uploads import check_pixels, open_upload, receive_file
 
 
 class Visitor:
@@ -125,9 +125,12 @@ class Visitor:
         if (video := self._video) is None:
             raise InputError('there is no video of this page on the server: choose the file again')
         try:
-            return await asyncio.to_thread(video.read, frame_id)
+            image = await asyncio.to_thread(video.read, frame_id)
         except InputError as error:
             raise InputError(str(error).replace(video.path, 'the file')) from error
+        height, width = image.shape[:2]
+        check_pixels(width, height, self._limits)
+        return image
 
     async def _send_found(self, image: np.ndarray, frame_id: int, start: float, has_picture: bool) -> None:
         found = await self._detector.detect(image, self._stream_id, frame_id)
