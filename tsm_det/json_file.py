@@ -1,4 +1,4 @@
-"""JSON and text files that appear whole or not at all, and whether a file can be written."""
+"""JSON and other files that appear whole or not at all, and whether a file can be written."""
 
 from __future__ import annotations
 
@@ -20,7 +20,12 @@ def write_json(content: dict, path: str | os.PathLike, indent: int | None = None
 
 
 def write_text(content: str, path: str | os.PathLike) -> None:
-    """Write a text file, and the folders above it.
+    """Write a text file in UTF-8, as ``write_json`` does."""
+    write_bytes(content.encode(), path)
+
+
+def write_bytes(content: bytes, path: str | os.PathLike) -> None:
+    """Write a file, and the folders above it.
 
     Raises:
         InputError: it cannot be written there.
@@ -29,7 +34,7 @@ def write_text(content: str, path: str | os.PathLike) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix=f'.{path.name}.', dir=path.parent) as workshop:
-            Path(workshop, 'whole').write_text(content)
+            Path(workshop, 'whole').write_bytes(content)
             os.replace(Path(workshop, 'whole'), path)
     except OSError as error:
         raise InputError(f'{path} cannot be written ({error}): name a file in a folder that can be') from error

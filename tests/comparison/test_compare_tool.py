@@ -1,0 +1,45 @@
+"""The comparison as a user types it, with the real tools: one step of training, latency included."""
+
+import json
+
+import pytest
+
+from tests.tiny import STEPS, TINY
+from tsm_det import config_path
+from tsm_det.datasets.synthetic_vid import make_synthetic_vid
+
+ARMS = ' '.join(f'--arm {name} {config_path(config)}' for name, config in (
+    ('tsm', 'tsm_faster_rcnn_r18_synthvid'), ('2d', 'faster_rcnn_r18_synthvid')))
+
+
+@pytest.mark.slow
+def test_two_arms_are_trained_tested_timed_and_compared(run, tmp_path):
+    make_synthetic_vid(tmp_path / 'data', train_videos=2, val_videos=2, frames_per_video=4)
+    steps = STEPS.replace('=3', '=1')
+    status, out, err = run(
+        f'compare {ARMS} --baseline 2d --seeds 1 --out {tmp_path}/out --draws 20 --latency-frames 3 --cfg-options '
+        f'data_root={tmp_path}/data train_dataloader.dataset.pipeline.0.num_frames=2 '
+        f'model.test_cfg.rcnn.score_thr=0 {TINY}{steps}')
+    assert status == 0, out + err
+    results = json.loads((tmp_path / 'out' / 'results.json').read_text())
+    for finished in results['runs']:
+        assert finished['state'] == 'finished'
+        assert finished['metrics']['frames_scored'] == 8
+        for key, value in finished['ap50'].items():
+            kind, name = key.split('/')
+            metric = {'all': 'coco/AP50', 'motion': f'coco/AP50_{name}', 'subset': f'coco/AP50_{name}'}.get(kind)
+            if metric:
+                assert value == pytest.approx(finished['metrics'][metric], abs=1e-12)
+    ratio = results['arms'][0]['latency']['ratio']
+    assert ratio['low'] <= ratio['median'] <= ratio['high']
+    assert results['arms'][0]['differs_in'] == ['model.backbone.shift_stages', 'model.neck.shift_levels']
+    row = next(line for line in out.splitlines() if line.startswith('| tsm |'))
+    assert f'| {ratio["median"]:.3f} [' in row
+    assert row in (tmp_path / 'out' / 'table.md').read_text()
+
+
+def test_a_wrong_arm_gets_one_sentence(run, tmp_path):
+    status, out, err = run(f'compare --arm tsm none.py --baseline tsm --out {tmp_path}/out')
+    assert (status, err.strip().splitlines()[-1]) == (
+        2, 'error: the config none.py is missing: give a file, for example one of configs/')
+    assert 'Traceback' not in out + err

@@ -1,0 +1,169 @@
+"""What is published: weights that nothing runs from, small, under a name that says what is in them."""
+
+import hashlib
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from tests.tiny import TINY, tiny_like_the_tools
+from tsm_det import config_path, publishing
+from tsm_det.config import load_config
+from tsm_det.models.loading import build_detector
+
+ROOT = Path(__file__).parent.parent
+CLASSES = ('disc', 'square', 'triangle', 'star')
+METRICS = {'coco/AP': 0.25, 'coco/AP50': 0.512345, 'coco/AP50_slow': None, 'coco/AP75': 0.1, 'fgfa/AP50': 0.6,
+           'frames_scored': 12, 'frames_total': 12}
+
+
+@pytest.fixture
+def trained(tmp_path):
+    """What a training leaves, with a path of this machine in it."""
+    content = {'state_dict': tiny_like_the_tools().state_dict(), 'optimizer': {'state': {0: torch.ones(5)}},
+               'ema_state_dict': {'steps': torch.ones(3)}, 'message_hub': {'log': 'x'}, 'param_schedulers': [{}],
+               'meta': {'dataset_meta': {'classes': CLASSES}, 'iter': 600, 'seed': 7, 'experiment_name': 'mine',
+                        'cfg': f"work_dir = '{tmp_path}'"}}
+    torch.save(content, tmp_path / 'iter_600.pth')
+    (tmp_path / 'metrics.json').write_text(json.dumps(METRICS))
+    return tmp_path / 'iter_600.pth'
+
+
+@pytest.fixture
+def publish(run, trained, tmp_path):
+    """Run the tool; gives status, the path that was printed last, and errors."""
+    def publish(*words, checkpoint=trained, name='small', metrics=tmp_path / 'metrics.json', options=TINY):
+        status, out, err = run(
+            f'publish {checkpoint} --config {config_path("tsm_faster_rcnn_r18_synthvid")} --metrics {metrics} '
+            f'--out {tmp_path}/published/{name}.pth {" ".join(words)} --cfg-options {options}')
+        return status, Path(out.strip().splitlines()[-1]) if status == 0 else None, err
+    return publish
+
+
+def metafile(path):
+    return yaml.safe_load(path.with_name('metafile.yml').read_text())
+
+
+@pytest.mark.parametrize('half', [False, True])
+def test_a_published_file_holds_weights_names_and_config_alone(publish, tmp_path, half):
+    status, path, err = publish(*['--half'] * half)
+    assert status == 0, err
+    content = torch.load(path, weights_only=True)
+    assert content.keys() == {'state_dict', 'meta'}
+    assert content['meta'].keys() == {'dataset_meta', 'iter', 'seed', 'cfg'}
+    assert {weight.dtype for weight in content['state_dict'].values() if weight.is_floating_point()} == {
+        torch.half if half else torch.float}
+    text = content['meta']['cfg']
+    assert 'TSMFasterRCNN' in text and 'base_channels=8' in text
+    assert str(tmp_path) not in text and str(ROOT) not in text and 'data/' not in text
+    assert tmp_path.name.encode() not in path.read_bytes()
+
+
+@pytest.mark.parametrize('half', [False, True])
+def test_it_loads_as_single_precision(publish, trained, half):
+    _, path, _ = publish(*['--half'] * half)
+    options = dict(word.split('=') for word in TINY.split())
+    options['model.neck.in_channels'] = [8, 16, 32, 64]
+    config = load_config(config_path('tsm_faster_rcnn_r18_synthvid'), {
+        key: value if isinstance(value, list) else int(value) for key, value in options.items()})
+    detector = build_detector(config, str(path))
+    assert detector.dataset_meta['classes'] == CLASSES
+    original = torch.load(trained)['state_dict']
+    for key, weight in detector.state_dict().items():
+        assert weight.dtype == original[key].dtype
+        expected = original[key].half().to(weight.dtype) if half and weight.is_floating_point() else original[key]
+        assert torch.equal(weight, expected)
+
+
+def test_the_hash_in_the_name_is_the_files(publish):
+    _, path, _ = publish()
+    assert re.fullmatch(r'small-[0-9a-f]{8}\.pth', path.name)
+    assert hashlib.sha256(path.read_bytes()).hexdigest().startswith(path.stem.split('-')[1])
+    assert [other.name for other in path.parent.iterdir() if other.name not in (path.name, 'metafile.yml')] == []
+
+
+def test_the_metafile_describes_it(publish):
+    _, path, _ = publish('--half')
+    content = metafile(path)
+    assert [collection['Name'] for collection in content['Collections']] == ['TSM Faster R-CNN']
+    model, = content['Models']
+    assert (model['Name'], model['In Collection'], (ROOT / model['Config']).name) == (
+        'small', 'TSM Faster R-CNN', 'tsm_faster_rcnn_r18_synthvid.py')
+    assert Path(model['Weights']).resolve() == path.resolve()
+    assert model['Metadata'].items() >= {
+        'Training Data': 'synthvid/train.json', 'Iterations': 600, 'Seed': 7, 'Precision': 'float16',
+        'Classes': list(CLASSES), 'File Size (MB)': round(path.stat().st_size / 1e6, 2)}.items()
+    assert model['Results'] == [{'Task': 'Video Object Detection', 'Dataset': 'synthvid/val.json', 'Metrics': {
+        'coco/AP': 0.25, 'coco/AP50': 0.5123, 'frames_scored': 12}}]
+
+
+def test_published_again_it_is_the_same_file_with_the_new_metrics(publish, tmp_path):
+    _, path, _ = publish('--half')
+    _, other, _ = publish(name='another')
+    before = path.read_bytes()
+    (tmp_path / 'new.json').write_text(json.dumps(METRICS | {'coco/AP50': 0.5}))
+    _, again, _ = publish(checkpoint=path, metrics=tmp_path / 'new.json')
+    assert (again, again.read_bytes()) == (path, before)
+    models = metafile(path)['Models']
+    assert [model['Name'] for model in models] == ['another', 'small']
+    assert [model['Results'][0]['Metrics']['coco/AP50'] for model in models] == [0.5123, 0.5]
+    assert Path(models[0]['Weights']).name == other.name
+
+
+def refused(result):
+    status, _, err = result
+    assert status == 2
+    assert 'Traceback' not in err
+    return err.strip().splitlines()[-1]
+
+
+def test_a_large_file_is_refused(publish, tmp_path, monkeypatch):
+    monkeypatch.setattr(publishing, 'LARGEST_MB', 0.5)
+    assert re.search(r'makes \d\.\d MB but a published file has 0.5 MB at the most: give --half', refused(publish()))
+    assert not (tmp_path / 'published').exists()
+
+
+def test_more_than_fits_in_all_is_refused(publish, monkeypatch):
+    _, path, _ = publish()
+    monkeypatch.setattr(publishing, 'ALL_MB', 1.5 * path.stat().st_size / 1e6)
+    before = path.with_name('metafile.yml').read_text()
+    assert 'of weights but' in refused(publish(name='another'))
+    assert path.with_name('metafile.yml').read_text() == before
+    assert publish()[0] == 0  # in place of itself
+
+
+def test_what_half_precision_cannot_hold_is_refused(publish, trained):
+    content = torch.load(trained)
+    content['state_dict']['rpn_head.rpn_cls.bias'][0] = 1e6
+    torch.save(content, trained)
+    assert 'rpn_head.rpn_cls.bias has values that half precision cannot hold' in refused(publish('--half'))
+
+
+@pytest.mark.parametrize(('text', 'message'), [
+    ('', 'cannot be read as metrics'), ('[1]', 'cannot be read as metrics'), ('{}', 'cannot be read as metrics')])
+def test_metrics_that_are_none_are_refused(publish, tmp_path, text, message):
+    (tmp_path / 'none.json').write_text(text)
+    assert message in refused(publish(metrics=tmp_path / 'none.json'))
+
+
+def test_a_checkpoint_of_another_network_is_refused(publish):
+    assert 'is not of this network' in refused(publish(options='model.backbone.base_channels=32'))
+
+
+@pytest.mark.parametrize('text', ['Models: [1]', 'a: [', '- x'])
+def test_a_metafile_that_is_none_is_left_as_it_is(publish, tmp_path, text):
+    (tmp_path / 'published').mkdir()
+    (tmp_path / 'published' / 'metafile.yml').write_text(text)
+    assert 'metafile.yml is no metafile' in refused(publish())
+    assert (tmp_path / 'published' / 'metafile.yml').read_text() == text
+
+
+@pytest.mark.skipif(not (ROOT / '.git').exists(), reason='no clone')
+def test_git_takes_what_is_published():
+    for name in ('metafile.yml', 'tsm-01234567.pth'):
+        status = subprocess.run(['git', 'check-ignore', '-q', f'data/checkpoints/{name}'], cwd=ROOT, check=False)
+        assert status.returncode == 1
