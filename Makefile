@@ -89,6 +89,6 @@ $(OUT)/tsm/metrics.json: | $(OUT)/tsm/trained
 $(OUT)/2d/metrics.json: | $(OUT)/2d/trained
 	$(RUN) tools/test.py $(SYNTH_2D) "$$(cat $(@D)/last_checkpoint)" --work-dir $(@D)/test --metrics $@
 $(OUT)/latency.json: | $(OUT)/tsm/trained
-	$(RUN) tools/benchmark.py $(SYNTH) "$$(cat $(OUT)/tsm/last_checkpoint)" --baseline $(SYNTH_2D) --size 128 128 --frames 200 --json $@
+	$(RUN) tools/benchmark.py $(SYNTH) "$$(cat $(OUT)/tsm/last_checkpoint)" --baseline $(SYNTH_2D) --size 128 128 --frames 200 --proposals 100 --json $@
 $(OUT)/detections.mp4: | $(OUT)/tsm/trained
 	$(RUN) tools/detect_video.py $(SYNTH) "$$(cat $(OUT)/tsm/last_checkpoint)" data/synthvid/val/000.mp4 --out $@ --json $(OUT)/detections.jsonl
