@@ -71,9 +71,8 @@ class Options:
         """Refuse what cannot work before anything is built or timed.
 
         Raises:
-            InputError: a number is too small, two options exclude each other, there is no such engine or
-                device, or a file
-                cannot be written.
+            InputError: a number is too small, two options exclude each other, there is no such engine or device, or a
+                file cannot be written.
         """
         for name, least in _LEAST.items():
             value = getattr(self, name)
