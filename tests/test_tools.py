@@ -156,6 +156,7 @@ def test_fine_tuning_starts_from_a_2d_checkpoint_with_other_classes(run, data_ro
     ('test {synth} none --tta', 'a stream has one view of each frame: test without it'),
     ('test {synth} none --out found.txt', '--out is found.txt but detections are written as .pkl'),
     ('test {synth} none --engine turbo --work-dir {tmp} --cfg-options data_root={data} ' + TINY, 'engine is turbo'),
+    ('serve {synth} none --port 0 --engine turbo', 'the engine is turbo but one of eager, fast,'),
     ('detect_video {synth} none none.mp4', 'none.mp4'),
     ('detect_video {synth} none {data}/val/000.mp4 --engine turbo', 'the engine is turbo but one of eager, fast,'),
     ('detect_video {synth} none {data}/val/000.mp4 --max-gap 0', '--max-gap is 0'),

@@ -5,6 +5,7 @@ import argparse
 from mmengine.config import DictAction
 
 from tsm_det.config import load_config
+from tsm_det.engines import ENGINES
 from tsm_det.errors import one_sentence_errors
 from tsm_det.serving.limits import Limits
 from tsm_det.serving.server import serve
@@ -20,6 +21,7 @@ def parse_args() -> argparse.Namespace:
                              'everybody who can reach it, without a password')
     parser.add_argument('--port', type=int, default=8000, help='port to listen at, 0 for a free one (default: 8000)')
     parser.add_argument('--device', default='cpu', help='cpu (default) or cuda:0')
+    parser.add_argument('--engine', default='eager', help=f'{", ".join(ENGINES)}: see docs/engines.md')
     parser.add_argument('--score-thr', type=float, default=0.3, help='where the threshold stands at first (0.3)')
     parser.add_argument('--max-upload-mb', type=float, default=200, help='largest video file taken (default: 200)')
     parser.add_argument('--max-visitors', type=int, default=4, help='most pages that run at once (default: 4)')
@@ -32,7 +34,7 @@ def main() -> None:
     args = parse_args()
     serve(load_config(args.config, args.cfg_options), None if args.checkpoint == 'none' else args.checkpoint,
           args.device, args.host, args.port, args.score_thr,
-          Limits(args.max_visitors, args.max_upload_mb * 1e6))
+          Limits(args.max_visitors, args.max_upload_mb * 1e6), args.engine)
 
 
 if __name__ == '__main__':

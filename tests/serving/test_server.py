@@ -83,12 +83,12 @@ def test_by_default_only_this_machine_is_listened_to(run, monkeypatch):
     assert run(f'serve {CONFIG} none')[2].strip().endswith('error: asked for 127.0.0.1, 8000')
 
 
-def test_a_detector_has_room_for_every_visitor(monkeypatch):
-    rooms = []
+def test_a_detector_has_room_for_every_visitor_and_the_engine_asked_for(monkeypatch):
+    built = []
     monkeypatch.setattr(server, 'run', lambda *_: None)
-    monkeypatch.setattr(server.OnlineDetector, 'from_config', lambda *_, capacity: rooms.append(capacity))
-    server.serve(load_config(CONFIG), port=0, limits=Limits(visitors=7))
-    assert rooms == [7]
+    monkeypatch.setattr(server.OnlineDetector, 'from_config', lambda *_, **keys: built.append(keys))
+    server.serve(load_config(CONFIG), port=0, limits=Limits(visitors=7), engine='fast')
+    assert built == [dict(capacity=7, engine='fast')]
 
 
 @pytest.mark.slow

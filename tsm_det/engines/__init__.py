@@ -7,6 +7,7 @@ from torch import nn
 
 from tsm_det.engines.compiling import compiled
 from tsm_det.engines.folding import fast
+from tsm_det.engines.memory import keep_freed_memory
 from tsm_det.errors import InputError
 
 ENGINES = ('eager', 'fast', 'fast-bf16', 'compiled', 'compiled-bf16')
@@ -27,6 +28,8 @@ def with_engine(model: nn.Module, name: str = 'eager') -> nn.Module:
         raise InputError(f'the engine is {name} but one of {", ".join(ENGINES)} is needed: name one of them')
     if name == 'eager':
         return model
+    if next(model.parameters()).device.type == 'cpu':
+        keep_freed_memory()
     kind, _, precision = name.partition('-')
     model = fast(model, torch.bfloat16 if precision else torch.float32)
     return compiled(model) if kind == 'compiled' else model

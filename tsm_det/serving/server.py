@@ -20,7 +20,7 @@ _PACKAGES = ('starlette', 'uvicorn', 'websockets')
 
 
 def serve(config: Config, checkpoint: str | None = None, device: str = 'cpu', host: str = '127.0.0.1',
-          port: int = 8000, score_thr: float = 0.3, limits: Limits | None = None) -> None:
+          port: int = 8000, score_thr: float = 0.3, limits: Limits | None = None, engine: str = 'eager') -> None:
     """Serve the page until Ctrl-C.
 
     Args:
@@ -31,6 +31,7 @@ def serve(config: Config, checkpoint: str | None = None, device: str = 'cpu', ho
         port: 0 takes a free one.
         score_thr: where the page's threshold stands at first.
         limits: on what visitors may ask for.
+        engine: how the model is run, one of ``tsm_det.engines.ENGINES``.
 
     Raises:
         InputError: a package is missing, the port is taken, a number is out of its range, or the detector cannot
@@ -43,7 +44,7 @@ def serve(config: Config, checkpoint: str | None = None, device: str = 'cpu', ho
         raise InputError(f'--score-thr is {score_thr} but a number from 0 to 1 is needed: leave it out or change it')
     # Before the detector is built: who gave a port that is taken need not wait to hear of it.
     with listen(host, port) as listening:
-        detector = OnlineDetector.from_config(config, checkpoint, device, capacity=limits.visitors)
+        detector = OnlineDetector.from_config(config, checkpoint, device, capacity=limits.visitors, engine=engine)
         address, port = listening.getsockname()[:2]
         if not ip_address(address).is_loopback:
             print_log('everybody who can reach this machine may use the page: it has no passwords and no encryption, '
