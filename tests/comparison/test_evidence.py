@@ -48,6 +48,9 @@ def slowly(content, results):
     labels = range(len(CLASSES))
     scores = {('all', 'all'): coco(frames, labels, '')}
     scores |= {('class', name): coco(frames, [label], '') for label, name in enumerate(CLASSES)}
+    alone = [{**frame, **{key: [{**box, 'label': 0} for box in frame[key]] for key in ('truth', 'found')}}
+             for frame in frames]
+    scores[('class', 'any class')] = coco(alone, [0], '')
     scores |= {('motion', name): coco(frames, labels, '', motion=limits) for name, limits in MOTION.items()}
     scores |= {('frame', name): coco([frame for frame in frames if low <= frame['number'] < high], labels, '')
                for name, (low, high) in BINS.items()}

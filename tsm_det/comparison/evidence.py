@@ -19,6 +19,7 @@ from tsm_det.errors import InputError
 from tsm_det.evaluation.coco_ap import matched_ranges
 from tsm_det.evaluation.motion import MOTION_RANGES
 from tsm_det.evaluation.tables import (
+    Found,
     Truth,
     annotations_of,
     found_table,
@@ -73,7 +74,8 @@ class Evidence:
     names: list[str]
 
     def score(self, results: str | os.PathLike, weights: np.ndarray) -> dict[tuple[str, str], Score]:
-        """AP50 by kind and name of the part: ``('all', 'all')``, ``('class', 'DRONE')``, ``('motion', 'fast')``, ...
+        """AP50 by kind and name of the part: ``('all', 'all')``, ``('class', 'DRONE')``, ``('motion', 'fast')``, ...,
+        ``('class', 'any class')`` of boxes whatever their class.
 
         Args:
             results: what ``tools/test.py --out`` wrote.
@@ -98,7 +100,14 @@ class Evidence:
                 if part.kind == 'all':
                     scores |= {('class', name): Score(boxes[label], by_class[:, label])
                                for label, name in enumerate(self.classes)}
-        return scores
+        return scores | {('class', 'any class'): self._score_boxes_alone(found, weights)}
+
+    def _score_boxes_alone(self, found: Found, weights: np.ndarray) -> Score:
+        """AP50 of all boxes taken as of one class: what is lost by the class and what by the box."""
+        truth, found = (boxes._replace(labels=np.zeros_like(boxes.labels)) for boxes in (self.truth, found))
+        _, evaluation = next(matched_ranges(truth, found, 1, thresholds=(0.5,)))
+        curves = curves_of(evaluation, np.ones(len(self.images), bool), self.groups, len(self.names), 1)
+        return Score(int(curves[0].boxes.sum()), mean_over_classes(curves, weights)[1])
 
 
 def read_evidence(config: Config, table: VideoTable | None = None) -> Evidence:
