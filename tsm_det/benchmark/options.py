@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from tsm_det.engines import ENGINES
 from tsm_det.errors import InputError
 from tsm_det.json_file import check_writable
+from tsm_det.models.loading import check_device
 
 # Options that count something, and the least that makes sense.
 _LEAST = {'frames': 1, 'warmup': 0, 'streams': 1, 'proposals': 1, 'detections': 1, 'train': 1, 'clip_length': 1,
@@ -87,18 +86,8 @@ class Options:
                              'leave one of them out')
         if self.engine not in ENGINES:
             raise InputError(f'--engine is {self.engine!r} but one of {", ".join(ENGINES)} is needed')
-        _check_device(self.device)
+        check_device(self.device)
         if self.plot and Path(self.plot).suffix != '.png':
             raise InputError(f'--plot is {self.plot} but the picture is a PNG file: give it a name that ends in .png')
         for path in filter(None, (self.json, self.plot, self.report)):
             check_writable(path)
-
-
-def _check_device(name: str) -> None:
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise InputError(f'--device is {name!r} but a device such as cpu or cuda:0 is needed') from error
-    if device.type == 'cuda' and (device.index or 0) >= torch.cuda.device_count():
-        raise InputError(f'--device is {name} but torch sees {torch.cuda.device_count()} CUDA devices here: '
-                         'choose one that is there, or cpu')
