@@ -18,6 +18,7 @@ SITES = {  # backbone, neck
     'tsm_faster_rcnn_r18_synthvid_backbone_only': (8, 0),
     'tsm_faster_rcnn_r18_synthvid_neck_only': (0, 4),
     'tsm_faster_rcnn_r18_thermal': (8, 4),
+    'tsm_faster_rcnn_r18_thermal_backbone_only': (8, 0),
     'tsm_faster_rcnn_r50_vid': (16, 4),
     'tsm_faster_rcnn_r50_vid_backbone_only': (16, 0),
     'tsm_faster_rcnn_r50_vid_from_coco': (16, 4),

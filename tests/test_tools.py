@@ -149,6 +149,8 @@ def test_fine_tuning_starts_from_a_2d_checkpoint_with_other_classes(run, data_ro
     ('test {synth} {other} --work-dir {tmp} --cfg-options data_root={data}', 'is not of this network'),
     ('train {synth} --work-dir {tmp} --cfg-options load_from=none.pth', 'the checkpoint none.pth is missing'),
     ('train {synth} --work-dir {tmp} --resume none.pth', 'the checkpoint none.pth is missing'),
+    ('train {synth} --work-dir {tmp} --resume README.md', 'the checkpoint README.md cannot be read (UnpicklingError'),
+    ('train {synth} --work-dir {tmp} --cfg-options load_from=README.md', 'the checkpoint README.md cannot be read'),
     ('test {synth} {named} --work-dir {tmp} --cfg-options data_root={data} ' + TINY,
      'the checkpoint knows the classes star, disc, square, triangle but the test data has disc, square'),
     ('test {synth} none --out {broken}/x.pkl', 'x.pkl cannot be written'),

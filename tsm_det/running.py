@@ -20,7 +20,7 @@ from tsm_det.engines import with_engine
 from tsm_det.errors import InputError
 from tsm_det.evaluation.outputs import DrawDetections, DumpDetections
 from tsm_det.json_file import check_writable, write_json
-from tsm_det.models.loading import check_checkpoint, load_weights
+from tsm_det.models.loading import check_readable, load_weights
 from tsm_det.processes import process_group
 
 
@@ -50,7 +50,7 @@ def train(config: Config, amp: bool = False, auto_scale_lr: bool = False, resume
     if resume:
         config.resume, config.load_from = True, None if resume is True else resume
     if config.load_from:
-        check_checkpoint(config.load_from)
+        check_readable(config.load_from)
     check_data(config, 'train_dataloader', 'val_dataloader')
     with process_group(config):
         runner = _runner(config)

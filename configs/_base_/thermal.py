@@ -9,7 +9,7 @@ dataset = dict(
     metainfo=dict(classes=('AIRPLANE', 'BIRD', 'DRONE', 'HELICOPTER')),
     hint='make it with tools/convert_dataset.py csv-videos as data/README.md says')
 train_pipeline = [
-    dict(type='ConsecutiveFrames', num_frames=8),
+    dict(type='ConsecutiveFrames', num_frames=4),
     dict(
         type='TransformBroadcaster',
         share_random_params=True,
@@ -36,7 +36,7 @@ test_pipeline = [
     dict(type='PackTrackInputs', meta_keys=('frame_in_file',)),
 ]
 train_dataloader = dict(
-    batch_size=2,
+    batch_size=4,
     num_workers=1,
     persistent_workers=True,
     sampler=dict(type='KeyFrameSampler'),
@@ -60,4 +60,4 @@ test_dataloader = dict(
 val_evaluator = dict(type='VIDMetric', ann_file='data/thermal/held_out.json')
 test_evaluator = dict(type='VIDMetric', ann_file='data/thermal/val.json')
 # Clips a step that the schedule's learning rate is meant for.
-auto_scale_lr = dict(enable=False, base_batch_size=2)
+auto_scale_lr = dict(enable=False, base_batch_size=4)

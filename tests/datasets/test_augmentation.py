@@ -20,7 +20,6 @@ STEPS = [
     dict(type='RandomAffine'),
     dict(type='RandomChoiceResize', scales=[(32, 24), (64, 48), (96, 72)], keep_ratio=True),
     dict(type='RandomCrop', crop_size=(0.6, 0.6), crop_type='relative_range', allow_negative_crop=True),
-    dict(type='TargetCrop', height=(16, 40), prob=0.5),
     dict(type='RandomBlur', prob=0.5),
     dict(type='PhotoMetricDistortion'),
 ]

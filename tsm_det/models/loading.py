@@ -11,7 +11,7 @@ from mmdet.registry import MODELS
 from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
-from mmengine.runner import load_checkpoint
+from mmengine.runner import CheckpointLoader, load_checkpoint
 
 from tsm_det.errors import InputError
 
@@ -62,6 +62,15 @@ def check_checkpoint(path: str) -> None:
         raise InputError(f'the checkpoint {path} is missing: give the path of one that is there, or have it made first')
 
 
+def check_readable(checkpoint: str) -> None:
+    """Raise InputError when a checkpoint is missing, or its file is none."""
+    check_checkpoint(checkpoint)
+    try:
+        CheckpointLoader.load_checkpoint(checkpoint, map_location='cpu')
+    except Exception as error:  # bytes that are no checkpoint may mean anything to a pickle: KeyError, MemoryError...
+        raise InputError(_refusal(checkpoint, 'cannot be read', error)) from error
+
+
 def load_weights(model: torch.nn.Module, checkpoint: str) -> dict:
     """Load a checkpoint file into a detector, all keys of it and no others.
 
@@ -76,8 +85,12 @@ def load_weights(model: torch.nn.Module, checkpoint: str) -> dict:
     check_checkpoint(checkpoint)
     try:
         return load_checkpoint(model, checkpoint, map_location='cpu', strict=True)
-    except Exception as error:  # bytes that are no checkpoint may mean anything to a pickle: KeyError, MemoryError...
+    except Exception as error:  # see check_readable
         what = 'is not of this network' if 'do not match' in str(error) else 'cannot be read'
-        reason = shorten(f'{type(error).__name__} {error}', 200, placeholder='...')
-        raise InputError(f'the checkpoint {checkpoint} {what} ({reason}): give a file that this project or mmdet '
-                         'saved, and the config that it was trained with') from error
+        raise InputError(_refusal(checkpoint, what, error)) from error
+
+
+def _refusal(checkpoint: str, what: str, error: Exception) -> str:
+    reason = shorten(f'{type(error).__name__} {error}', 200, placeholder='...')
+    return (f'the checkpoint {checkpoint} {what} ({reason}): give a file that this project or mmdet saved, and the '
+            'config that it was trained with')
