@@ -4,20 +4,20 @@ Importing this package registers its models, datasets, transforms and metrics wi
 """
 
 try:
-    import mmcv.ops
-    import mmdet.models
-    import mmengine
+    import mmcv.ops  # noqa: F401
+    import mmdet.models  # noqa: F401
+    import mmengine  # noqa: F401
 except (ImportError, OSError, AssertionError) as error:  # mmdet asserts the versions it works with
     raise ImportError(
         f'tsm_det needs torch, mmengine, mmcv with its compiled ops, and mmdet, but importing them failed: {error}\n'
         "Install torch first, then the maintained stack: pip install --no-build-isolation 'tsm_det[onedl]'\n"
         "(or upstream's: 'tsm_det[openmmlab]'); in a clone, `make setup` does all of it.") from error
 
-from tsm_det import randomness
+from tsm_det import randomness  # noqa: F401
 from tsm_det.config import config_path
-from tsm_det.datasets import blur, clips, coco_vid, imagenet_vid, key_frames, loading, synthetic_dataset
-from tsm_det.evaluation import vid_metric
-from tsm_det.models import faster_rcnn, fpn, resnet
+from tsm_det.datasets import blur, clips, coco_vid, imagenet_vid, key_frames, loading, synthetic_dataset  # noqa: F401
+from tsm_det.evaluation import vid_metric  # noqa: F401
+from tsm_det.models import faster_rcnn, fpn, resnet  # noqa: F401
 from tsm_det.shift import ShiftState, map_state, temporal_shift
 from tsm_det.streaming.online_detector import OnlineDetector
 from tsm_det.streaming.stream_bank import StreamBank

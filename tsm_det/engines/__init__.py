@@ -16,6 +16,8 @@ ENGINES = ('eager', 'fast', 'fast-bf16', 'compiled', 'compiled-bf16')
 def with_engine(model: nn.Module, name: str = 'eager') -> nn.Module:
     """A detector that runs by an engine; the model given stays as it is.
 
+    On a processor all but ``eager`` also have the process keep the memory that it frees.
+
     Args:
         model: a TSMFasterRCNN, on its device.
         name: one of ``ENGINES``. ``eager`` is the model itself, the reference; ``fast`` and ``compiled`` are float32;
