@@ -16,6 +16,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.dataset import Compose
 from torch import nn
 
+from tsm_det.engines.memory import default_memory
 from tsm_det.models.loading import build_detector
 from tsm_det.streaming.online_detector import OnlineDetector, image_pipeline
 
@@ -87,7 +88,10 @@ class OnlineArm:
 
 
 class MMDetArm:
-    """mmdet's detector without this project's classes, by ``mmdet.apis.inference_detector``: image after image."""
+    """mmdet's detector without this project's classes, by ``mmdet.apis.inference_detector``: image after image.
+
+    Memory that this project's engines have the process keep is not kept in its calls, as it is not for mmdet's users.
+    """
 
     def __init__(self, plan: ArmPlan) -> None:
         config = mmdet_config(plan.config)
@@ -97,7 +101,8 @@ class MMDetArm:
         self.pipeline = Compose(config.test_dataloader.dataset.pipeline)
 
     def __call__(self, images: Sequence[np.ndarray]) -> list[DetDataSample]:
-        return inference_detector(self.model, list(images), self.pipeline)
+        with default_memory():
+            return inference_detector(self.model, list(images), self.pipeline)
 
     def forget(self) -> None:
         """Nothing is remembered."""
