@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import io
 import json
@@ -50,7 +51,7 @@ def publish(checkpoint: str, config: Config, config_file: str, metrics: str | os
     """
     scores, out = _scores(metrics), Path(out)
     init_default_scope(config.get('default_scope', 'mmdet'))
-    content = load_weights(MODELS.build(config.model), checkpoint)
+    content = load_weights(MODELS.build(copy.deepcopy(config.model)), checkpoint)  # building moves keys about in it
     weights = {key: _stored(key, value, half) for key, value in content['state_dict'].items()}
     meta = {key: value for key, value in content.get('meta', {}).items() if key in ('dataset_meta', 'iter', 'seed')}
     meta['cfg'] = Config({key: config[key] for key in _KEPT if key in config}).pretty_text
