@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from mmdet.registry import DATASETS, RUNNERS
 from mmengine.config import Config
+from mmengine.device import get_device
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
@@ -20,12 +21,15 @@ from tsm_det.engines import with_engine
 from tsm_det.errors import InputError
 from tsm_det.evaluation.outputs import DrawDetections, DumpDetections
 from tsm_det.json_file import check_writable, write_json
+from tsm_det.memory import keep_freed_memory
 from tsm_det.models.loading import check_readable, load_weights
 from tsm_det.processes import process_group
 
 
 def train(config: Config, amp: bool = False, auto_scale_lr: bool = False, resume: str | bool = False) -> Path:
     """Train as the config says; checkpoints and logs go to its ``work_dir``.
+
+    On a processor the process keeps the memory that it frees from then on.
 
     Args:
         config: from :func:`tsm_det.config.load_config`.
@@ -52,6 +56,8 @@ def train(config: Config, amp: bool = False, auto_scale_lr: bool = False, resume
     if config.load_from:
         check_readable(config.load_from)
     check_data(config, 'train_dataloader', 'val_dataloader')
+    if get_device() == 'cpu':
+        keep_freed_memory()
     with process_group(config):
         runner = _runner(config)
         runner.register_hook(CheckNumClasses())

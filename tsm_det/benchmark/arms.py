@@ -16,7 +16,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.dataset import Compose
 from torch import nn
 
-from tsm_det.engines.memory import default_memory
+from tsm_det.memory import default_memory
 from tsm_det.models.loading import build_detector
 from tsm_det.streaming.online_detector import OnlineDetector, image_pipeline
 

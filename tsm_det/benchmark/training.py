@@ -17,6 +17,7 @@ from tsm_det.benchmark.arms import ArmPlan
 from tsm_det.benchmark.distribution import percentiles, ratio_of_medians
 from tsm_det.benchmark.interleaving import interleaved
 from tsm_det.errors import InputError
+from tsm_det.memory import keep_freed_memory
 from tsm_det.models.loading import build_detector
 from tsm_det.streaming.online_detector import image_pipeline
 
@@ -31,6 +32,8 @@ class TrainingArm:
     """
 
     def __init__(self, plan: ArmPlan) -> None:
+        if plan.device == 'cpu':  # as tools/train.py does
+            keep_freed_memory()
         torch.manual_seed(0)
         self.model = build_detector(plan.config, plan.checkpoint, plan.device).train()
         wrapper = copy.deepcopy(plan.config.optim_wrapper)

@@ -11,7 +11,7 @@ _PROGRAM = """
 import resource, sys, torch
 from tests.tiny import build, tiny_model_config
 from tsm_det.engines import with_engine
-from tsm_det.engines.memory import default_memory
+from tsm_det.memory import default_memory
 
 def new_pages(calls, numbers=10_000_000):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

@@ -1,4 +1,4 @@
-"""Memory that a frame gives back, kept for the next one."""
+"""Memory that a frame or a training step gives back, kept for the next one."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# Of mallopt(3): how much free memory at the end of the heap goes back to the system, from which size on and how many
-# blocks lie outside the heap, and how many heaps threads may have.
+# Of mallopt(3): how much free memory at the end of the heap goes back to the system (-1: none), from which size on and
+# how many blocks lie outside the heap, and how many heaps threads may have.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -3, -4, -8
-_KEEPING = {_TRIM_THRESHOLD: 2**31 - 1, _MMAP_MAX: 0, _ARENA_MAX: 1}
+_KEEPING = {_TRIM_THRESHOLD: -1, _MMAP_MAX: 0, _ARENA_MAX: 1}
 # Where glibc's own thresholds, which move, stay once a block of 32 MiB was freed.
 _BY_DEFAULT = {_TRIM_THRESHOLD: 2**26, _MMAP_THRESHOLD: 2**25, _MMAP_MAX: 2**16}
 
@@ -18,9 +18,9 @@ _is_kept = False
 
 
 def keep_freed_memory() -> None:
-    """Have the C library keep what the process frees, up to 2 GiB, where it is glibc; elsewhere nothing happens.
+    """Have the C library keep what the process frees, where it is glibc; elsewhere nothing happens.
 
-    By default glibc maps a large feature map anew for every frame, and the system clears its pages first.
+    By default glibc maps a large feature map anew every time, and the system clears its pages first.
     """
     global _is_kept
     _is_kept = True
