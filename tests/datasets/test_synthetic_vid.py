@@ -40,12 +40,14 @@ def decode(path):
         return np.stack([frame.to_ndarray(format='bgr24') for frame in container.decode(video=0)])
 
 
-def test_the_same_seed_makes_the_same_files(root, tmp_path):
-    make_synthetic_vid(tmp_path / 'again', **TINY)
-    names = [path.relative_to(root) for path in sorted(root.rglob('*.*'))]
+def test_the_same_seed_makes_the_same_files(tmp_path):
+    once, again = tmp_path / 'once', tmp_path / 'again'
+    for folder in (once, again):  # of the size that is trained on: x264 is not exact in smaller pictures
+        make_synthetic_vid(folder, **{**TINY, 'size': (128, 128)})
+    names = [path.relative_to(once) for path in sorted(once.rglob('*.*'))]
     assert len(names) == 5
     for name in names:
-        assert (root / name).read_bytes() == (tmp_path / 'again' / name).read_bytes(), name
+        assert (once / name).read_bytes() == (again / name).read_bytes(), name
 
 
 def test_another_seed_and_another_split_show_other_scenes(root, tmp_path):

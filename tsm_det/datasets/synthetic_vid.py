@@ -36,8 +36,9 @@ def make_synthetic_vid(root: str | os.PathLike, seed: int = 0, train_videos: int
                        progress: Callable[[Iterable], Iterable] = iter) -> None:
     """Write ``train/*.mp4``, ``val/*.mp4`` and their CocoVID files ``train.json``, ``val.json`` into ``root``.
 
-    The same arguments give the same annotations and the same pixels. The data set appears whole or not
-    at all; one that is already there, made with the same arguments, is kept.
+    The same arguments give the same annotations and the same pixels (the encoder now and then spends a few more
+    bytes on pictures much smaller than 128 px). The data set appears whole or not at all; one that is already there,
+    made with the same arguments, is kept.
 
     Args:
         root: a folder that does not exist yet, is empty, or holds this data set.

@@ -100,8 +100,8 @@ class StreamBank:
         running = {i: self._held[stream_ids[i]].state for i, reason in enumerate(reasons) if reason is None}
         if not running:
             return None, reasons
-        fresh = map_state(torch.zeros_like, next(iter(running.values())))
-        rows = [running.get(i, fresh) for i in range(len(reasons))]
+        rows = [running[i] if i in running else map_state(torch.zeros_like, next(iter(running.values())))
+                for i in range(len(reasons))]
         # Streams held before the model moved to another device or type meet those held since.
         return (rows[0] if len(rows) == 1 else map_state(
             lambda *row: torch.cat([past.to(row[-1]) for past in row]), *rows)), reasons
