@@ -12,6 +12,7 @@ from pathlib import Path
 from tsm_det.comparison.arms import read_arms
 from tsm_det.comparison.comparison import Plan, compare
 from tsm_det.comparison.evidence import VideoTable
+from tsm_det.engines import ENGINES
 from tsm_det.errors import one_sentence_errors
 
 
@@ -32,6 +33,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--group-column', default='scene', help='in it, their groups (default: scene)')
     parser.add_argument('--by', nargs='+', default=[], metavar='COLUMN', help='in it, what else to report by')
     parser.add_argument('--draws', type=int, default=1000, help='of the bootstrap (default: 1000)')
+    parser.add_argument('--engine', default='eager', help='that streams the tests and is timed: ' + ', '.join(ENGINES))
     parser.add_argument('--latency-frames', type=int, default=200, help='0 times nothing (default: 200)')
     parser.add_argument('--cfg-options', nargs='+', default=[], metavar='KEY=VALUE', help='override keys of all arms')
     return parser.parse_args()
@@ -43,8 +45,8 @@ def main() -> None:
     videos = VideoTable(args.groups, args.video_column, args.group_column, tuple(args.by)) if args.groups else None
     print(compare(Plan(
         arms=read_arms(args.arm, args.cfg_options), baseline=args.baseline, seeds=sorted(set(args.seeds)),
-        out=args.out, tools=tools, jobs=args.jobs, threads=args.threads, videos=videos,
-        draws=args.draws, latency_frames=args.latency_frames, command=shlex.join(['python', *sys.argv]))))
+        out=args.out, tools=tools, jobs=args.jobs, threads=args.threads, videos=videos, draws=args.draws,
+        engine=args.engine, latency_frames=args.latency_frames, command=shlex.join(['python', *sys.argv]))))
 
 
 if __name__ == '__main__':

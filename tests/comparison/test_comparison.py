@@ -93,7 +93,7 @@ def plan(folder, data_root, tmp_path):
 @pytest.fixture(scope='module')
 def compared(folder, data_root, tmp_path_factory):
     """A plan of two arms and two seeds that was carried out, and what was printed."""
-    plan = plan_of(folder, data_root, tmp_path_factory.mktemp('out'), seeds=[0, 1], arms=[
+    plan = plan_of(folder, data_root, tmp_path_factory.mktemp('out'), seeds=[0, 1], engine='fast', arms=[
         ('good', 'model.backbone.shift_div=4'), ('poor', 'optim_wrapper.optimizer.lr=1')])
     return plan, compare(plan)
 
@@ -136,6 +136,7 @@ def test_the_table_says_what_was_found_and_how_to_repeat_it(compared):
             f'--cfg-options {plan.arms[0].options[0]} ') in page
     assert f'{plan.tools}/test.py {plan.arms[0].config} {folder}/iter_3.pth ' in page
     assert page.count('randomness.seed=1\n') == 4
+    assert page.count(' --engine fast ') == len(plan.arms) * len(plan.seeds)
 
 
 def test_the_pictures_can_be_looked_at(compared):
@@ -241,6 +242,7 @@ def test_two_comparisons_do_not_work_in_one_folder(tmp_path, monkeypatch):
     (dict(baseline='mine'), 'the baseline mine is no arm: name one of good, poor'),
     (dict(jobs=0), '--jobs is 0 but a number from 1 is needed'),
     (dict(draws=0), '--draws is 0'),
+    (dict(engine='warp'), "--engine is 'warp' but one of eager, fast"),
 ])
 def test_a_wrong_plan_is_refused_before_anything_runs(plan, keys, message):
     plan = plan(*BOTH, **keys)

@@ -19,6 +19,7 @@ from tsm_det.comparison.plots import draw_plots
 from tsm_det.comparison.run import Run
 from tsm_det.comparison.summary import Summary
 from tsm_det.comparison.table import headline, page
+from tsm_det.engines import ENGINES
 from tsm_det.errors import InputError
 from tsm_det.json_file import write_json, write_text
 from tsm_det.running import check_data
@@ -30,7 +31,8 @@ class Plan:
     """What is to be compared, and how.
 
     ``tools`` is the folder of train.py, test.py and benchmark.py; ``jobs`` run side by side with ``threads`` each,
-    None: as the cores allow; ``latency_frames`` are timed an arm, 0 times nothing; ``command`` is what was typed.
+    None: as the cores allow; ``engine`` streams the tests and is timed; ``latency_frames`` are timed an arm, 0 times
+    nothing; ``command`` is what was typed.
     """
 
     arms: Sequence[Arm]
@@ -42,6 +44,7 @@ class Plan:
     threads: int | None = None
     videos: VideoTable | None = None
     draws: int = 1000
+    engine: str = 'eager'
     latency_frames: int = 200
     command: str = ''
 
@@ -59,7 +62,7 @@ def compare(plan: Plan) -> str:
     """
     _check(plan)
     with locked(plan.out) as lock:
-        runs = [Run(arm, seed, plan.out, plan.tools) for seed in plan.seeds for arm in plan.arms]
+        runs = [Run(arm, seed, plan.out, plan.tools, plan.engine) for seed in plan.seeds for arm in plan.arms]
         summary = Summary(plan.arms, plan.baseline,
                           read_evidence(plan.arms[0].load(plan.seeds[0]), plan.videos), plan.draws)
         latency: dict[str, dict] = {}
@@ -86,6 +89,8 @@ def _check(plan: Plan) -> None:
     for name in ('jobs', 'threads', 'draws'):
         if getattr(plan, name) is not None and getattr(plan, name) < 1:
             raise InputError(f'--{name} is {getattr(plan, name)} but a number from 1 is needed')
+    if plan.engine not in ENGINES:
+        raise InputError(f'--engine is {plan.engine!r} but one of {", ".join(ENGINES)} is needed')
     configs = [arm.load(plan.seeds[0]) for arm in plan.arms]
     for arm, config in zip(plan.arms, configs, strict=True):
         check_data(config, 'train_dataloader', 'val_dataloader', 'test_dataloader')

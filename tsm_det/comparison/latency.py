@@ -28,7 +28,8 @@ def measure_latency(arm: Run, baseline: Run, out: Path, tools: Path, frames: int
     """
     figures, log = out / arm.arm.name / 'latency.json', out / arm.arm.name / 'latency.log'
     command = ('python', str(tools / 'benchmark.py'), str(_config(arm, out)), str(arm.checkpoint()),
-               '--baseline', str(_config(baseline, out)), '--frames', str(frames), '--json', str(figures))
+               '--baseline', str(_config(baseline, out)), '--engine', arm.engine, '--frames', str(frames),
+               '--json', str(figures))
     if figures.is_file():
         content = json.loads(figures.read_bytes())
         if content.get('command') == shlex.join(command):

@@ -41,6 +41,7 @@ class Run:
         seed: of initialisation, order and augmentation.
         out: folder of the comparison.
         tools: folder of train.py and test.py.
+        engine: that the test streams with, one of ``tsm_det.engines.ENGINES``.
 
     Raises:
         InputError: what is in the folder was made with another config.
@@ -48,8 +49,8 @@ class Run:
 
     STEPS = ('train', 'test')
 
-    def __init__(self, arm: Arm, seed: int, out: Path, tools: Path) -> None:
-        self.arm, self.seed, self.tools = arm, seed, tools
+    def __init__(self, arm: Arm, seed: int, out: Path, tools: Path, engine: str = 'eager') -> None:
+        self.arm, self.seed, self.tools, self.engine = arm, seed, tools, engine
         self.folder = out / arm.name / f'seed{seed}'
         self.failed: Step | None = None
         self._record = self.folder / 'run.json'
@@ -104,7 +105,7 @@ class Run:
             words = (self.arm.config, '--work-dir', str(self.folder), '--resume')
         else:
             words = (self.arm.config, str(self.checkpoint()), '--work-dir', str(self.folder / 'test'),
-                     '--metrics', str(self.metrics), '--out', str(self.results))
+                     '--metrics', str(self.metrics), '--out', str(self.results), '--engine', self.engine)
         return Step(name, ('python', str(self.tools / f'{name}.py'), *words, *options), self.folder / f'{name}.log')
 
     def finish(self, step: Step, seconds: float, threads: int) -> None:
