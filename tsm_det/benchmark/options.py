@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from tsm_det.engines import ENGINES
+from tsm_det.engines import check_engine
 from tsm_det.errors import InputError
 from tsm_det.json_file import check_writable
 from tsm_det.models.loading import check_device
@@ -84,8 +84,7 @@ class Options:
         if self.source is not None and self.size is not None:
             raise InputError('--source and --size were both given but frames of a source have their own size: '
                              'leave one of them out')
-        if self.engine not in ENGINES:
-            raise InputError(f'--engine is {self.engine!r} but one of {", ".join(ENGINES)} is needed')
+        check_engine(self.engine)
         check_device(self.device)
         if self.plot and Path(self.plot).suffix != '.png':
             raise InputError(f'--plot is {self.plot} but the picture is a PNG file: give it a name that ends in .png')

@@ -19,7 +19,7 @@ from tsm_det.comparison.plots import draw_plots
 from tsm_det.comparison.run import Run
 from tsm_det.comparison.summary import Summary
 from tsm_det.comparison.table import headline, page
-from tsm_det.engines import ENGINES
+from tsm_det.engines import check_engine
 from tsm_det.errors import InputError
 from tsm_det.json_file import write_json, write_text
 from tsm_det.running import check_data
@@ -89,8 +89,7 @@ def _check(plan: Plan) -> None:
     for name in ('jobs', 'threads', 'draws'):
         if getattr(plan, name) is not None and getattr(plan, name) < 1:
             raise InputError(f'--{name} is {getattr(plan, name)} but a number from 1 is needed')
-    if plan.engine not in ENGINES:
-        raise InputError(f'--engine is {plan.engine!r} but one of {", ".join(ENGINES)} is needed')
+    check_engine(plan.engine)
     configs = [arm.load(plan.seeds[0]) for arm in plan.arms]
     for arm, config in zip(plan.arms, configs, strict=True):
         check_data(config, 'train_dataloader', 'val_dataloader', 'test_dataloader')

@@ -13,6 +13,12 @@ from tsm_det.memory import keep_freed_memory
 ENGINES = ('eager', 'fast', 'fast-bf16', 'compiled', 'compiled-bf16')
 
 
+def check_engine(name: str) -> None:
+    """Raise InputError when ``--engine`` names none of ``ENGINES``."""
+    if name not in ENGINES:
+        raise InputError(f'--engine is {name!r} but one of {", ".join(ENGINES)} is needed')
+
+
 def with_engine(model: nn.Module, name: str = 'eager') -> nn.Module:
     """A detector that runs by an engine; the model given stays as it is.
 
