@@ -13,6 +13,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+# Whoever imports yapf first on a machine writes its grammar into a cache, and another process that comes at that
+# moment reads half of it (EOFError, yapf issue 1204). Trainings import it to print their config; now it is there.
+import yapf  # noqa: F401
+
 from tsm_det.errors import InputError
 
 _POLL_S = 0.2
