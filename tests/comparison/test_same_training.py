@@ -17,17 +17,18 @@ WORKERS = 2
 
 
 class Witness(Hook):
-    """Keeps the weights that a training begins with, and all that it is given."""
+    """Keeps the weights that a training begins with, and all that its network is given."""
 
     priority = 'LOWEST'
 
     def before_train(self, runner):
         self.weights = copy.deepcopy(runner.model.state_dict())
         self.frames, self.boxes, self.names = [], [], []
+        runner.model.data_preprocessor.register_forward_hook(self.keep)
 
-    def before_train_iter(self, runner, batch_idx, data_batch=None):
-        self.frames += [clip.clone() for clip in data_batch['inputs']]
-        for clip in data_batch['data_samples']:
+    def keep(self, preprocessor, arguments, data):
+        self.frames += [clip.clone() for clip in data['inputs']]
+        for clip in data['data_samples']:
             self.boxes += [sample.gt_instances.bboxes.clone() for sample in clip.video_data_samples]
             self.names += [(sample.video_id, sample.frame_id) for sample in clip.video_data_samples]
 
@@ -44,7 +45,8 @@ def witness(data_root, tmp_path):
     """Trains three steps with a config's model, clips and augmentation, on synthetic video; gives a Witness."""
     def witness(name, seed, workers=0):
         MMLogger._instance_dict.clear()
-        config = Arm(name, config_path(name), tuple((TINY + STEPS).split())).load(seed)
+        options = TINY + STEPS.replace('batch_size=1', 'batch_size=2')
+        config = Arm(name, config_path(name), tuple(options.split())).load(seed)
         data = config.train_dataloader.dataset
         data.update(type='CocoVIDDataset', data_root=None, ann_file=str(data_root / 'train.json'),
                     data_prefix=dict(img_path=str(data_root)), metainfo=dict(classes=None))

@@ -13,6 +13,7 @@ from mmdet.models.task_modules.coders import DeltaXYWHBBoxCoder
 from mmdet.models.task_modules.prior_generators import AnchorGenerator
 from torch import nn
 
+from tsm_det.datasets.pasting import TargetPastingPreprocessor
 from tsm_det.errors import InputError
 from tsm_det.models.faster_rcnn import TSMFasterRCNN
 
@@ -27,7 +28,8 @@ def check_coverage(model: nn.Module) -> None:
 def _differences(model: nn.Module) -> Iterator[tuple[str, str, str]]:
     # Exact types: a subclass may infer differently.
     yield from _other_type('detector', model, TSMFasterRCNN)
-    yield from _other_type('data preprocessor', model.data_preprocessor, TrackDataPreprocessor)
+    yield from _other_type(
+        'data preprocessor', model.data_preprocessor, TrackDataPreprocessor, TargetPastingPreprocessor)
     rpn, roi = model.rpn_head, model.roi_head
     yield from _other_type('RPN head', rpn, RPNHead)
     yield from _other_type('anchor generator', rpn.prior_generator, AnchorGenerator)

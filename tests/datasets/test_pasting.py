@@ -1,0 +1,163 @@
+"""Targets in other clips: the truth goes with the pixels, all else stays."""
+
+import copy
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mmdet.models import TrackDataPreprocessor
+from mmdet.registry import MODELS
+from mmengine.structures import InstanceData
+
+from tests.tiny import clip_sample
+from tsm_det.datasets.pasting import TargetPastingPreprocessor
+
+T = 3
+
+
+def truth(*targets):
+    """Instances of (x1, y1, x2, y2, label, track)."""
+    rows = torch.tensor(targets, dtype=torch.float32).reshape(-1, 6)
+    return InstanceData(bboxes=rows[:, :4], labels=rows[:, 4].long(), instances_ids=rows[:, 5].long())
+
+
+def clip_with(video_id, height, width, *paths, ground=100):
+    """A flat clip with squares of 10 levels above it that move; each path is (x, y, dx, dy, side, label, track)."""
+    clip, sample = torch.full((T, 3, height, width), ground, dtype=torch.uint8), clip_sample(range(T), video_id)
+    for t, frame in enumerate(sample.video_data_samples):
+        at = [(x + t * dx, y + t * dy, x + t * dx + side, y + t * dy + side, label, track)
+              for x, y, dx, dy, side, label, track in paths]
+        frame.gt_instances = truth(*at)
+        for k, (x1, y1, x2, y2, _, _) in enumerate(at):
+            clip[t, :, y1:y2, x1:x2] = ground + 10 * (k + 1)
+    return clip, sample
+
+
+def pasted(*clips, seed=0, **keys):
+    torch.manual_seed(seed)
+    preprocessor = TargetPastingPreprocessor(**keys)
+    out = preprocessor(dict(inputs=[clip for clip, _ in clips], data_samples=[sample for _, sample in clips]), True)
+    return out['inputs'], out['data_samples']
+
+
+paths = st.tuples(st.integers(4, 20), st.integers(4, 20), st.integers(-1, 1), st.integers(-1, 1), st.integers(3, 8))
+
+
+@settings(max_examples=30)
+@given(path=paths, seed=st.integers(0, 1000), height=st.integers(30, 60), width=st.integers(30, 60),
+       native=st.booleans())
+def test_a_track_keeps_its_path_its_size_its_label_and_its_pixels(path, seed, height, width, native):
+    donor = clip_with(1, 48, 48, (*path, 2, 7))
+    own = clip_with(2, height, width, *[(12, 12, 0, 0, 4, 1, 3)] * native, ground=50)
+    frames, samples = pasted(donor, own, seed=seed)
+    offsets = set()
+    for t in range(T):
+        before, after = own[1][t].gt_instances, samples[1][t].gt_instances
+        if len(after) == len(before):  # no free place was found; then in no frame
+            offsets.add(None)
+            continue
+        assert len(after) == native + 1
+        assert torch.equal(after.bboxes[:native], before.bboxes)
+        assert after.labels.tolist() == [1] * native + [2]
+        assert after.instances_ids.tolist() == [3] * native + [4 if native else 1]
+        offset = after.bboxes[-1] - donor[1][t].gt_instances.bboxes[0]
+        offsets.add(tuple(offset.tolist()))
+        x1, y1, x2, y2 = after.bboxes[-1].int().tolist()
+        assert (frames[1, t, :, y1:y2, x1:x2] == 60).all()
+        untouched = own[0][t].float()
+        assert min(x1, y1) >= 2
+        box = slice(None), slice(y1 - 2, y2 + 2), slice(x1 - 2, x2 + 2)
+        untouched[box] = frames[1, t, :, :height, :width][box]
+        assert torch.equal(frames[1, t, :, :height, :width], untouched)
+    assert len(offsets) == 1
+    assert native or None not in offsets
+
+
+def test_each_clip_gets_the_targets_of_all_others_and_no_pasted_one_again():
+    clips = [clip_with(k, 64, 64, (20, 20, 1, 0, 4, k, 1)) for k in range(3)]
+    _, samples = pasted(*clips)
+    for k, sample in enumerate(samples):
+        for frame in sample.video_data_samples:
+            assert frame.gt_instances.labels.tolist() == [k, *({0, 1, 2} - {k})]
+            assert frame.gt_instances.instances_ids.tolist() == [1, 2, 3]
+
+
+@given(seed=st.integers(0, 1000))
+@settings(max_examples=20)
+def test_nothing_is_pasted_over_a_target(seed):
+    clips = [clip_with(k, 40, 40, (10, 10, 1, 1, 6, k, 1), (25, 10, 0, 1, 5, k, 2)) for k in range(3)]
+    _, samples = pasted(*clips, seed=seed)
+    for sample in samples:
+        for frame in sample.video_data_samples:
+            boxes = frame.gt_instances.bboxes
+            for k, (x1, y1, x2, y2) in enumerate(boxes.tolist()):
+                others = torch.cat([boxes[:k], boxes[k + 1:]])
+                assert not ((others[:, 0] < x2) & (others[:, 2] > x1) & (others[:, 1] < y2) & (others[:, 3] > y1)).any()
+
+
+def test_a_target_that_comes_and_goes_is_pasted_into_its_frames_alone():
+    clip, sample = clip_with(1, 40, 40, (10, 10, 0, 0, 5, 2, 1))
+    sample[1].gt_instances = truth()
+    _, samples = pasted((clip, sample), clip_with(2, 40, 40))
+    assert [len(frame.gt_instances) for frame in samples[1].video_data_samples] == [1, 0, 1]
+
+
+@pytest.mark.parametrize('path', [(0, 10, 1, 0, 5, 0, 1), (34, 10, 1, 0, 5, 0, 1), (10, 1, 0, 0, 5, 0, 1)])
+def test_a_target_at_the_edge_in_any_frame_is_not_pasted(path):
+    _, samples = pasted(clip_with(1, 40, 40, path), clip_with(2, 40, 40))
+    assert [len(frame.gt_instances) for frame in samples[1].video_data_samples] == [0] * T
+
+
+def test_where_there_is_no_room_nothing_is_pasted():
+    large, small = clip_with(1, 60, 60, (10, 10, 1, 0, 30, 0, 1)), clip_with(2, 40, 40)
+    _, samples = pasted(large, small)
+    assert len(samples[1][0].gt_instances) == 0
+    frames, samples = pasted(large, large)  # its own target is in the way
+    assert len(samples[1][0].gt_instances) == 1
+    assert torch.equal(frames[1], large[0].float())
+
+
+def test_levels_stay_between_0_and_255():
+    frames, _ = pasted(clip_with(1, 40, 40, (10, 10, 0, 0, 5, 0, 1), ground=0), clip_with(2, 40, 40, ground=250))
+    assert frames.min() == 0
+    assert frames[1].max() == 255
+
+
+def test_what_it_is_given_is_not_changed():
+    clips = [clip_with(k, 40, 40, (10, 10, 1, 0, 5, k, 1)) for k in range(2)]
+    kept = copy.deepcopy(clips)
+    pasted(*clips)
+    for (clip, sample), (old, old_sample) in zip(clips, kept, strict=True):
+        assert torch.equal(clip, old)
+        assert all(torch.equal(sample[t].gt_instances.bboxes, old_sample[t].gt_instances.bboxes) for t in range(T))
+
+
+@pytest.mark.parametrize(('training', 'prob', 'num_clips'), [(False, 1, 3), (True, 0, 3), (True, 1, 1)])
+def test_without_pasting_it_is_mmdets_preprocessor(training, prob, num_clips):
+    clips = [clip_with(k, 40, 40, (10, 10, 1, 0, 5, k, 1)) for k in range(num_clips)]
+    keys = dict(mean=[1, 2, 3], std=[4, 5, 6], bgr_to_rgb=True, pad_size_divisor=32)
+
+    def data():
+        return copy.deepcopy(dict(inputs=[clip for clip, _ in clips], data_samples=[sample for _, sample in clips]))
+
+    ours = MODELS.build(dict(type='TargetPastingPreprocessor', prob=prob, **keys))(data(), training)
+    theirs = TrackDataPreprocessor(**keys)(data(), training)
+    assert torch.equal(ours['inputs'], theirs['inputs'])
+    assert repr(ours['data_samples']).count('BBox') == repr(theirs['data_samples']).count('BBox')
+    for one, other in zip(ours['data_samples'], theirs['data_samples'], strict=True):
+        for t in range(T):
+            assert torch.equal(one[t].gt_instances.bboxes, other[t].gt_instances.bboxes)
+            assert one[t].metainfo == other[t].metainfo
+
+
+def test_draws_are_torchs():
+    clips = [clip_with(k, 64, 64, (20, 20, 1, 0, 4, k, 1)) for k in range(2)]
+    first, again, other = (pasted(*clips, seed=seed)[0] for seed in (1, 1, 2))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_a_share_that_is_none_is_refused():
+    with pytest.raises(ValueError, match='prob is 2 but a number from 0 to 1 is needed'):
+        TargetPastingPreprocessor(prob=2)
