@@ -103,6 +103,13 @@ def test_a_target_that_comes_and_goes_is_pasted_into_its_frames_alone():
     assert [len(frame.gt_instances) for frame in samples[1].video_data_samples] == [1, 0, 1]
 
 
+def test_a_target_near_another_is_not_pasted():
+    near, far = (10, 10, 0, 0, 5, 0, 1), (30, 30, 0, 0, 5, 0, 3)
+    _, samples = pasted(clip_with(1, 60, 60, near, (18, 10, -1, 0, 5, 1, 2), far), clip_with(2, 60, 60))
+    for frame in samples[1].video_data_samples:
+        assert len(frame.gt_instances) == 1
+
+
 @pytest.mark.parametrize('path', [(0, 10, 1, 0, 5, 0, 1), (34, 10, 1, 0, 5, 0, 1), (10, 1, 0, 0, 5, 0, 1)])
 def test_a_target_at_the_edge_in_any_frame_is_not_pasted(path):
     _, samples = pasted(clip_with(1, 40, 40, path), clip_with(2, 40, 40))

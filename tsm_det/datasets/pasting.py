@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -80,11 +81,14 @@ class TargetPastingPreprocessor(TrackDataPreprocessor):
 
 
 def tracks_of(clip: Tensor, sample: TrackDataSample) -> list[list[Look]]:
-    """The targets of a clip ``(T, C, H, W)`` away from the edges of the picture, each as its looks in order of time."""
+    """The targets of a clip ``(T, C, H, W)``, each as its looks in order of time.
+
+    Those that come near another or near the edge are left out: they would be cut, or bring a piece of the other.
+    """
     seen: dict[int, list[Look | None]] = {}
     for frame, (image, truth) in enumerate(zip(clip, sample.video_data_samples, strict=True)):
         for k, track in enumerate(truth.gt_instances.instances_ids.tolist()):
-            seen.setdefault(track, []).append(_look(image, frame, truth.gt_instances[k]))
+            seen.setdefault(track, []).append(_look(image, frame, truth.gt_instances, k))
     return [looks for looks in seen.values() if all(looks)]
 
 
@@ -93,8 +97,8 @@ def paste(track: list[Look], clip: Tensor, sample: TrackDataSample) -> None:
     offset = _free_offset(track, clip, sample)
     if offset is None:
         return
-    taken = [frame.gt_instances.instances_ids for frame in sample.video_data_samples]
-    new_id = int(max(ids.max() for ids in taken if len(ids))) + 1 if any(map(len, taken)) else 1
+    taken = torch.cat([frame.gt_instances.instances_ids for frame in sample.video_data_samples])
+    new_id = int(taken.max()) + 1 if len(taken) else 1
     dx, dy = offset
     for look in track:
         x1, y1, x2, y2 = look.window
@@ -106,15 +110,15 @@ def paste(track: list[Look], clip: Tensor, sample: TrackDataSample) -> None:
         frame.gt_instances = InstanceData.cat([frame.gt_instances, truth])
 
 
-def _look(image: Tensor, frame: int, truth: InstanceData) -> Look | None:
-    """A target in an image ``(C, H, W)``; None where its window goes beyond the edge."""
-    box = truth.bboxes[0].tolist()
+def _look(image: Tensor, frame: int, truth: InstanceData, k: int) -> Look | None:
+    """Target ``k`` in an image ``(C, H, W)``; None where its window meets another target or goes beyond the edge."""
+    box, others = truth.bboxes[k].tolist(), torch.cat([truth.bboxes[:k], truth.bboxes[k + 1:]])
     (x1, x2, weight_x), (y1, y2, weight_y) = (_window(*ends) for ends in zip(box[:2], box[2:], strict=True))
-    if min(x1, y1) < 0 or x2 > image.shape[2] or y2 > image.shape[1]:
+    if min(x1, y1) < 0 or x2 > image.shape[2] or y2 > image.shape[1] or _meets((x1, y1, x2, y2), others):
         return None
     patch, weight = image[:, y1:y2, x1:x2].float(), (weight_y[:, None] * weight_x).to(image.device)
     rim = patch[:, weight < 1].median(1).values
-    return Look(frame, (x1, y1, x2, y2), (patch - rim[:, None, None]) * weight, truth)
+    return Look(frame, (x1, y1, x2, y2), (patch - rim[:, None, None]) * weight, truth[k])
 
 
 def _window(first: float, last: float) -> tuple[int, int, Tensor]:
@@ -140,6 +144,6 @@ def _free_offset(track: list[Look], clip: Tensor, sample: TrackDataSample) -> tu
     return None
 
 
-def _meets(window: list[int], boxes: Tensor) -> bool:
+def _meets(window: Sequence[int], boxes: Tensor) -> bool:
     x1, y1, x2, y2 = window
     return bool(((boxes[:, 0] < x2) & (boxes[:, 2] > x1) & (boxes[:, 1] < y2) & (boxes[:, 3] > y1)).any())
