@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 
 from tsm_det.errors import InputError
 
-# Colours of Okabe and Ito, which colour-blind readers tell apart.
-COLOURS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9', '#882255', '#999933')
+# Colours of Okabe and Ito, and more of Tol, which colour-blind readers tell apart.
+COLOURS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9', '#882255', '#999933', '#000000', '#AAAAAA')
 
 
 def write_png(image: np.ndarray, path: str | os.PathLike) -> Path:
