@@ -1,4 +1,4 @@
-"""Draw clips as the model sees them, after augmentation and with their boxes, into PNG files."""
+"""Draw clips as the pipeline gives them, after augmentation and with their boxes, into PNG files."""
 
 import argparse
 from pathlib import Path

@@ -27,6 +27,7 @@ def test_a_clip_is_consecutive_frames_with_boxes_inside(clips):
         assert boxes.min() >= 0
         assert (boxes[:, 2:] > boxes[:, :2]).all()
         assert (boxes[:, 2:] <= torch.tensor([64, 48])).all()
+        assert len(set(frame.gt_instances.instances_ids.tolist())) == len(boxes)
 
 
 def test_every_step_starts_from_the_same_weights_and_computes_gradients(plans, clips):

@@ -1,6 +1,7 @@
 """Arms that are compared begin with the same weights and see the same clips: the shift is all that differs."""
 
 import copy
+import json
 
 import pytest
 import torch
@@ -23,12 +24,15 @@ class Witness(Hook):
 
     def before_train(self, runner):
         self.weights = copy.deepcopy(runner.model.state_dict())
-        self.frames, self.boxes, self.names = [], [], []
+        self.frames, self.boxes, self.names, self.pasted = [], [], [], 0
         runner.model.data_preprocessor.register_forward_hook(self.keep)
 
     def keep(self, preprocessor, arguments, data):
         self.frames += [clip.clone() for clip in data['inputs']]
+        loaded = [frame for clip in arguments[0]['data_samples'] for frame in clip.video_data_samples]
+        self.pasted -= sum(len(frame.gt_instances) for frame in loaded)
         for clip in data['data_samples']:
+            self.pasted += sum(len(frame.gt_instances) for frame in clip.video_data_samples)
             self.boxes += [sample.gt_instances.bboxes.clone() for sample in clip.video_data_samples]
             self.names += [(sample.video_id, sample.frame_id) for sample in clip.video_data_samples]
 
@@ -37,6 +41,12 @@ class Witness(Hook):
 def data_root(tmp_path_factory):
     root = tmp_path_factory.mktemp('data') / 'synthvid'
     make_synthetic_vid(root, train_videos=3, val_videos=1, frames_per_video=12)
+    content = json.loads((root / 'train.json').read_text())
+    # One small target a frame, in the middle, which is there after most crops and small enough to be pasted.
+    content['annotations'] = [
+        dict(id=k, image_id=image['id'], video_id=image['video_id'], category_id=1, instance_id=1, iscrowd=0,
+             bbox=[60, 60, 8, 8], area=64) for k, image in enumerate(content['images'], 1)]
+    (root / 'small.json').write_text(json.dumps(content))
     return root
 
 
@@ -48,7 +58,7 @@ def witness(data_root, tmp_path):
         options = TINY + STEPS.replace('batch_size=1', 'batch_size=2')
         config = Arm(name, config_path(name), tuple(options.split())).load(seed)
         data = config.train_dataloader.dataset
-        data.update(type='CocoVIDDataset', data_root=None, ann_file=str(data_root / 'train.json'),
+        data.update(type='CocoVIDDataset', data_root=None, ann_file=str(data_root / 'small.json'),
                     data_prefix=dict(img_path=str(data_root)), metainfo=dict(classes=None))
         config.train_dataloader.update(num_workers=workers, persistent_workers=False)
         for key in ('val_cfg', 'val_dataloader', 'val_evaluator', 'test_cfg', 'test_dataloader', 'test_evaluator'):
@@ -74,6 +84,7 @@ def test_arms_with_one_seed_differ_in_the_shift_alone(witness, base):
     assert tsm.names == baseline.names
     assert same(tsm.frames, baseline.frames)
     assert same(tsm.boxes, baseline.boxes)
+    assert (tsm.pasted > 0) == (base == 'r18_thermal')
     other = witness(f'faster_rcnn_{base}', 4)
     assert not torch.equal(tsm.weights['backbone.conv1.weight'], other.weights['backbone.conv1.weight'])
     assert tsm.names != other.names

@@ -83,10 +83,10 @@ def test_each_clip_gets_the_targets_of_all_others_and_no_pasted_one_again():
             assert frame.gt_instances.instances_ids.tolist() == [1, 2, 3]
 
 
-@given(seed=st.integers(0, 1000))
+@given(seed=st.integers(0, 1000), step=st.sampled_from([0, 1, 9]))
 @settings(max_examples=20)
-def test_nothing_is_pasted_over_a_target(seed):
-    clips = [clip_with(k, 40, 40, (10, 10, 1, 1, 6, k, 1), (25, 10, 0, 1, 5, k, 2)) for k in range(3)]
+def test_nothing_is_pasted_over_a_target_in_any_frame(seed, step):
+    clips = [clip_with(k, 40, 40, (8, 10, step, 1, 6, k, 1), (8, 25, 0, 1, 5, k, 2)) for k in range(3)]
     _, samples = pasted(*clips, seed=seed)
     for sample in samples:
         for frame in sample.video_data_samples:
@@ -110,7 +110,21 @@ def test_a_target_near_another_is_not_pasted():
         assert len(frame.gt_instances) == 1
 
 
-@pytest.mark.parametrize('path', [(0, 10, 1, 0, 5, 0, 1), (34, 10, 1, 0, 5, 0, 1), (10, 1, 0, 0, 5, 0, 1)])
+@given(seed=st.integers(0, 1000))
+@settings(max_examples=20)
+def test_nothing_is_pasted_over_what_is_ignored_nor_a_piece_of_it_along(seed):
+    donor, other = clip_with(1, 40, 40, (10, 10, 0, 0, 6, 0, 1)), clip_with(2, 40, 40)
+    for frame in other[1].video_data_samples:
+        frame.ignored_instances.bboxes = torch.tensor([[0., 0., 40., 20.]])
+    _, samples = pasted(donor, other, seed=seed)
+    assert all(frame.gt_instances.bboxes[:, 1].ge(22).all() for frame in samples[1].video_data_samples)
+    donor[1][0].ignored_instances.bboxes = torch.tensor([[17., 10., 20., 14.]])
+    _, samples = pasted(donor, clip_with(2, 40, 40), seed=seed)
+    assert len(samples[1][0].gt_instances) == 0
+
+
+@pytest.mark.parametrize('path', [
+    (0, 10, 1, 0, 5, 0, 1), (34, 10, 1, 0, 5, 0, 1), (10, 1, 0, 0, 5, 0, 1), (10, 32, 0, 1, 5, 0, 1)])
 def test_a_target_at_the_edge_in_any_frame_is_not_pasted(path):
     _, samples = pasted(clip_with(1, 40, 40, path), clip_with(2, 40, 40))
     assert [len(frame.gt_instances) for frame in samples[1].video_data_samples] == [0] * T
@@ -125,10 +139,64 @@ def test_where_there_is_no_room_nothing_is_pasted():
     assert torch.equal(frames[1], large[0].float())
 
 
-def test_levels_stay_between_0_and_255():
+def test_whole_levels_stay_between_0_and_255():
     frames, _ = pasted(clip_with(1, 40, 40, (10, 10, 0, 0, 5, 0, 1), ground=0), clip_with(2, 40, 40, ground=250))
     assert frames.min() == 0
     assert frames[1].max() == 255
+
+
+def test_levels_that_augmentation_has_pushed_out_of_range_stay():
+    """Clamped around a target, they would be a plate with edges."""
+    donor, (clip, sample) = clip_with(1, 40, 40, (10, 10, 0, 0, 5, 0, 1)), clip_with(2, 40, 40)
+    clip = torch.where(torch.arange(40) % 2 == 0, -30.25, 350.5).expand(T, 3, 40, 40)
+    frames, samples = pasted(donor, (clip, sample))
+    for t in range(T):
+        x1, y1, x2, y2 = samples[1][t].gt_instances.bboxes[-1].int().tolist()
+        expected = clip[t].clone()
+        expected[:, y1:y2, x1:x2] += 10
+        torch.testing.assert_close(frames[1, t], expected, rtol=0, atol=1e-3)
+
+
+def test_ground_that_changes_down_and_across_stays_behind():
+    donor, sample = clip_with(1, 48, 48, (20, 20, 1, 0, 5, 0, 1))
+    down, across = torch.rand(48, 1) * 60, torch.rand(48) * 60
+    donor = donor + down + across
+    frames, samples = pasted((donor, sample), (clip_with(2, 60, 60)[0].float(), clip_with(2, 60, 60)[1]))
+    for t in range(T):
+        x1, y1, x2, y2 = samples[1][t].gt_instances.bboxes[-1].int().tolist()
+        expected = torch.full((3, 60, 60), 100.)
+        expected[:, y1:y2, x1:x2] += 10
+        torch.testing.assert_close(frames[1, t], expected, rtol=0, atol=1e-3)
+
+
+def test_a_glow_around_the_box_comes_along():
+    (clip, sample), other = clip_with(1, 40, 40, (10, 10, 0, 0, 5, 0, 1)), clip_with(2, 40, 40)
+    clip[:, :, 9, 9:16] = 104
+    frames, samples = pasted((clip, sample), other)
+    x1, y1, x2, _ = samples[1][0].gt_instances.bboxes[-1].int().tolist()
+    assert (frames[1, 0, :, y1 - 1, x1 - 1:x2 + 1] == 104).all()
+
+
+def test_whole_levels_are_the_nearest_ones():
+    donor, sample = clip_with(1, 40, 40, (10, 10, 1, 0, 7, 0, 1))
+    donor[:, :, 5:30, 5:30] += torch.randint(0, 9, (T, 3, 25, 25), dtype=torch.uint8)
+    other = clip_with(2, 40, 40)
+    whole, exact = (pasted((donor, sample), (clip, other[1]))[0] for clip in (other[0], other[0].float()))
+    assert (whole[1] - exact[1]).abs().max() <= 0.5
+    assert (whole[1] - exact[1]).mean().abs() < 0.01
+
+
+def test_any_place_where_the_window_fits_is_drawn():
+    """A window of 9 px in pictures of 10 px has two places along each side."""
+    donor, other = clip_with(1, 9, 9, (2, 2, 0, 0, 5, 0, 1)), clip_with(2, 10, 10)
+    places = {tuple(pasted(donor, other, seed=seed)[1][1][0].gt_instances.bboxes[0, :2].tolist()) for seed in range(40)}
+    assert places == {(2, 2), (2, 3), (3, 2), (3, 3)}
+
+
+def test_prob_is_how_often_a_target_is_pasted():
+    clips = [clip_with(k, 60, 60, (10, 10, 0, 0, 5, k, 1)) for k in range(2)]
+    counts = [len(pasted(*clips, seed=seed, prob=0.25)[1][0][0].gt_instances) - 1 for seed in range(80)]
+    assert 8 <= sum(counts) <= 34
 
 
 def test_what_it_is_given_is_not_changed():
@@ -142,16 +210,21 @@ def test_what_it_is_given_is_not_changed():
 
 @pytest.mark.parametrize(('training', 'prob', 'num_clips'), [(False, 1, 3), (True, 0, 3), (True, 1, 1)])
 def test_without_pasting_it_is_mmdets_preprocessor(training, prob, num_clips):
+    """Also for targets that no track is known of, and down to the random numbers that are left to others."""
     clips = [clip_with(k, 40, 40, (10, 10, 1, 0, 5, k, 1)) for k in range(num_clips)]
+    for _, sample in clips:
+        for frame in sample.video_data_samples:
+            frame.gt_instances.pop('instances_ids')
     keys = dict(mean=[1, 2, 3], std=[4, 5, 6], bgr_to_rgb=True, pad_size_divisor=32)
 
     def data():
         return copy.deepcopy(dict(inputs=[clip for clip, _ in clips], data_samples=[sample for _, sample in clips]))
 
+    state = torch.get_rng_state()
     ours = MODELS.build(dict(type='TargetPastingPreprocessor', prob=prob, **keys))(data(), training)
     theirs = TrackDataPreprocessor(**keys)(data(), training)
+    assert torch.equal(torch.get_rng_state(), state)
     assert torch.equal(ours['inputs'], theirs['inputs'])
-    assert repr(ours['data_samples']).count('BBox') == repr(theirs['data_samples']).count('BBox')
     for one, other in zip(ours['data_samples'], theirs['data_samples'], strict=True):
         for t in range(T):
             assert torch.equal(one[t].gt_instances.bboxes, other[t].gt_instances.bboxes)

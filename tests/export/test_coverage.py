@@ -28,6 +28,10 @@ def test_a_detector_that_infers_otherwise_is_refused(changes, message):
     assert ' but the export covers ' in str(error.value)
 
 
+def test_what_only_training_does_is_no_matter():
+    check_coverage(tiny_detector(data_preprocessor=dict(type='TargetPastingPreprocessor', prob=0.5)))
+
+
 def test_the_resizing_is_the_pipelines():
     resize, image = describe_resizing(make_detector(), SIZE)
     assert (resize, image.shape) == ({'scale': [128, 128], 'keep_ratio': True}, (128, 120, 3))

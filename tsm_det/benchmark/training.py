@@ -104,4 +104,4 @@ def _random_boxes(rng: np.random.Generator, shape: tuple[int, int], num_classes:
     corners = (sides - extents) * rng.uniform(size=(_BOXES, 2))
     return InstanceData(
         bboxes=torch.from_numpy(np.hstack([corners, corners + extents])).float(),
-        labels=torch.from_numpy(rng.integers(0, num_classes, _BOXES)))
+        labels=torch.from_numpy(rng.integers(0, num_classes, _BOXES)), instances_ids=torch.arange(_BOXES))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -10,7 +9,7 @@ from typing import NamedTuple
 import torch
 from mmdet.models import TrackDataPreprocessor
 from mmdet.registry import MODELS
-from mmdet.structures import TrackDataSample
+from mmdet.structures import DetDataSample, TrackDataSample
 from mmengine.structures import InstanceData
 from torch import Tensor
 
@@ -23,7 +22,7 @@ class Look(NamedTuple):
     """A target in one frame of a clip.
 
     ``window`` is (x1, y1, x2, y2) in px, ends excluded; ``contrast``, ``(C, h, w)``, how the picture in it differs from
-    its rim; ``truth`` one instance.
+    its surroundings, 0 along the outline; ``truth`` one instance.
     """
 
     frame: int
@@ -37,9 +36,9 @@ class TargetPastingPreprocessor(TrackDataPreprocessor):
     """``TrackDataPreprocessor`` that in training pastes the targets of each clip into the other clips of the step.
 
     Where a class is seen in few scenes, a detector learns the scene. A target that flies its path through other clips
-    too, from a random place on, shows what is its own. What differs between it and its surroundings is added to the
-    other picture and fades towards the rim of a window around it, so that no edge gives it away. Random numbers are
-    torch's.
+    too, from a random place on, shows what is its own. What sets it off from its surroundings is added to the other
+    picture, and is nothing along the outline of a window around it: no edge gives it away. The step is that of one
+    process; with one clip there is nothing to paste. Random numbers are torch's.
 
     Pasting in single images: Ghiasi et al., "Simple Copy-Paste is a Strong Data Augmentation Method for Instance
     Segmentation", CVPR 2021; of small objects: Kisantal et al., "Augmentation for Small Object Detection", 2019.
@@ -62,22 +61,22 @@ class TargetPastingPreprocessor(TrackDataPreprocessor):
         """Paste, then do what ``TrackDataPreprocessor`` does.
 
         Args:
-            data: ``inputs``, N clips ``(T, C, H, W)`` as loaded, 0 to 255, and their ``data_samples``; not changed.
+            data: ``inputs``, N clips ``(T, C, H, W)`` as the pipeline gives them, and their ``data_samples``, with
+                ``instances_ids``; not changed.
             training: whether to paste.
         """
-        if training:
-            data = self.cast_data(data)
-            data = {**data, **self._pasted(data['inputs'], data['data_samples'])}
+        if training and self.prob and len(data['inputs']) > 1:
+            data = self.cast_data(data)  # the samples are new ones, the frames are not
+            data['inputs'] = [clip.clone() for clip in data['inputs']]
+            self._paste_all(data['inputs'], data['data_samples'])
         return super().forward(data, training)
 
-    def _pasted(self, clips: list[Tensor], samples: list[TrackDataSample]) -> dict:
+    def _paste_all(self, clips: list[Tensor], samples: list[TrackDataSample]) -> None:
         tracks = [tracks_of(clip, sample) for clip, sample in zip(clips, samples, strict=True)]
-        clips, samples = [clip.clone() for clip in clips], copy.deepcopy(samples)
         for place, (clip, sample) in enumerate(zip(clips, samples, strict=True)):
             for track in (track for donor, found in enumerate(tracks) if donor != place for track in found):
                 if torch.rand(()) < self.prob:
                     paste(track, clip, sample)
-        return dict(inputs=clips, data_samples=samples)
 
 
 def tracks_of(clip: Tensor, sample: TrackDataSample) -> list[list[Look]]:
@@ -86,9 +85,9 @@ def tracks_of(clip: Tensor, sample: TrackDataSample) -> list[list[Look]]:
     Those that come near another or near the edge are left out: they would be cut, or bring a piece of the other.
     """
     seen: dict[int, list[Look | None]] = {}
-    for frame, (image, truth) in enumerate(zip(clip, sample.video_data_samples, strict=True)):
-        for k, track in enumerate(truth.gt_instances.instances_ids.tolist()):
-            seen.setdefault(track, []).append(_look(image, frame, truth.gt_instances, k))
+    for k, image in enumerate(clip):
+        for place, track in enumerate(sample[k].gt_instances.instances_ids.tolist()):
+            seen.setdefault(track, []).append(_look(image, k, sample[k], place))
     return [looks for looks in seen.values() if all(looks)]
 
 
@@ -103,30 +102,38 @@ def paste(track: list[Look], clip: Tensor, sample: TrackDataSample) -> None:
     for look in track:
         x1, y1, x2, y2 = look.window
         part = clip[look.frame, :, y1 + dy:y2 + dy, x1 + dx:x2 + dx]
-        part.copy_((part + look.contrast).round().clamp(0, 255))
-        truth, frame = copy.deepcopy(look.truth), sample[look.frame]
+        levels = part + look.contrast
+        part.copy_(levels if part.is_floating_point() else levels.round().clamp(0, 255))
+        truth, frame = look.truth.clone(), sample[look.frame]
         truth.bboxes = truth.bboxes + truth.bboxes.new_tensor([dx, dy, dx, dy])
         truth.instances_ids = torch.full_like(truth.instances_ids, new_id)
         frame.gt_instances = InstanceData.cat([frame.gt_instances, truth])
 
 
-def _look(image: Tensor, frame: int, truth: InstanceData, k: int) -> Look | None:
-    """Target ``k`` in an image ``(C, H, W)``; None where its window meets another target or goes beyond the edge."""
-    box, others = truth.bboxes[k].tolist(), torch.cat([truth.bboxes[:k], truth.bboxes[k + 1:]])
-    (x1, x2, weight_x), (y1, y2, weight_y) = (_window(*ends) for ends in zip(box[:2], box[2:], strict=True))
+def _look(image: Tensor, k: int, frame: DetDataSample, place: int) -> Look | None:
+    """A target in frame ``k``, an image ``(C, H, W)``; None where its window meets another or goes beyond the edge."""
+    boxes = _boxes(frame)
+    (x1, x2), (y1, y2) = (_widened(*ends) for ends in zip(*boxes[place].view(2, 2).tolist(), strict=True))
+    others = torch.cat([boxes[:place], boxes[place + 1:]])
     if min(x1, y1) < 0 or x2 > image.shape[2] or y2 > image.shape[1] or _meets((x1, y1, x2, y2), others):
         return None
-    patch, weight = image[:, y1:y2, x1:x2].float(), (weight_y[:, None] * weight_x).to(image.device)
-    rim = patch[:, weight < 1].median(1).values
-    return Look(frame, (x1, y1, x2, y2), (patch - rim[:, None, None]) * weight, truth[k])
+    return Look(k, (x1, y1, x2, y2), _contrast(image[:, y1:y2, x1:x2].float()), frame.gt_instances[place])
 
 
-def _window(first: float, last: float) -> tuple[int, int, Tensor]:
-    """Along one side: start, end, and weights of its pixels, 1 inside the box and falling to 0 a margin away."""
+def _widened(first: float, last: float) -> tuple[int, int]:
     margin = max(_LEAST_MARGIN, _MARGIN * (last - first))
-    start, end = math.floor(first - margin), math.ceil(last + margin)
-    centre = torch.arange(start, end) + 0.5
-    return start, end, (1 - torch.maximum(first - centre, centre - last) / margin).clamp(0, 1)
+    return math.floor(first - margin), math.ceil(last + margin)
+
+
+def _contrast(patch: Tensor) -> Tensor:
+    """A patch ``(C, h, w)`` less the surface that its outline spans, so that of smooth ground nothing is left.
+
+    Coons, "Surfaces for Computer-Aided Design of Space Forms", 1967.
+    """
+    x, y = (torch.linspace(0, 1, size, device=patch.device) for size in (patch.shape[2], patch.shape[1]))
+    across = torch.lerp(patch[:, :, :1], patch[:, :, -1:], x)
+    along = torch.lerp(patch[:, :1], patch[:, -1:], y[:, None])
+    return patch - across - along + torch.lerp(across[:, :1], across[:, -1:], y[:, None])
 
 
 def _free_offset(track: list[Look], clip: Tensor, sample: TrackDataSample) -> tuple[int, int] | None:
@@ -138,10 +145,15 @@ def _free_offset(track: list[Look], clip: Tensor, sample: TrackDataSample) -> tu
     for _ in range(_TRIES):
         offset = low + (torch.rand(2) * (high - low + 1)).long()
         moved = (windows + offset.repeat(2)).tolist()
-        if not any(_meets(window, sample[look.frame].gt_instances.bboxes)
-                   for window, look in zip(moved, track, strict=True)):
+        if not any(_meets(window, _boxes(sample[look.frame])) for window, look in zip(moved, track, strict=True)):
             return tuple(offset.tolist())
     return None
+
+
+def _boxes(frame: DetDataSample) -> Tensor:
+    """Those of targets, and then those that training ignores."""
+    ignored = frame.ignored_instances.bboxes if 'ignored_instances' in frame else frame.gt_instances.bboxes[:0]
+    return torch.cat([frame.gt_instances.bboxes, ignored])
 
 
 def _meets(window: Sequence[int], boxes: Tensor) -> bool:

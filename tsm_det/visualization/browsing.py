@@ -1,4 +1,4 @@
-"""The clips of a config, drawn as the model sees them: what tools/browse_dataset.py calls."""
+"""The clips of a config, drawn as the pipeline gives them: what tools/browse_dataset.py calls."""
 
 from __future__ import annotations
 
