@@ -53,9 +53,9 @@ def data_root(tmp_path_factory):
 @pytest.fixture
 def witness(data_root, tmp_path):
     """Trains three steps with a config's model, clips and augmentation, on synthetic video; gives a Witness."""
-    def witness(name, seed, workers=0):
+    def witness(name, seed, workers=0, extra=''):
         MMLogger._instance_dict.clear()
-        options = TINY + STEPS.replace('batch_size=1', 'batch_size=2')
+        options = TINY + STEPS.replace('batch_size=1', 'batch_size=2') + extra
         config = Arm(name, config_path(name), tuple(options.split())).load(seed)
         data = config.train_dataloader.dataset
         data.update(type='CocoVIDDataset', data_root=None, ann_file=str(data_root / 'small.json'),
@@ -76,15 +76,17 @@ def same(one, other):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('base', ['r18_synthvid', 'r18_thermal'])
-def test_arms_with_one_seed_differ_in_the_shift_alone(witness, base):
-    tsm, baseline = witness(f'tsm_faster_rcnn_{base}', 3), witness(f'faster_rcnn_{base}', 3, WORKERS)
+@pytest.mark.parametrize(('base', 'extra'), [
+    ('r18_synthvid', ''), ('r18_thermal', 'model.data_preprocessor.type=TargetPastingPreprocessor')])
+def test_arms_with_one_seed_differ_in_the_shift_alone(witness, base, extra):
+    tsm = witness(f'tsm_faster_rcnn_{base}', 3, extra=extra)
+    baseline = witness(f'faster_rcnn_{base}', 3, WORKERS, extra)
     assert tsm.weights.keys() == baseline.weights.keys()
     assert [key for key, weight in tsm.weights.items() if not torch.equal(weight, baseline.weights[key])] == []
     assert tsm.names == baseline.names
     assert same(tsm.frames, baseline.frames)
     assert same(tsm.boxes, baseline.boxes)
-    assert (tsm.pasted > 0) == (base == 'r18_thermal')
+    assert (tsm.pasted > 0) == bool(extra)
     other = witness(f'faster_rcnn_{base}', 4)
     assert not torch.equal(tsm.weights['backbone.conv1.weight'], other.weights['backbone.conv1.weight'])
     assert tsm.names != other.names
