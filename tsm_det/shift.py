@@ -69,7 +69,7 @@ def temporal_shift(clip: Tensor, past: Tensor | None, num_shifted: int) -> tuple
 
 
 def _shift(clip: Tensor, past: Tensor | None, num_shifted: int, one_reader: bool) -> tuple[Tensor, Tensor]:
-    _check_clip(clip, num_shifted)
+    _check_shape(clip.shape, num_shifted)
     past = _fitting(past, clip[:, -1, :num_shifted])
     if not torch.compiler.is_compiling():
         return _CopyAndMove.apply(clip, past, num_shifted, one_reader)
@@ -122,7 +122,7 @@ class Shifted:
     def __init__(self, maps: Sequence[Tensor], num_frames: int, pasts: Sequence[Tensor | None], shift_div: int) -> None:
         self.maps, self.num_frames, self.pasts = maps, num_frames, pasts
         self.widths = [frames.shape[1] // shift_div for frames in maps]
-        self.moved: list[Tensor] = []
+        self.moved: list[tuple[Tensor, Tensor]] = []
 
     def __enter__(self) -> tuple[list[Tensor], tuple[Tensor, ...]]:
         try:
@@ -135,25 +135,26 @@ class Shifted:
         return list(shifted), presents
 
     def __exit__(self, *_: object) -> None:
-        for frames, moved in zip(self.maps, self.moved, strict=False):
-            frames[:, :moved.shape[1]] = moved
+        for moving, moved in self.moved:
+            moving.copy_(moved)
 
     def _copy(self, frames: Tensor, past: Tensor | None, num_shifted: int) -> tuple[Tensor, Tensor]:
         clip, present = _shift(frames.unflatten(0, (-1, self.num_frames)), past, num_shifted, one_reader=True)
         return clip.flatten(0, 1), present
 
     def _exchange(self, frames: Tensor, past: Tensor | None, num_shifted: int) -> tuple[Tensor, Tensor]:
-        clip = frames.unflatten(0, (-1, self.num_frames))
-        _check_clip(clip, num_shifted)
-        past = _fitting(past, clip[:, -1, :num_shifted])
-        moved = frames[:, :num_shifted].clone()
-        delayed, present = past, moved
-        if self.num_frames > 1:
-            moving = moved.unflatten(0, (-1, self.num_frames))
-            delayed = torch.cat([past.unsqueeze(1), moving[:, :-1]], dim=1).flatten(0, 1)
-            present = moving[:, -1].clone()
-        self.moved.append(moved)
-        frames[:, :num_shifted] = delayed
+        # On small maps a call costs more than what it does: no view is made twice.
+        _check_shape((len(frames) // max(self.num_frames, 1), self.num_frames, *frames.shape[1:]), num_shifted)
+        moving = frames[:, :num_shifted]
+        moved = moving.clone()
+        if self.num_frames == 1:
+            present, delayed = moved, _fitting(past, moved)
+        else:
+            clip = moved.unflatten(0, (-1, self.num_frames))
+            present = clip[:, -1].clone()
+            delayed = torch.cat([_fitting(past, present).unsqueeze(1), clip[:, :-1]], dim=1).flatten(0, 1)
+        self.moved.append((moving, moved))
+        moving.copy_(delayed)
         return frames, present
 
 
@@ -182,15 +183,15 @@ def _fitting(past: Tensor | None, present: Tensor) -> Tensor:
     return past.to(device=present.device, dtype=present.dtype)
 
 
-def _check_clip(clip: Tensor, num_shifted: int) -> None:
-    if clip.ndim != 5:
+def _check_shape(shape: Sequence[int], num_shifted: int) -> None:
+    if len(shape) != 5:
         raise ValueError(
-            f'clip is {tuple(clip.shape)} but (N, T, C, H, W) is needed: '
+            f'clip is {tuple(shape)} but (N, T, C, H, W) is needed: '
             'give frames a time dimension, frames.unflatten(0, (N, T))')
-    if clip.shape[1] == 0:
+    if shape[1] == 0:
         raise ValueError(
-            f'clip is {tuple(clip.shape)} but at least one frame (N, T >= 1, C, H, W) is needed: skip empty clips')
-    if not 1 <= num_shifted <= clip.shape[2]:
+            f'clip is {tuple(shape)} but at least one frame (N, T >= 1, C, H, W) is needed: skip empty clips')
+    if not 1 <= num_shifted <= shape[2]:
         raise ValueError(
-            f'num_shifted is {num_shifted} but the clip has {clip.shape[2]} channels and 1 to '
-            f'{clip.shape[2]} may move: choose a shift_div between 1 and the number of channels')
+            f'num_shifted is {num_shifted} but the clip has {shape[2]} channels and 1 to '
+            f'{shape[2]} may move: choose a shift_div between 1 and the number of channels')
