@@ -58,11 +58,22 @@ def test_another_video_of_the_same_name_is_refused(make_detector, videos, video_
     assert len((tmp_path / 'lines.jsonl').read_text().splitlines()) == len(before)
 
 
+def test_another_stride_is_refused(make_detector, videos, tmp_path):
+    """A state is of frames that lie as far apart as before."""
+    state = str(tmp_path / 'state.pt')
+    before = run(make_detector(), videos, tmp_path, max_frames=2, stride=2, save_state=state)
+    with pytest.raises(InputError, match=r'--stride is 1 but .*state.pt was saved by a run with 2: give that one'):
+        run(make_detector(), videos, tmp_path, resume_state=state)
+    assert len((tmp_path / 'lines.jsonl').read_text().splitlines()) == len(before)
+    assert [line['frame_id'] for line in run(make_detector(), videos, tmp_path, stride=2, resume_state=state)
+            if line['stream'] == 'east.mp4'] == [0, 2, 4, 6, 8]
+
+
 def test_a_live_source_did_not_wait_and_a_recorded_one_did(monkeypatch):
     monkeypatch.setattr(progress.time, 'time', lambda: 1012.0)
     sources = [SimpleNamespace(name='camera', fps=25.0, is_live=True), SimpleNamespace(
         name='video', fps=25.0, is_live=False), SimpleNamespace(name='new', fps=25.0, is_live=True)]
-    places = {name: Place(10, None, 1002.0) for name in ('camera', 'video')}
+    places = {name: Place(10, None, 2, 1002.0) for name in ('camera', 'video')}
     assert first_frames(places, sources, 2) == {'camera': 12 + 250, 'video': 12}
 
 

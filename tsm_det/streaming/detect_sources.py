@@ -66,7 +66,7 @@ def detect_sources(detector: OnlineDetector, sources: Sequence[Source], out: str
         raise InputError(f'--score-thr is {score_thr} but a number from 0 to 1 is needed: leave it out or change it')
     save_state = save_state or resume_state
     check_apart(sources, out, json_lines, save_state)
-    places = resume(detector, resume_state, sources) if resume_state else {}
+    places = resume(detector, resume_state, sources, stride) if resume_state else {}
     last = {name: place.frame_id for name, place in places.items()} if resume_state else None
     starts = first_frames(places, sources, stride)
     num_frames = 0
@@ -76,7 +76,7 @@ def detect_sources(detector: OnlineDetector, sources: Sequence[Source], out: str
         results = stack.enter_context(closing(ahead(_detect(detector, batches, score_thr))))
         total = _total(sources, starts, stride, max_frames)
         bar = stack.enter_context(tqdm(total=total, unit='frame', mininterval=1))
-        progress = stack.enter_context(Progress(detector, sources, save_state, save_every, places))
+        progress = stack.enter_context(Progress(detector, sources, stride, save_state, save_every, places))
         for result in results:
             for frame, found, reset in zip(result.frames, result.found, result.resets, strict=True):
                 outputs.write(frame, found, reset)

@@ -23,14 +23,15 @@ class Progress(AbstractContextManager):
     Args:
         detector: whose streams are saved.
         sources: of the run.
+        stride: of every so many frames of a source one is seen.
         path: file; None writes nothing.
         every: rounds from one file to the next.
         places: where an earlier run had come to, from :func:`resume`.
     """
 
-    def __init__(self, detector: OnlineDetector, sources: Sequence[Source], path: str | None = None, every: int = 100,
-                 places: Mapping[str, Place] | None = None) -> None:
-        self._path, self._every = path, every
+    def __init__(self, detector: OnlineDetector, sources: Sequence[Source], stride: int = 1, path: str | None = None,
+                 every: int = 100, places: Mapping[str, Place] | None = None) -> None:
+        self._path, self._every, self._stride = path, every, stride
         self._signature = detector.signature() if path else ''
         self._num_frames = {source.name: source.num_frames for source in sources}
         self._places = dict(places or {})
@@ -39,7 +40,8 @@ class Progress(AbstractContextManager):
     def keep(self, frames: Sequence[StreamFrame], streams: list[HeldStream]) -> None:
         """Note a round whose results are written, and the streams after it."""
         for frame in frames:
-            self._places[frame.stream] = Place(frame.frame_id, self._num_frames[frame.stream], time.time())
+            self._places[frame.stream] = Place(
+                frame.frame_id, self._num_frames[frame.stream], self._stride, time.time())
         self._streams = streams
         self._rounds += bool(frames)
         if frames and self._rounds % self._every == 0:
@@ -53,16 +55,18 @@ class Progress(AbstractContextManager):
             write_state(self._path, self._signature, self._streams, self._places)
 
 
-def resume(detector: OnlineDetector, path: str, sources: Sequence[Source]) -> dict[str, Place]:
+def resume(detector: OnlineDetector, path: str, sources: Sequence[Source], stride: int = 1) -> dict[str, Place]:
     """Give the detector back its streams, and where in each source it was.
 
     Raises:
-        InputError: the file cannot be read or is of another model, or a source is another one of the same name.
+        InputError: the file cannot be read or is of another model, or a source is another one of the same name or
+            was seen at another stride.
     """
     saved = read_state(path, detector.signature())
     detector.bank.restore(saved.streams)
     # A detector that read no sources itself knows the frames of its streams.
-    places = saved.places or {stream.stream_id: Place(stream.frame_id, None, time.time()) for stream in saved.streams}
+    places = saved.places or {
+        stream.stream_id: Place(stream.frame_id, None, None, time.time()) for stream in saved.streams}
     for source in sources:
         place = places.get(source.name)
         if place is None:
@@ -70,6 +74,9 @@ def resume(detector: OnlineDetector, path: str, sources: Sequence[Source]) -> di
         elif None not in (place.num_frames, source.num_frames) and place.num_frames != source.num_frames:
             raise InputError(f'{source.name} has {source.num_frames} frames but the one that {path} was saved of has '
                              f'{place.num_frames}: give that one, or start without the file')
+        elif place.stride not in (None, stride):
+            raise InputError(f'--stride is {stride} but {path} was saved by a run with {place.stride}: give that '
+                             'one, or start without the file')
     return places
 
 

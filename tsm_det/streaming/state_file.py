@@ -16,16 +16,20 @@ from tsm_det.errors import InputError
 from tsm_det.shift import ShiftState
 from tsm_det.streaming.stream_bank import HeldStream
 
-_FORMAT = 'tsm_det streams 2'
+_FORMAT = 'tsm_det streams 3'
 # What the shift of a part of the network is like, beside its weights.
 _SETTINGS = ('shift_div', 'sites', 'shift_at')
 
 
 class Place(NamedTuple):
-    """Where a run was in a source: the last frame, how many there are (None: unknown), when it was seen (Unix time)."""
+    """Where a run was in a source: the last frame, how many there are, of how many one was seen, when (Unix time).
+
+    ``num_frames`` and ``stride`` are None where nobody knows them.
+    """
 
     frame_id: int
     num_frames: int | None
+    stride: int | None
     seen_at: float
 
 
