@@ -15,7 +15,17 @@ except (ImportError, OSError, AssertionError) as error:  # mmdet asserts the ver
 
 from tsm_det import randomness  # noqa: F401
 from tsm_det.config import config_path
-from tsm_det.datasets import blur, clips, coco_vid, imagenet_vid, key_frames, loading, pasting, synthetic_dataset  # noqa: F401
+from tsm_det.datasets import (  # noqa: F401
+    blur,
+    clips,
+    coco_vid,
+    imagenet_vid,
+    key_frames,
+    loading,
+    pasting,
+    synthetic_dataset,
+    target_crop,
+)
 from tsm_det.evaluation import vid_metric  # noqa: F401
 from tsm_det.models import faster_rcnn, fpn, resnet  # noqa: F401
 from tsm_det.shift import ShiftState, map_state, temporal_shift
