@@ -16,9 +16,8 @@ train_pipeline = [
         transforms=[
             dict(type='LoadFrame'),
             dict(type='LoadTrackAnnotations'),
-            # Together objects become 0.6 to 1.9 times as large.
-            dict(type='RandomCrop', crop_size=(0.65, 0.65), crop_type='relative_range', allow_negative_crop=True),
-            dict(type='RandomResize', scale=(320, 256), ratio_range=(0.6, 1.25), keep_ratio=True),
+            dict(type='RandomResize', scale=(320, 256), ratio_range=(0.64, 1.6), keep_ratio=True),
+            dict(type='TargetCrop', size=(128, 160)),
             dict(type='RandomFlip', prob=0.5),
             dict(type='RandomBlur', prob=0.3, sigma=(0.3, 1.2)),
             dict(type='PhotoMetricDistortion'),
@@ -36,7 +35,7 @@ test_pipeline = [
     dict(type='PackTrackInputs', meta_keys=('frame_in_file',)),
 ]
 train_dataloader = dict(
-    batch_size=4,
+    batch_size=16,
     num_workers=1,
     persistent_workers=True,
     sampler=dict(type='KeyFrameSampler'),
@@ -60,4 +59,4 @@ test_dataloader = dict(
 val_evaluator = dict(type='VIDMetric', ann_file='data/thermal/held_out.json')
 test_evaluator = dict(type='VIDMetric', ann_file='data/thermal/val.json')
 # Clips a step that the schedule's learning rate is meant for.
-auto_scale_lr = dict(enable=False, base_batch_size=4)
+auto_scale_lr = dict(enable=False, base_batch_size=16)

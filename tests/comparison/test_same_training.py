@@ -77,7 +77,7 @@ def same(one, other):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(('base', 'extra'), [
-    ('r18_synthvid', ''), ('r18_thermal', 'model.data_preprocessor.type=TargetPastingPreprocessor')])
+    ('r18_synthvid', ''), ('r18_thermal', 'model.data_preprocessor.prob=1')])
 def test_arms_with_one_seed_differ_in_the_shift_alone(witness, base, extra):
     tsm = witness(f'tsm_faster_rcnn_{base}', 3, extra=extra)
     baseline = witness(f'faster_rcnn_{base}', 3, WORKERS, extra)

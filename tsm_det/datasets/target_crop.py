@@ -13,28 +13,26 @@ _ANNOTATIONS = {'gt_bboxes', 'gt_bboxes_labels', 'gt_ignore_flags', 'gt_instance
 
 @TRANSFORMS.register_module()
 class TargetCrop(BaseTransform):
-    """Cuts a window of random size around a random box; inside ``TransformBroadcaster`` the same of every frame.
+    """Cuts a window of one size around a random box; inside ``TransformBroadcaster`` the same of every frame.
 
-    Small targets in large frames then fill more of what a training step computes on. An image without boxes, and
-    one in ``1 - prob``, is cut anywhere. In the later frames of a clip the target may leave the window.
+    Where targets are small and frames large, a step then sees more targets for its time. An image without boxes, and
+    one in ``1 - prob``, is cut anywhere. In the later frames of a clip a target may leave the window.
 
     Changes ``img`` ``(H, W, 3)``, ``img_shape`` and the annotations: boxes are clipped, those outside left out.
 
     Args:
-        height: smallest and largest height of the window, px.
-        aspect: its width over its height.
+        size: height and width of the window, px; a smaller image is taken whole.
         prob: how often it is laid around a box.
 
     Raises:
-        ValueError: ``height`` is no range from 1, or ``aspect`` is not above 0, or ``prob`` is no share.
+        ValueError: ``size`` is not two numbers from 1, or ``prob`` is no share.
     """
 
-    def __init__(self, height: tuple[int, int], aspect: float = 1.0, prob: float = 0.9) -> None:
-        if not 1 <= height[0] <= height[1] or aspect <= 0 or not 0 <= prob <= 1:
-            raise ValueError(f'height is {height}, aspect {aspect} and prob {prob} but a range from 1, a number above '
-                             '0 and a number from 0 to 1 are needed')
-        self.height = height
-        self.aspect = aspect
+    def __init__(self, size: tuple[int, int], prob: float = 0.85) -> None:
+        if len(size) != 2 or min(size) < 1 or not 0 <= prob <= 1:
+            raise ValueError(f'size is {size} and prob {prob} but two numbers from 1 and a number from 0 to 1 are '
+                             'needed')
+        self.size = size
         self.prob = prob
 
     @autocast_box_type()
@@ -54,8 +52,7 @@ class TargetCrop(BaseTransform):
     @cache_randomness
     def _window(self, shape: tuple[int, int], boxes: BaseBoxes) -> tuple[int, int, int, int]:
         """Its top, left, height and width."""
-        height = np.exp(np.random.uniform(*np.log(self.height)))
-        size = np.clip(np.round([height, height * self.aspect]), 1, shape).astype(int)
+        size = np.minimum(self.size, shape)
         low, high = np.zeros(2), shape - size
         if len(boxes) and np.random.rand() < self.prob:
             x1, y1, x2, y2 = boxes.tensor[np.random.randint(len(boxes))].tolist()
