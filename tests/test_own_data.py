@@ -105,7 +105,7 @@ def test_the_config_of_the_page_holds_what_it_says(clone):
         ('data/birds/videos/', ('bird', 'drone'))}
     assert [config.val_evaluator.ann_file, config.test_evaluator.ann_file] == ['data/birds/val.json'] * 2
     assert config.model.roi_head.bbox_head.num_classes == 2
-    assert config.param_scheduler.total_steps == config.train_cfg.max_iters == 3000
+    assert config.param_scheduler.total_steps == config.train_cfg.max_iters == 2000
 
 
 def test_a_2d_run_is_one_line_away(clone):
@@ -116,13 +116,16 @@ def test_a_2d_run_is_one_line_away(clone):
     assert (config.model.backbone.shift_stages, config.model.roi_head.bbox_head.num_classes) == ((), 2)
 
 
-def test_the_lines_about_scale_and_gaps_reach_the_pipelines(clone):
+def test_the_lines_about_scale_gaps_and_windows_reach_the_pipelines(clone):
     text = Path('configs/birds.py').read_text().replace('scale = (320, 256)', 'scale = (64, 48)')
     gap, = re.findall(r'`(_base_\S+ = 5)`', PAGE)
-    Path('configs/birds.py').write_text(f'{text}\n{gap}\n')
+    window, = re.findall(r'`(_base_\S+ = \(256, 320\))`', PAGE)
+    Path('configs/birds.py').write_text(f'{text}\n{gap}\n{window}\n')
     config = load_config('configs/birds.py')
     resizes = [transform for part in ('train', 'val', 'test')
                for step in config[f'{part}_dataloader'].dataset.pipeline for transform in step.get('transforms', ())
                if transform.type.endswith('Resize')]
     assert [tuple(resize.scale) for resize in resizes] == [(64, 48)] * 3
-    assert config.train_dataloader.dataset.pipeline[0].max_gap == 5
+    pipeline = config.train_dataloader.dataset.pipeline
+    assert pipeline[0].max_gap == 5
+    assert [step.size for step in pipeline[1].transforms if step.type == 'TargetCrop'] == [(256, 320)]
