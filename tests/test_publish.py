@@ -96,6 +96,7 @@ def test_the_metafile_describes_it(publish):
     assert Path(model['Weights']).resolve() == path.resolve()
     assert model['Metadata'].items() >= {
         'Training Data': 'synthvid/train.json', 'Iterations': 600, 'Seed': 7, 'Precision': 'float16',
+        'Parameters': sum(parameter.numel() for parameter in tiny_like_the_tools().parameters()),
         'Classes': list(CLASSES), 'File Size (MB)': round(path.stat().st_size / 1e6, 2)}.items()
     assert model['Results'] == [{'Task': 'Video Object Detection', 'Dataset': 'synthvid/val.json', 'Metrics': {
         'coco/AP': 0.25, 'coco/AP50': 0.5123, 'frames_scored': 12}}]
@@ -111,7 +112,18 @@ def test_published_again_it_is_the_same_file_with_the_new_metrics(publish, tmp_p
     models = metafile(path)['Models']
     assert [model['Name'] for model in models] == ['another', 'small']
     assert [model['Results'][0]['Metrics']['coco/AP50'] for model in models] == [0.5123, 0.5]
+    assert [model['Metadata']['Precision'] for model in models] == ['float32', 'float16']
     assert Path(models[0]['Weights']).name == other.name
+
+
+def test_weights_that_others_replace_are_named(run, trained, tmp_path):
+    tool = f'publish {trained} --config {config_path("tsm_faster_rcnn_r18_synthvid")} --out {tmp_path}/small.pth ' \
+           f'--metrics {tmp_path}/metrics.json --cfg-options {TINY}'
+    _, old, _ = run(tool)
+    status, out, err = run(tool.replace(' --cfg', ' --half --cfg'))
+    assert status == 0
+    assert f'{old.splitlines()[-1]} was published by this name before and is listed no more: remove it' in out + err
+    assert len(list(tmp_path.glob('small-*.pth'))) == 2
 
 
 def refused(result):

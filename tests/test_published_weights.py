@@ -31,7 +31,10 @@ class TestPublished:
         then = Config.fromstring(meta['cfg'], '.py')
         assert differing_keys(then.model, config.model) == []
         detector = build_detector(config, str(path))
-        assert list(detector.dataset_meta['classes']) == MODELS[name]['Metadata']['Classes']
+        said = MODELS[name]['Metadata']
+        assert list(detector.dataset_meta['classes']) == said['Classes']
+        assert sum(parameter.numel() for parameter in detector.parameters()) == said['Parameters']
+        assert round(path.stat().st_size / 1e6, 2) == said['File Size (MB)']
 
 
 def test_no_other_weights_lie_beside_them():

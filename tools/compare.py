@@ -13,7 +13,7 @@ from tsm_det.comparison.arms import read_arms
 from tsm_det.comparison.comparison import Plan, compare
 from tsm_det.comparison.evidence import VideoTable
 from tsm_det.engines import ENGINES
-from tsm_det.errors import one_sentence_errors
+from tsm_det.errors import InputError, one_sentence_errors
 
 
 def parse_args() -> argparse.Namespace:
@@ -42,6 +42,8 @@ def parse_args() -> argparse.Namespace:
 @one_sentence_errors
 def main() -> None:
     args, tools = parse_args(), Path(os.path.relpath(Path(__file__).parent))
+    if args.by and not args.groups:
+        raise InputError(f'--by {args.by[0]} is a column of a table of videos but none is given: give --groups CSV')
     videos = VideoTable(args.groups, args.video_column, args.group_column, tuple(args.by)) if args.groups else None
     print(compare(Plan(
         arms=read_arms(args.arm, args.cfg_options), baseline=args.baseline, seeds=sorted(set(args.seeds)),

@@ -13,6 +13,7 @@ import torch
 import yaml
 from mmdet.registry import MODELS
 from mmengine.config import Config
+from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
 
 from tsm_det.errors import InputError
@@ -51,8 +52,10 @@ def publish(checkpoint: str, config: Config, config_file: str, metrics: str | os
     """
     scores, out = _scores(metrics), Path(out)
     init_default_scope(config.get('default_scope', 'mmdet'))
-    content = load_weights(MODELS.build(copy.deepcopy(config.model)), checkpoint)  # building moves keys about in it
+    detector = MODELS.build(copy.deepcopy(config.model))  # building moves keys about in it
+    content = load_weights(detector, checkpoint)
     weights = {key: _stored(key, value, half) for key, value in content['state_dict'].items()}
+    half = any(weight.dtype == torch.half for weight in weights.values())
     meta = {key: value for key, value in content.get('meta', {}).items() if key in ('dataset_meta', 'iter', 'seed')}
     meta['cfg'] = Config({key: config[key] for key in _KEPT if key in config}).pretty_text
     buffer = io.BytesIO()
@@ -63,11 +66,13 @@ def publish(checkpoint: str, config: Config, config_file: str, metrics: str | os
         raise InputError(f'{checkpoint} makes {size_mb:.1f} MB but a published file has {LARGEST_MB} MB at the most: '
                          f'{"take a smaller model" if half else "give --half, or take a smaller model"}')
     entry = {'Name': out.stem, 'In Collection': _COLLECTION['Name'], 'Config': os.path.relpath(config_file),
-             'Metadata': _metadata(config, meta, weights, size_mb), 'Results': [_results(config, scores)],
+             'Metadata': _metadata(config, meta, detector, half, size_mb), 'Results': [_results(config, scores)],
              'Weights': os.path.relpath(written)}
     metafile = _with_entry(out.with_name('metafile.yml'), entry)
     write_bytes(buffer.getvalue(), written)
     write_text(yaml.safe_dump(metafile, sort_keys=False, allow_unicode=True), out.with_name('metafile.yml'))
+    for other in set(out.parent.glob(f'{out.stem}-{"[0-9a-f]" * 8}.pth')) - {written}:
+        print_log(f'{other} was published by this name before and is listed no more: remove it', 'current')
     return written
 
 
@@ -99,13 +104,12 @@ def _results(config: Config, scores: dict[str, float]) -> dict:
             'Metrics': scores}
 
 
-def _metadata(config: Config, meta: dict, weights: dict[str, torch.Tensor], size_mb: float) -> dict:
+def _metadata(config: Config, meta: dict, detector: torch.nn.Module, half: bool, size_mb: float) -> dict:
     dataset = config.train_dataloader.dataset
-    half = any(weight.dtype == torch.half for weight in weights.values())
     return {'Training Data': _dataset(os.path.join(dataset.get('data_root') or '', dataset.ann_file)),
             **({'Iterations': meta['iter']} if 'iter' in meta else {}),
             **({'Seed': meta['seed']} if 'seed' in meta else {}),
-            'Parameters': sum(weight.numel() for weight in weights.values()),
+            'Parameters': sum(parameter.numel() for parameter in detector.parameters()),
             'Precision': 'float16' if half else 'float32', 'File Size (MB)': round(size_mb, 2),
             'Classes': list(meta.get('dataset_meta', {}).get('classes', ()))}
 

@@ -43,3 +43,9 @@ def test_a_wrong_arm_gets_one_sentence(run, tmp_path):
     assert (status, err.strip().splitlines()[-1]) == (
         2, 'error: the config none.py is missing: give a file, for example one of configs/')
     assert 'Traceback' not in out + err
+
+
+def test_columns_without_a_table_get_one_sentence(run, tmp_path):
+    status, _, err = run(f'compare {ARMS} --baseline 2d --out {tmp_path}/out --by distance')
+    assert (status, err.strip().splitlines()[-1]) == (
+        2, 'error: --by distance is a column of a table of videos but none is given: give --groups CSV')

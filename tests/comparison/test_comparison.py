@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import torch
 from mmengine import dump
 
 from tsm_det import config_path
-from tsm_det.comparison import children
+from tsm_det.comparison import children, comparison
 from tsm_det.comparison.arms import differing_keys, read_arms
 from tsm_det.comparison.children import locked
 from tsm_det.comparison.comparison import Plan, compare
@@ -156,6 +157,15 @@ def test_what_is_finished_is_not_done_again(plan):
     assert calls(plan()) == {f'{arm}/seed{seed}': ['train 3', 'test'] for arm in ('good', 'poor') for seed in (0, 1)}
 
 
+def test_what_was_tested_with_another_engine_is_tested_again(plan):
+    for engine in ('eager', 'fast', 'fast'):
+        compare(plan(*BOTH, engine=engine))
+    assert calls(plan()) == {f'{arm}/seed0': ['train 3', 'test', 'test'] for arm in ('good', 'poor')}
+    page = (plan().out / 'table.md').read_text()
+    assert (page.count('--engine fast'), page.count('--engine eager')) == (2, 0)
+    assert 'starts' not in page
+
+
 def test_a_run_that_fails_leaves_the_others_alone_and_is_tried_again(plan, tmp_path):
     broken = tmp_path / 'broken'
     broken.touch()
@@ -171,7 +181,20 @@ def test_a_run_that_fails_leaves_the_others_alone_and_is_tried_again(plan, tmp_p
     broken.unlink()
     compare(plan)
     assert calls(plan) == {'good/seed0': ['train 3', 'test'], 'poor/seed0': ['train 3', 'train 3', 'test']}
-    assert 'Unfinished' not in (plan.out / 'table.md').read_text()
+    page = (plan.out / 'table.md').read_text()
+    assert 'Unfinished' not in page
+    row, = [line for line in page.splitlines() if line.startswith('| poor | 0 |')]
+    assert row.count(' starts)') == row.count(' (last of 2 starts) | ') == 1  # training, not the test
+
+
+def test_what_is_left_to_do_is_printed_as_one_can_type_it(plan, monkeypatch):
+    monkeypatch.setattr(comparison, 'run_all', lambda *_: None)
+    plan = plan(('good',), ('poor', 'model.backbone.shift_stages=(2, 3)'))
+    compare(plan)
+    lines = (plan.out / 'table.md').read_text().splitlines()
+    left = [shlex.split(line, comments=True) for line in lines if line.endswith('  # not done yet')]
+    assert [words[:3] for words in left] == [['python', f'{plan.tools}/train.py', arm.config] for arm in plan.arms]
+    assert 'model.backbone.shift_stages=(2, 3)' in left[1]
 
 
 def test_a_folder_of_another_config_is_refused(plan):
@@ -242,6 +265,8 @@ def test_two_comparisons_do_not_work_in_one_folder(tmp_path, monkeypatch):
     (dict(baseline='mine'), 'the baseline mine is no arm: name one of good, poor'),
     (dict(jobs=0), '--jobs is 0 but a number from 1 is needed'),
     (dict(draws=0), '--draws is 0'),
+    (dict(latency_frames=-1), '--latency-frames is -1 but a number from 0 is needed'),
+    (dict(seeds=[-1, 0]), '--seeds has -1 but numbers from 0 are needed'),
     (dict(engine='warp'), "--engine is 'warp' but one of eager, fast"),
 ])
 def test_a_wrong_plan_is_refused_before_anything_runs(plan, keys, message):

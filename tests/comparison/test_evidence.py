@@ -128,6 +128,31 @@ def test_a_video_that_the_table_lacks_is_named(written, tmp_path):
         read_evidence(config, VideoTable(str(tmp_path / 'scenes.csv')))
 
 
+def test_a_column_named_like_a_part_is_refused(written, tmp_path):
+    (tmp_path / 'scenes.csv').write_text('clip,scene,class\n')
+    config, _ = written(*scene(5), CLASSES)
+    with pytest.raises(InputError, match='--by class cannot be told from what the table has anyway'):
+        read_evidence(config, VideoTable(str(tmp_path / 'scenes.csv'), by=('class',)))
+
+
+def test_a_line_that_ends_early_is_named_like_a_video_that_is_not_there(written, tmp_path):
+    content, results = scene(5)
+    lines = [f'v{video["id"]},A' for video in content['videos']]
+    (tmp_path / 'scenes.csv').write_text('\n'.join(['clip,scene', *lines[:-1], lines[-1].split(',')[0]]))
+    with pytest.raises(InputError, match=f'1 videos are not in .*scenes.csv .v{content["videos"][-1]["id"]}'):
+        read_evidence(written(content, results, CLASSES)[0], VideoTable(str(tmp_path / 'scenes.csv')))
+
+
+@pytest.mark.parametrize('videos', [{}, {'videos': []}])
+def test_without_names_the_ids_are_the_groups(written, videos):
+    content, results = scene(5)
+    ids = videos_of(content)
+    del content['videos']
+    assert read_evidence(written({**content, **videos}, results, CLASSES)[0]).names == sorted(map(str, ids))
+    content['videos'] = [dict(id=video) for video in ids]
+    assert read_evidence(written(content, results, CLASSES)[0]).names == sorted(map(str, ids))
+
+
 def test_results_of_other_frames_are_refused(written):
     content, results = scene(5)
     config, found = written(content, results[:-1], CLASSES)

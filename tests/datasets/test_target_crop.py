@@ -66,6 +66,12 @@ def test_a_target_that_fits_is_whole_wherever_it_lies():
     assert len(corners) > 100  # it is not always in the middle
 
 
+def test_a_larger_target_fills_the_window_which_may_lie_at_any_of_its_ends():
+    corners = np.array([cut(TargetCrop((20, 30), prob=1), 80, 100, [[10, 5, 80, 70]], seed)[1] for seed in range(300)])
+    assert corners.min(0).tolist() == [10, 5]
+    assert corners.max(0).tolist() == [50, 50]
+
+
 def test_without_a_target_it_is_cut_anywhere():
     for boxes, prob in [(np.zeros((0, 4)), 1), ([[40, 40, 44, 44]], 0)]:
         corners = np.array([cut(TargetCrop((20, 25), prob=prob), 80, 100, boxes, seed)[1] for seed in range(300)])

@@ -86,9 +86,11 @@ def _check(plan: Plan) -> None:
     if plan.baseline not in {arm.name for arm in plan.arms}:
         raise InputError(f'the baseline {plan.baseline} is no arm: name one of '
                          f'{", ".join(arm.name for arm in plan.arms)}')
-    for name in ('jobs', 'threads', 'draws'):
-        if getattr(plan, name) is not None and getattr(plan, name) < 1:
-            raise InputError(f'--{name} is {getattr(plan, name)} but a number from 1 is needed')
+    for name, least in (('jobs', 1), ('threads', 1), ('draws', 1), ('latency_frames', 0)):
+        if getattr(plan, name) is not None and getattr(plan, name) < least:
+            raise InputError(f'--{name.replace("_", "-")} is {getattr(plan, name)} but a number from {least} is needed')
+    if min(plan.seeds) < 0:
+        raise InputError(f'--seeds has {min(plan.seeds)} but numbers from 0 are needed')
     check_engine(plan.engine)
     configs = [arm.load(plan.seeds[0]) for arm in plan.arms]
     for arm, config in zip(plan.arms, configs, strict=True):

@@ -31,6 +31,7 @@ from tsm_det.evaluation.tables import (
 from tsm_det.visualization.matched_results import category_ids, evaluator_with_truth
 from tsm_det.visualization.results_file import read_results
 
+KINDS = ('all', 'motion', 'class', 'subset', 'frame')  # of parts; columns of a table add theirs
 _FRAME_BINS = (0, 2, 4, 8, 16)  # each begins there; since the start of a video memory grows from nothing
 
 
@@ -116,7 +117,7 @@ def read_evidence(config: Config, table: VideoTable | None = None) -> Evidence:
     Without a table a video's group is its ``scene`` in the annotation file, else the video itself.
 
     Raises:
-        InputError: a file is missing, or the table lacks a video or a column.
+        InputError: a file is missing, the table lacks a video or a column, or a column is named like a part.
     """
     init_default_scope(config.get('default_scope', 'mmdet'))
     evaluator = evaluator_with_truth(config)
@@ -125,13 +126,17 @@ def read_evidence(config: Config, table: VideoTable | None = None) -> Evidence:
     except (OSError, ValueError) as error:
         raise InputError(f'the annotation file {evaluator["ann_file"]} cannot be read ({error}): make it as '
                          'data/README.md says') from error
+    if taken := [column for column in (table.by if table else ()) if column in KINDS]:
+        raise InputError(f'--by {taken[0]} cannot be told from what the table has anyway: name that column of '
+                         f'{table.path} otherwise')
     images = sorted(content['images'], key=lambda image: image['id'])
     cat_ids = category_ids(config.test_dataloader.dataset, content['categories'], evaluator['ann_file'])
     category = {entry['id']: entry['name'] for entry in content['categories']}
     truth = truth_table(images, annotations_of(content['annotations'], cat_ids), cat_ids,
                         bool(evaluator.get('count_key_frame')))
-    names, groups = np.unique(_of_images(images, content['videos'], table and table.group, table), return_inverse=True)
-    labels = {column: _of_images(images, content['videos'], column, table) for column in (table.by if table else ())}
+    videos = {video['id']: video for video in content.get('videos', ())}
+    names, groups = np.unique(_of_images(images, videos, table and table.group, table), return_inverse=True)
+    labels = {column: _of_images(images, videos, column, table) for column in (table.by if table else ())}
     return Evidence(images, truth, tuple(category[k] for k in cat_ids),
                     _parts(images, evaluator.get('subsets') or {}, labels), groups, names.tolist())
 
@@ -149,12 +154,12 @@ def _parts(images: Sequence[dict], subsets: dict[str, dict], labels: dict[str, n
     return parts
 
 
-def _of_images(images: Sequence[dict], videos: Sequence[dict], column: str | None,
+def _of_images(images: Sequence[dict], videos: dict[int, dict], column: str | None,
                table: VideoTable | None) -> np.ndarray:
     """What a column of the table says of each image's video: ``(F,)`` strings."""
+    name = {key: str(video.get('name', key)) for key, video in videos.items()}
     said = (read_groups(table.path, table.video, column) if table
-            else {video['name']: str(video.get('scene', video['name'])) for video in videos})
-    if lost := [video['name'] for video in videos if video['name'] not in said]:
+            else {name[key]: str(video.get('scene', name[key])) for key, video in videos.items()})
+    if lost := [video for video in name.values() if said.get(video) is None]:
         raise InputError(f'{len(lost)} videos are not in {table.path} ({", ".join(lost[:5])}): add them to it')
-    of_video = {video['id']: said[video['name']] for video in videos}
-    return np.array([of_video.get(video_key(image), f'image {image["id"]}') for image in images])
+    return np.array([said[name[key]] if key in name else str(key) for key in map(video_key, images)])

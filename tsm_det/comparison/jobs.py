@@ -54,6 +54,7 @@ def run_all(runs: Sequence[Run], jobs: int, threads: int, lock: int, after_each:
 
 def _start(run: Run, threads: int, lock: int) -> Job:
     step = run.next_step()
+    run.begin(step)
     print_log(f'{run}: {step.name} begins, log {step.log}', 'current')
     return Job(run, step, start(step.command, step.log, lock, threads), time.monotonic())
 

@@ -8,6 +8,8 @@ import shlex
 from pathlib import Path
 from typing import NamedTuple
 
+from mmengine.logging import print_log
+
 from tsm_det.comparison.arms import Arm, differing_keys, plain
 from tsm_det.errors import InputError
 from tsm_det.json_file import write_json
@@ -36,6 +38,8 @@ class Step(NamedTuple):
 class Run:
     """An arm with a seed in ``OUT/ARM/seedS``: trained, then tested; ``run.json`` there says what is finished.
 
+    What was tested with another engine is tested again.
+
     Args:
         arm: what is trained.
         seed: of initialisation, order and augmentation.
@@ -54,17 +58,21 @@ class Run:
         self.folder = out / arm.name / f'seed{seed}'
         self.failed: Step | None = None
         self._record = self.folder / 'run.json'
-        config = plain(arm.load(seed))
-        if self._record.is_file():
-            content = json.loads(self._record.read_bytes())
-            if changed := differing_keys(content['config'], config):
-                raise InputError(f'{self.folder} was made with another config (other: {", ".join(changed[:5])}): give '
-                                 'another --out, or remove that folder')
-            self.steps = content['steps']
-        else:
-            self.steps = {}
-            write_json({'config': config, 'steps': {}}, self._record)
-        self._config = config
+        self._config = plain(arm.load(seed))
+        self.steps: dict[str, dict] = {}
+        self.starts: dict[str, int] = {}
+        if not self._record.is_file():
+            self._save()
+            return
+        content = json.loads(self._record.read_bytes())
+        if changed := differing_keys(content['config'], self._config):
+            raise InputError(f'{self.folder} was made with another config (other: {", ".join(changed[:5])}): give '
+                             'another --out, or remove that folder')
+        self.steps, self.starts = content['steps'], content.get('starts', {})
+        if 'test' in self.steps and f' --engine {engine} ' not in self.steps['test']['command']:
+            print_log(f'{self} was not tested with the engine {engine}: it is tested again', 'current')
+            del self.steps['test']
+            self.starts.pop('test', None)
 
     def __str__(self) -> str:
         return f'{self.arm.name} seed {self.seed}'
@@ -88,7 +96,7 @@ class Run:
 
     @property
     def seconds(self) -> float:
-        """How long the finished steps took when they last ran."""
+        """How long the finished steps took since they were last started."""
         return sum(step['seconds'] for step in self.steps.values())
 
     def checkpoint(self) -> Path:
@@ -108,12 +116,20 @@ class Run:
                      '--metrics', str(self.metrics), '--out', str(self.results), '--engine', self.engine)
         return Step(name, ('python', str(self.tools / f'{name}.py'), *words, *options), self.folder / f'{name}.log')
 
+    def begin(self, step: Step) -> None:
+        """Note that a step is started, perhaps not for the first time."""
+        self.starts[step.name] = self.starts.get(step.name, 0) + 1
+        self._save()
+
     def finish(self, step: Step, seconds: float, threads: int) -> None:
-        """Note that a step has ended well."""
-        command = f'OMP_NUM_THREADS={threads} {shlex.join(step.command)}'
-        self.steps[step.name] = {'command': command, 'seconds': round(seconds, 1)}
-        write_json({'config': self._config, 'steps': self.steps}, self._record, indent=2)
+        """Note that a step has ended well, some seconds after its last start."""
+        self.steps[step.name] = {'command': f'OMP_NUM_THREADS={threads} {shlex.join(step.command)}',
+                                 'seconds': round(seconds, 1), 'starts': self.starts.get(step.name, 1)}
+        self._save()
 
     def fail(self, step: Step) -> None:
         """Note that a step has failed; a later start tries it again."""
         self.failed = step
+
+    def _save(self) -> None:
+        write_json({'config': self._config, 'starts': self.starts, 'steps': self.steps}, self._record, indent=2)

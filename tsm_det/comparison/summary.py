@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,12 +12,12 @@ import numpy as np
 
 from tsm_det.comparison.arms import Arm, differing_keys
 from tsm_det.comparison.bootstrap import drawn_groups, paired_difference
-from tsm_det.comparison.evidence import Evidence, Score
+from tsm_det.comparison.evidence import KINDS, Evidence, Score
 from tsm_det.comparison.run import Run
 
 Scores = dict[tuple[str, str], Score]
 # Kinds of parts in the order they are reported in, around those that a table of videos names.
-_FIRST, _LAST = ('all', 'motion', 'class', 'subset'), ('frame',)
+_FIRST, _LAST = KINDS[:-1], KINDS[-1:]
 
 
 class Summary:
@@ -79,7 +80,7 @@ class Summary:
     def _run(self, run: Run) -> dict:
         step, scores = run.next_step(), self._scores.get(run.folder)
         return {'arm': run.arm.name, 'seed': run.seed, 'state': run.state, 'steps': run.steps,
-                'next': ' '.join(step.command) if step else None,
+                'next': shlex.join(step.command) if step else None,
                 'log': str(run.failed.log) if run.failed else None,
                 'metrics': json.loads(run.metrics.read_bytes()) if scores else None,
                 'ap50': {'/'.join(key): _number(score.values[0]) for key, score in scores.items()} if scores else None}

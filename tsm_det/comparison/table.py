@@ -44,7 +44,8 @@ def _reading(content: dict) -> str:
     return (f'AP50 of protocol `coco`, over {test["frames"]:,} frames with {test["boxes"]:,} boxes, each streamed; sd '
             f'over seeds. Intervals: {test["draws"]:,} bootstrap draws of {test["groups"]} groups of videos and of '
             'the seeds, the same for both arms. With one seed they leave out what the seed does. A class without a '
-            'box in a draw is left out of its mean, for both arms. Other metrics: `results.json`.')
+            'box in a draw is left out of its mean, for both arms. A detection of nothing counts against every '
+            'range of motion, so all may lie below the whole. Other metrics: `results.json`.')
 
 
 def _arm(arm: dict, baseline: str, shared: Sequence[str]) -> str:
@@ -69,9 +70,14 @@ def _parts_table(content: dict, kind: str) -> str:
 def _runs_table(runs: Sequence[dict]) -> str:
     rows = [_row(run['arm'], run['seed'], f'{run["ap50"]["all/all"]:.3f}' if run['ap50'] else '-',
                  run['state'] if run['state'] == 'finished' else f'**{run["state"]}** {run["log"] or ""}'.strip(),
-                 *(f'{run["steps"][step]["seconds"]:.0f}' if step in run['steps'] else '-'
-                   for step in ('train', 'test'))) for run in runs]
+                 *(_seconds(run['steps'].get(step)) for step in ('train', 'test'))) for run in runs]
     return _table(('arm', 'seed', 'AP50', 'state', 'training s', 'test s'), rows)
+
+
+def _seconds(step: dict | None) -> str:
+    if step is None:
+        return '-'
+    return f'{step["seconds"]:.0f}' + (f' (last of {step["starts"]} starts)' if step['starts'] > 1 else '')
 
 
 def _commands(content: dict) -> list[str]:

@@ -56,6 +56,6 @@ class TargetCrop(BaseTransform):
         low, high = np.zeros(2), shape - size
         if len(boxes) and np.random.rand() < self.prob:
             x1, y1, x2, y2 = boxes.tensor[np.random.randint(len(boxes))].tolist()
-            low = np.clip(np.ceil([y2, x2]) - size, low, high)
-            high = np.maximum(np.clip(np.floor([y1, x1]), 0, high), low)
+            ends = np.clip([np.ceil([y2, x2]) - size, np.floor([y1, x1])], low, high)
+            low, high = ends.min(axis=0), ends.max(axis=0)
         return *np.random.randint(low, high + 1).tolist(), *size.tolist()
