@@ -1,4 +1,4 @@
-"""Thermal drone-detection video: 4 classes, targets of 13 to 20 px, frames inside mp4 files.
+"""Thermal drone-detection video: 4 classes, targets of some 14 px, frames inside mp4 files.
 
 Learns on training scenes, validates on held-out training scenes, tests on the val split; data/README.md
 says how the three files are made. The videos lie in data_root, or where TSM_DET_THERMAL points.

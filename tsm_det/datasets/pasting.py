@@ -44,7 +44,8 @@ class TargetPastingPreprocessor(TrackDataPreprocessor):
     Segmentation", CVPR 2021; of small objects: Kisantal et al., "Augmentation for Small Object Detection", 2019.
 
     Args:
-        prob: how often a target is pasted into a given other clip, from 0 to 1.
+        prob: how often a target is pasted into a given other clip, from 0 to 1; where N clips have a target each,
+            a clip gets about ``prob * (N - 1)``.
         kwargs: keys of ``TrackDataPreprocessor``.
 
     Raises:
