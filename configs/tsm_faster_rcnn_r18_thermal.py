@@ -1,7 +1,7 @@
 """Small online detector on thermal video of drones, birds, airplanes and helicopters, from random weights.
 
-Chosen on held-out training scenes: a step sees sixteen clips of windows around targets, of which about half are pasted from
-other clips; so many clips give batch norm its statistics. One box for all classes, since single frames hardly tell them.
+Chosen on held-out training scenes: a step sees sixteen clips of windows around targets, about half of them pasted from
+other clips; so many clips give batch norm its statistics. One box for all classes, since frames alone hardly tell them.
 """
 _base_ = ['./_base_/tsm_faster_rcnn_r18_small.py', './_base_/thermal.py', './_base_/schedule_small.py']
 norm_cfg = dict(_delete_=True, type='BN', requires_grad=True)
