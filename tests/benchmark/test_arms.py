@@ -4,6 +4,7 @@ import pickle
 
 import pytest
 import torch
+from mmdet.registry import MODELS
 
 from tests.benchmark.conftest import tiny_2d_config, tiny_config
 from tsm_det.benchmark.arms import mmdet_config
@@ -32,6 +33,14 @@ def test_keys_that_only_this_project_knows_are_left_out():
     model = mmdet_config(tiny_config(streams=dict(capacity=3))).model
     assert (model.type, model.backbone.type, model.neck.type) == ('FasterRCNN', 'ResNet', 'FPN')
     assert not {'streams', 'shift_div', 'shift_stages', 'shift_levels'} & {*model, *model.backbone, *model.neck}
+
+
+def test_a_preprocessor_of_clips_becomes_one_of_images():
+    config = tiny_config()
+    config.model.data_preprocessor.update(type='TargetPastingPreprocessor', prob=0.5, use_det_processor=True)
+    found = mmdet_config(config).model.data_preprocessor
+    assert (found.type, found.mean) == ('DetDataPreprocessor', config.model.data_preprocessor.mean)
+    MODELS.build(found)
 
 
 def test_the_config_that_mmdets_is_made_of_stays_as_it_was():

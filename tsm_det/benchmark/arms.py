@@ -125,7 +125,8 @@ def mmdet_config(config: Config) -> Config:
 
 
 def _become(part: ConfigDict, cls: type, parent: type) -> None:
-    """Name the parent class in a config, and leave out the keys that only the subclass has."""
-    for key in signature(cls.__init__).parameters.keys() - signature(parent.__init__).parameters.keys():
-        part.pop(key, None)
+    """Name the parent class in a config, and leave out the keys that only the subclass or what it inherits has."""
+    for own in (base for base in cls.__mro__ if base not in parent.__mro__):
+        for key in signature(own.__init__).parameters.keys() - signature(parent.__init__).parameters.keys():
+            part.pop(key, None)
     part.type = parent.__name__
