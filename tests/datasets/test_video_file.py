@@ -6,6 +6,8 @@ import os
 import pickle
 import random
 import struct
+from fractions import Fraction
+from itertools import accumulate
 
 import av
 import cv2
@@ -105,6 +107,21 @@ def test_a_frame_belongs_to_who_asked_for_it(video_file):
 
 def test_fps_is_the_file_s(video_file):
     assert VideoFile(video_file(n=5, fps=50)).fps == 50
+
+
+@pytest.mark.parametrize('name', ['video.mp4', 'video.mkv', 'video.avi'])
+@pytest.mark.parametrize(('n', 'fps'), [(2, 30), (40, 30), (40, Fraction(30000, 1001)), (40, 24)])
+def test_a_constant_rate_is_stated_to_the_digit(video_file, name, n, fps):
+    assert VideoFile(video_file(name, n=n, fps=fps)).fps == float(fps)
+
+
+@pytest.mark.parametrize('name', ['video.mp4', 'video.mkv', 'video.ts'])
+@pytest.mark.parametrize('steps', [[1] * 20 + [2] * 19, [1, 2] * 19 + [1], [1] * 38 + [60]])
+def test_the_fps_of_a_varying_rate_is_the_mean(video_file, name, steps):
+    """A phone's camera takes fewer frames in the dark."""
+    stamps = list(accumulate(steps, initial=0))
+    path = video_file(name, fps=30, stamps=stamps, bf='0')
+    assert VideoFile(path).fps == pytest.approx(30 * 39 / stamps[-1], rel=0.02)
 
 
 def test_only_its_path_travels(video_file):

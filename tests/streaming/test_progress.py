@@ -69,17 +69,17 @@ def test_another_stride_is_refused(make_detector, videos, tmp_path):
             if line['stream'] == 'east.mp4'] == [0, 2, 4, 6, 8]
 
 
-def test_a_live_source_did_not_wait_and_a_recorded_one_did(monkeypatch):
+def test_a_camera_did_not_wait_and_what_is_recorded_did(monkeypatch):
     monkeypatch.setattr(progress.time, 'time', lambda: 1012.0)
-    sources = [SimpleNamespace(name='camera', fps=25.0, is_live=True), SimpleNamespace(
-        name='video', fps=25.0, is_live=False), SimpleNamespace(name='new', fps=25.0, is_live=True)]
+    sources = [SimpleNamespace(name='camera', fps=25.0, is_recorded=False), SimpleNamespace(
+        name='video', fps=25.0, is_recorded=True), SimpleNamespace(name='new', fps=25.0, is_recorded=False)]
     places = {name: Place(10, None, 2, 1002.0) for name in ('camera', 'video')}
     assert first_frames(places, sources, 2) == {'camera': 12 + 250, 'video': 12}
 
 
 def test_the_downtime_of_a_live_source_is_a_gap(make_detector, tmp_path, monkeypatch):
     class Camera:
-        name, fps, num_frames, files, is_live = 'camera', 10.0, None, (), True
+        name, fps, num_frames, files, is_live, is_recorded = 'camera', 10.0, None, (), True, False
 
         def frames(self, start=0, stride=1):
             return (Frame(start + k, (start + k) / 10, np.full((128, 128, 3), k, np.uint8)) for k in range(3))

@@ -6,7 +6,9 @@ import struct
 import numpy as np
 import pytest
 
+from tests.soak.servers import file_server
 from tsm_det.datasets.video_file import VideoFile
+from tsm_det.streaming.connection import connect
 from tsm_det.streaming.detect_sources import detect_sources, open_sources
 from tsm_det.streaming.detections import detections_of
 
@@ -35,3 +37,13 @@ def test_boxes_of_turned_video_are_those_of_upright_frames(make_detector, video_
     assert found == expected
     assert all(found)
     assert {image.shape for image in VideoFile(tmp_path / 'out.mp4')} == {upright[0].shape}
+
+
+@pytest.mark.parametrize(('matrix', 'turns'), TURNS)
+def test_a_turned_video_behind_http_is_the_one_on_disk(video_file, matrix, turns):
+    path = video_file(n=3, muxer={'movflags': 'faststart'})
+    turn(path, matrix)
+    with file_server(path, []) as (_, address):
+        images = list(connect(address, 60, 60).images)
+    assert len(images) == 3
+    assert all(map(np.array_equal, images, VideoFile(path)))

@@ -72,7 +72,7 @@ class VideoFile:
         if k not in self._kept:
             self._decode(k)
         image = self._reformatter.reformat(self._kept[k], format='bgr24', threads=1).to_ndarray()
-        return _turn(image, self._kept[k].rotation)
+        return turned(image, self._kept[k].rotation)
 
     def __del__(self) -> None:
         self._close()
@@ -141,7 +141,7 @@ def _decode_from(stream: VideoStream, stamp: int | None) -> Iterator[av.VideoFra
 _TURNS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
 
 
-def _turn(image: np.ndarray, degrees: int) -> np.ndarray:
-    """Turn a stored image counterclockwise, as the file says it is to be displayed."""
+def turned(image: np.ndarray, degrees: int) -> np.ndarray:
+    """A stored image ``(H, W, 3)`` as it is displayed: turned counterclockwise by the degrees that its stream states."""
     turn = _TURNS.get(degrees % 360)
     return image if turn is None else cv2.rotate(image, turn)

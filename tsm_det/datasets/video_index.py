@@ -99,20 +99,20 @@ def _index_packets(path: str) -> VideoIndex | None:
     """Index a file by its packets, undecoded; None where they may not tell which frames will be shown."""
     stream = open_video(path)
     with stream.container as container:
-        layout, codec, fps = container.format.name, stream.codec.canonical_name, _fps(stream)
-        if layout not in _SEEKABLE or codec not in _ONE_TO_ONE:
+        if container.format.name not in _SEEKABLE or stream.codec.canonical_name not in _ONE_TO_ONE:
             return None
         packets = [_Packet(packet.pts, packet.is_keyframe, packet.is_discard, packet.is_corrupt)
                    for packet in container.demux(stream) if packet.size]
-    stamps = [packet.stamp for packet in packets]
-    if None in stamps or len(set(stamps)) < len(stamps) or any(packet.is_bad for packet in packets):
-        return None
-    # Frames that lean on what was before the beginning of the file may not come out of the decoder.
-    if not packets or not packets[0].is_key or min(stamps) < stamps[0]:
-        return None
-    shown = sorted(packet.stamp for packet in packets if not packet.is_hidden)
-    keys = {packet.stamp for packet in packets if packet.is_key} if _SEEKABLE[layout] else set()
-    return VideoIndex(shown, [k for k, stamp in enumerate(shown) if k == 0 or stamp in keys], fps)
+        stamps = [packet.stamp for packet in packets]
+        if None in stamps or len(set(stamps)) < len(stamps) or any(packet.is_bad for packet in packets):
+            return None
+        # Frames that lean on what was before the beginning of the file may not come out of the decoder.
+        if not packets or not packets[0].is_key or min(stamps) < stamps[0]:
+            return None
+        shown = sorted(packet.stamp for packet in packets if not packet.is_hidden)
+        keys = {packet.stamp for packet in packets if packet.is_key} if _SEEKABLE[container.format.name] else set()
+        starts = [k for k, stamp in enumerate(shown) if k == 0 or stamp in keys]
+        return VideoIndex(shown, starts, _fps(stream, shown))
 
 
 class _Packet(NamedTuple):
@@ -126,8 +126,17 @@ def _index_frames(path: str) -> VideoIndex:
     """Index a file by decoding all of it."""
     stream = open_video(path)
     with stream.container as container:
-        return VideoIndex([frame.pts for frame in container.decode(stream)], [0], _fps(stream))
+        stamps = [frame.pts for frame in container.decode(stream)]
+        return VideoIndex(stamps, [0], _fps(stream, stamps))
 
 
-def _fps(stream: VideoStream) -> float:
-    return float(stream.guessed_rate or stream.average_rate or _UNKNOWN_FPS)
+def _fps(stream: VideoStream, stamps: list[int | None]) -> float:
+    """As the file states, unless its last frame comes at another time than that says: then the mean."""
+    stated = float(stream.average_rate or stream.guessed_rate or _UNKNOWN_FPS)
+    known = [stamp for stamp in stamps if stamp is not None]
+    steps, ticks = len(known) - 1, max(known, default=0) - min(known, default=0)
+    if steps < 1 or not ticks:
+        return stated
+    seconds = float(ticks * stream.time_base)
+    # Half a frame: stamps are rounded, to milliseconds in Matroska.
+    return stated if abs(steps / stated - seconds) < 0.5 / stated else steps / seconds

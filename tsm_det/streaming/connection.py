@@ -11,6 +11,8 @@ import av
 import cv2
 import numpy as np
 
+from tsm_det.datasets.video_file import turned
+
 _ADDRESSES = ('rtsp://', 'rtsps://', 'rtmp://', 'http://', 'https://', 'udp://', 'tcp://', 'srt://', '/dev/video')
 _UNKNOWN_FPS = 30.0
 # A stream that states its clock (90 kHz) in place of its frame rate does not know the rate.
@@ -20,7 +22,7 @@ _HIGHEST_FPS = 1000.0
 class Connection(NamedTuple):
     """What an address gives.
 
-    ``images``: ``(H, W, 3)`` BGR uint8 as they come, None for one that came damaged. They end where the stream ends,
+    ``images``: ``(H, W, 3)`` BGR uint8 as they come, in the displayed orientation, None for one that came damaged. They end where the stream ends,
     and ConnectionError is raised where it broke off. Closing them closes the connection.
     ``fps``: frames per second as stated, 30 where nothing is.
     ``is_recorded``: a file lies at the address, every connection gives it from its beginning.
@@ -120,7 +122,7 @@ def _recorded_images(container: av.container.InputContainer, stream: av.VideoStr
 
 
 def _pictures(frames: Iterable[av.VideoFrame]) -> Iterator[np.ndarray]:
-    return (frame.to_ndarray(format='bgr24') for frame in frames)
+    return (turned(frame.to_ndarray(format='bgr24'), frame.rotation) for frame in frames)
 
 
 @contextmanager

@@ -69,8 +69,8 @@ class LiveSource:
             raise InputError(f'nothing can be read from {self.name} ({error}): check the address, and that the camera '
                              'is on and no other program has it') from error
         self.fps, self.num_frames = self._first.fps, self._first.num_frames
-        self._is_recorded = self._first.is_recorded
-        self.every_frame = every_frame or self._is_recorded
+        self.is_recorded = self._first.is_recorded
+        self.every_frame = every_frame or self.is_recorded
 
     def frames(self, start: int = 0, stride: int = 1) -> Iterator[Frame | None]:
         """The frames from the time of the call on, numbered from ``start``; of these every ``stride``-th.
@@ -107,7 +107,7 @@ class LiveSource:
                     if image is not None and (frame_id - start) % stride == 0:
                         now = time.monotonic()
                         begin = now if begin is None else begin
-                        time_s = frame_id / self.fps if self._is_recorded else start / self.fps + now - begin
+                        time_s = frame_id / self.fps if self.is_recorded else start / self.fps + now - begin
                         relay.put(Frame(frame_id, time_s, image))
         except Exception as raised:  # it belongs to the thread that takes the frames
             error = raised
@@ -115,7 +115,7 @@ class LiveSource:
 
     def _images(self, relay: Relay[Frame], start: int) -> Iterator[np.ndarray | None]:
         """The images of one connection after the other; None stands for each that was lost."""
-        passed, in_vain = start if self._is_recorded else 0, 0
+        passed, in_vain = start if self.is_recorded else 0, 0
         connection, self._first = self._first or self._connect_again(relay), None
         while connection is not None:
             number, is_broken, last = 0, False, time.monotonic()
@@ -127,7 +127,7 @@ class LiveSource:
                             yield image
             except ConnectionError:
                 is_broken = True
-            if self._is_recorded:
+            if self.is_recorded:
                 if not is_broken:
                     return
                 in_vain = 0 if number > passed else in_vain + 1
@@ -137,7 +137,7 @@ class LiveSource:
                                      'is cut off or damaged, fetch it anew')
             print_log(f'{self.name} broke off: connecting again', 'current', logging.WARNING)
             connection = self._connect_again(relay)
-            if not self._is_recorded:
+            if not self.is_recorded:
                 yield from repeat(None, max(1, round((time.monotonic() - last) * self.fps)))
 
     def _connect_again(self, relay: Relay[Frame]) -> Connection | None:

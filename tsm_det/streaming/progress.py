@@ -81,6 +81,7 @@ def resume(detector: OnlineDetector, path: str, sources: Sequence[Source], strid
 
 
 def first_frames(places: Mapping[str, Place], sources: Sequence[Source], stride: int) -> dict[str, int]:
-    """The frame that each source goes on with: a live one did not wait, its frames meanwhile are a gap."""
-    return {source.name: place.frame_id + stride + round((time.time() - place.seen_at) * source.fps) * source.is_live
+    """The frame that each source goes on with: a camera did not wait, its frames meanwhile are a gap."""
+    now = time.time()
+    return {source.name: place.frame_id + stride + round((now - place.seen_at) * source.fps) * (not source.is_recorded)
             for source in sources if (place := places.get(source.name))}

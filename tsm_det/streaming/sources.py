@@ -26,8 +26,8 @@ IMAGE_FPS = 30.0
 class Source(Protocol):
     """One stream of frames, oldest first.
 
-    ``name`` of the stream, ``fps``, ``num_frames`` (None when unknown), ``files`` that are read, and ``is_live``:
-    frames come when they come.
+    ``name`` of the stream, ``fps``, ``num_frames`` (None when unknown), ``files`` that are read, ``is_live``: frames
+    come when they come, and ``is_recorded``: none is lost while nobody looks.
     """
 
     name: str
@@ -35,6 +35,7 @@ class Source(Protocol):
     num_frames: int | None
     files: Sequence[str]
     is_live: bool
+    is_recorded: bool
 
     def frames(self, start: int = 0, stride: int = 1) -> Iterator[Frame | None]:
         """Frame ``start`` and every ``stride``-th after it; None where a live source has no new one yet.
@@ -52,6 +53,7 @@ class RecordedSource:
     fps: float
     images: VideoFile | ImageFiles
     is_live: ClassVar = False
+    is_recorded: ClassVar = True
 
     @property
     def num_frames(self) -> int:
