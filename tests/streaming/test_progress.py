@@ -42,6 +42,17 @@ def test_a_stream_that_is_not_held_goes_on_too(make_detector, videos, tmp_path, 
     assert [line['frame_id'] for line in lines if line['reset'] and line['stream'] == 'west.mp4'] == [0, 3]
 
 
+def test_a_part_of_the_sources_goes_on_with_a_part_of_the_room(make_detector, videos, tmp_path):
+    state = str(tmp_path / 'state.pt')
+    run(make_detector(capacity=2), videos, tmp_path, max_frames=3, save_state=state)
+    for capacity, left in ((1, ['east.mp4']), (2, ['west.mp4', 'east.mp4'])):
+        detector = make_detector(capacity=capacity)
+        lines = run(detector, videos[:1], tmp_path, max_frames=1, resume_state=state,
+                    save_state=str(tmp_path / 'other'))
+        assert [line['reset'] for line in lines[6:]] == [None]
+        assert detector.bank.stream_ids() == left
+
+
 def test_a_resumed_run_saves_where_it_began(make_detector, videos, tmp_path):
     state = str(tmp_path / 'state.pt')
     run(make_detector(), videos[:1], tmp_path, max_frames=2, save_state=state)

@@ -153,3 +153,13 @@ def test_what_was_held_may_be_restored_into_another_bank():
     past, reasons = other.recall(['a', 'b', 'c'], [5, 6, 1], [SIZE] * 3)
     assert reasons == [None, None, 'new']
     assert past.backbone[0].flatten().tolist() == [1, 2, 0]
+
+
+@pytest.mark.parametrize('room', [{'capacity': 1}, {'capacity': 3, 'max_bytes': 4}])
+def test_a_bank_that_has_no_room_for_what_is_restored_keeps_what_it_has(room):
+    bank, full = StreamBank(**room), StreamBank(capacity=2)
+    hold(full, 0, a=1, b=2)
+    hold(bank, 0, c=3)
+    with pytest.raises(ValueError, match='there is room for'):
+        bank.restore(full.held())
+    assert recall(bank, 1, 'c') == ([3], [None])

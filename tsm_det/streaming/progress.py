@@ -56,14 +56,13 @@ class Progress(AbstractContextManager):
 
 
 def resume(detector: OnlineDetector, path: str, sources: Sequence[Source], stride: int = 1) -> dict[str, Place]:
-    """Give the detector back its streams, and where in each source it was.
+    """Give the detector back its streams, those of other sources where there is room, and where in each source it was.
 
     Raises:
         InputError: the file cannot be read or is of another model, or a source is another one of the same name or
             was seen at another stride.
     """
     saved = read_state(path, detector.signature())
-    detector.bank.restore(saved.streams)
     # A detector that read no sources itself knows the frames of its streams.
     places = saved.places or {
         stream.stream_id: Place(stream.frame_id, None, None, time.time()) for stream in saved.streams}
@@ -77,6 +76,9 @@ def resume(detector: OnlineDetector, path: str, sources: Sequence[Source], strid
         elif place.stride not in (None, stride):
             raise InputError(f'--stride is {stride} but {path} was saved by a run with {place.stride}: give that '
                              'one, or start without the file')
+    names = {source.name for source in sources}
+    ours_last = sorted(saved.streams, key=lambda stream: stream.stream_id in names)
+    detector.bank.restore(ours_last[-detector.bank.capacity:])
     return places
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import torch
 
+from tsm_det.errors import InputError
 from tsm_det.shift import ShiftState, map_state
 
 # Of how many streams the bank can still say why it let them go.
@@ -46,9 +47,9 @@ class StreamBank:
 
     def __init__(self, capacity: int = 1, max_gap: int | None = None, max_bytes: int | None = None) -> None:
         if capacity < 1:
-            raise ValueError(f'capacity is {capacity} but room for at least one stream is needed')
+            raise InputError(f'capacity is {capacity} but room for at least one stream is needed')
         if max_gap is not None and max_gap < 1:
-            raise ValueError(f'max_gap is {max_gap} but a number from 1 (no frame missing) or None (any) is needed')
+            raise InputError(f'max_gap is {max_gap} but a number from 1 (no frame missing) or None (any) is needed')
         self.capacity = capacity
         self.max_gap = max_gap
         self.max_bytes = max_bytes
@@ -93,7 +94,7 @@ class StreamBank:
             do; and for each stream why it starts afresh, None if it runs on.
 
         Raises:
-            ValueError: an id stands twice in the batch, or the batch is larger than the capacity.
+            InputError: an id stands twice in the batch, or the batch is larger than the capacity.
         """
         self.check_batch(stream_ids)
         reasons = [self._reset_reason(*row) for row in zip(stream_ids, frame_ids, sizes, strict=True)]
@@ -129,17 +130,21 @@ class StreamBank:
         """Hold these streams, from :meth:`held` of another bank, and none else.
 
         Raises:
-            ValueError: there are more of them than there is room for.
+            InputError: there are more of them than there is room for; the bank stays as it was.
         """
-        self.clear()
         self.check_batch([stream.stream_id for stream in streams])
+        self._check_bytes(streams)
+        self.clear()
         self._take(streams)
 
-    def _take(self, streams: Sequence[HeldStream]) -> None:
+    def _check_bytes(self, streams: Sequence[HeldStream]) -> None:
         num_bytes = sum(stream.num_bytes for stream in streams)
         if self.max_bytes is not None and num_bytes > self.max_bytes:
-            raise ValueError(f'the states of {len(streams)} streams take {num_bytes} bytes but there is room for '
+            raise InputError(f'the states of {len(streams)} streams take {num_bytes} bytes but there is room for '
                              f'{self.max_bytes}: raise max_bytes, or give fewer streams at once')
+
+    def _take(self, streams: Sequence[HeldStream]) -> None:
+        self._check_bytes(streams)
         for stream in streams:
             if _is_finite(stream.state):
                 self._farewells.pop(stream.stream_id, None)
@@ -181,12 +186,12 @@ class StreamBank:
         return None
 
     def check_batch(self, stream_ids: Sequence[Hashable]) -> None:
-        """Raise ValueError when an id stands twice or there are more streams than the capacity."""
+        """Raise InputError when an id stands twice or there are more streams than the capacity."""
         if len(set(stream_ids)) < len(stream_ids):
-            raise ValueError(f'a stream id stands twice in {list(stream_ids)} but a batch has one frame of each '
+            raise InputError(f'a stream id stands twice in {list(stream_ids)} but a batch has one frame of each '
                              'stream: pass its frames one after the other')
         if len(stream_ids) > self.capacity:
-            raise ValueError(f'{len(stream_ids)} streams came in one batch but there is room for {self.capacity}: '
+            raise InputError(f'{len(stream_ids)} streams came in one batch but there is room for {self.capacity}: '
                              'raise capacity (in a config: model.streams.capacity)')
 
 
