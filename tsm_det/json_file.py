@@ -1,4 +1,4 @@
-"""JSON and other files that appear whole or not at all, and whether a file can be written."""
+"""JSON and other files that appear whole or not at all, and whether a file or folder can be written."""
 
 from __future__ import annotations
 
@@ -54,3 +54,17 @@ def check_writable(path: str | os.PathLike) -> None:
                 raise IsADirectoryError('it is a folder')
     except OSError as error:
         raise InputError(f'{path} cannot be written ({error}): name a file in a folder that can be') from error
+
+
+def check_folder(path: str | os.PathLike) -> None:
+    """Make a folder, and those above it, that is to be written into.
+
+    Raises:
+        InputError: it is a file, or nothing can be written into it.
+    """
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix='.', dir=path):
+            pass
+    except OSError as error:
+        raise InputError(f'{path} cannot be written into ({error}): name a folder that can be') from error

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from mmdet.registry import DATASETS, RUNNERS
+from mmdet.registry import DATASETS, METRICS, RUNNERS
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.dist import is_main_process
@@ -16,11 +17,14 @@ from mmengine.model import is_model_wrapper
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
+from tsm_det.config import dataset_config
 from tsm_det.datasets.coco_vid import CocoVIDDataset
 from tsm_det.engines import with_engine
 from tsm_det.errors import InputError
 from tsm_det.evaluation.outputs import DrawDetections, DumpDetections
-from tsm_det.json_file import check_writable, write_json
+from tsm_det.evaluation.truth_file import read_truth
+from tsm_det.evaluation.vid_metric import VIDMetric
+from tsm_det.json_file import check_folder, check_writable, write_json
 from tsm_det.memory import keep_freed_memory
 from tsm_det.models.loading import check_readable, load_weights
 from tsm_det.processes import process_group
@@ -55,6 +59,7 @@ def train(config: Config, amp: bool = False, auto_scale_lr: bool = False, resume
         config.resume, config.load_from = True, None if resume is True else resume
     if config.load_from:
         check_readable(config.load_from)
+    dataset_config(config, 'train_dataloader')
     check_data(config, 'train_dataloader', 'val_dataloader')
     if get_device() == 'cpu':
         keep_freed_memory()
@@ -87,6 +92,9 @@ def test(config: Config, checkpoint: str | None, out: str | None = None, show_di
         raise InputError(f'--out is {out} but detections are written as .pkl: choose such a name')
     for path in filter(None, (out, metrics)):
         check_writable(path)
+    if show_dir:
+        check_folder(show_dir)
+    dataset_config(config, 'test_dataloader')
     check_data(config, 'test_dataloader')
     config.load_from, config.resume = None, False
     with process_group(config):
@@ -114,13 +122,20 @@ def _test(runner: Runner, checkpoint: str | None, out: str | None, show_dir: str
 
 
 def check_data(config: Config, *loaders: str) -> None:
-    """Raise InputError when the annotations of some dataloaders are missing, before anything is built."""
+    """Raise InputError when annotations of some dataloaders, or those that they are scored by, are not to be used."""
     init_default_scope(config.get('default_scope', 'mmdet'))
     for loader in loaders:
         if config.get(loader):
             dataset = DATASETS.build({**config[loader].dataset, 'lazy_init': True})
             if isinstance(dataset, CocoVIDDataset):
                 dataset.check_file()
+        for evaluator in _metrics(config.get(loader.replace('dataloader', 'evaluator'))):
+            if METRICS.get(evaluator['type']) is VIDMetric:
+                read_truth(evaluator['ann_file'])
+
+
+def _metrics(evaluator: dict | Sequence[dict] | None) -> Sequence[dict]:
+    return [evaluator] if isinstance(evaluator, dict) else evaluator or ()
 
 
 class CheckNumClasses(Hook):
@@ -136,6 +151,7 @@ class CheckNumClasses(Hook):
 
 
 def _runner(config: Config) -> Runner:
+    check_folder(config.work_dir)
     return RUNNERS.build(config) if 'runner_type' in config else Runner.from_cfg(config)
 
 

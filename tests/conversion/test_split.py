@@ -158,11 +158,39 @@ def test_no_file_is_overwritten_by_the_other(files, tmp_path):
 
 
 @pytest.mark.parametrize(('text', 'message'), [
-    ('[', 'cannot be read as JSON'), ('3', 'cannot be read as JSON'), ('{"images": []}', 'has no annotations')])
+    ('[', 'is not a CocoVID JSON file'), ('3', 'is not a CocoVID JSON file'), ('{"images": []}', "'annotations'"),
+    ('{"images": [], "annotations": [], "categories": []}', 'the videos are in 0 groups')])
 def test_a_file_that_is_not_coco_vid_is_an_error(files, tmp_path, text, message):
     files[0].write_text(text)
     with pytest.raises(InputError, match=message):
         split_file(files[0], (tmp_path / 'a.json', tmp_path / 'b.json'), files[1])
+
+
+def test_videos_without_a_name_go_by_their_id(files, tmp_path):
+    content = json.loads(files[0].read_text())
+    for video in content['videos']:
+        del video['name']
+    files[0].write_text(json.dumps(content))
+    parts = tmp_path / 'kept.json', tmp_path / 'held.json'
+    split_file(files[0], parts)
+    (tmp_path / 'ids.csv').write_text('clip,scene\n' + ''.join(f'{v["id"]},{v["id"]}\n' for v in content['videos']))
+    before = [part.read_text() for part in parts]
+    split_file(files[0], parts, tmp_path / 'ids.csv')
+    assert [part.read_text() for part in parts] == before
+
+
+def test_a_box_of_an_image_that_is_not_there_is_an_error(files, tmp_path):
+    content = json.loads(files[0].read_text())
+    content['annotations'][0]['image_id'] = -7
+    files[0].write_text(json.dumps(content))
+    with pytest.raises(InputError, match='1 annotations of images that are not in it .* of image -7'):
+        split_file(files[0], (tmp_path / 'kept.json', tmp_path / 'held.json'))
+
+
+def test_a_missing_column_is_said_of_a_line_with_too_many_values_too(tmp_path):
+    (tmp_path / 'scenes.csv').write_text('clip,scene\na,1,surplus\n')
+    with pytest.raises(InputError, match="no column 'place', only clip, scene"):
+        read_groups(tmp_path / 'scenes.csv', 'clip', 'place')
 
 
 def test_a_missing_column_is_an_error(files):

@@ -92,6 +92,16 @@ def test_a_field_that_is_missing_is_named_with_its_image(load, part, key):
         load(content)
 
 
+@pytest.mark.parametrize(('part', 'key'), [
+    ('images', 'id'), ('annotations', 'image_id'), ('annotations', 'category_id'), ('categories', 'name'),
+    ('categories', 'id'), ('videos', 'id')])
+def test_an_id_or_name_that_is_missing_is_named(load, part, key):
+    content = coco_vid()
+    del content[part][0][key]
+    with pytest.raises(InputError, match=f"has no '{key}' but CocoVID needs it: add it"):
+        load(content)
+
+
 def test_an_image_id_that_stands_twice_and_a_file_without_images_are_refused(load):
     content = coco_vid()
     content['images'][1]['id'] = 10

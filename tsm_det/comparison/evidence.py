@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +12,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from tsm_det.comparison.curves import curves_of, mean_over_classes
+from tsm_det.config import dataset_config
 from tsm_det.conversion.split import read_groups
 from tsm_det.errors import InputError
 from tsm_det.evaluation.coco_ap import matched_ranges
@@ -28,6 +27,7 @@ from tsm_det.evaluation.tables import (
     truth_table,
     video_key,
 )
+from tsm_det.evaluation.truth_file import read_truth
 from tsm_det.visualization.matched_results import category_ids, evaluator_with_truth
 from tsm_det.visualization.results_file import read_results
 
@@ -121,16 +121,12 @@ def read_evidence(config: Config, table: VideoTable | None = None) -> Evidence:
     """
     init_default_scope(config.get('default_scope', 'mmdet'))
     evaluator = evaluator_with_truth(config)
-    try:
-        content = json.loads(Path(evaluator['ann_file']).read_bytes())
-    except (OSError, ValueError) as error:
-        raise InputError(f'the annotation file {evaluator["ann_file"]} cannot be read ({error}): make it as '
-                         'data/README.md says') from error
+    content = read_truth(evaluator['ann_file'])
     if taken := [column for column in (table.by if table else ()) if column in KINDS]:
         raise InputError(f'--by {taken[0]} cannot be told from what the table has anyway: name that column of '
                          f'{table.path} otherwise')
     images = sorted(content['images'], key=lambda image: image['id'])
-    cat_ids = category_ids(config.test_dataloader.dataset, content['categories'], evaluator['ann_file'])
+    cat_ids = category_ids(dataset_config(config), content['categories'], evaluator['ann_file'])
     category = {entry['id']: entry['name'] for entry in content['categories']}
     truth = truth_table(images, annotations_of(content['annotations'], cat_ids), cat_ids,
                         bool(evaluator.get('count_key_frame')))

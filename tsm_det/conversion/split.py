@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import os
 import random
 from collections import Counter, defaultdict
@@ -13,6 +12,7 @@ from itertools import accumulate
 from pathlib import Path
 
 from tsm_det.errors import InputError
+from tsm_det.evaluation.truth_file import read_truth
 from tsm_det.json_file import write_json
 
 
@@ -52,14 +52,8 @@ def split_file(file: str | os.PathLike, out: tuple[str, str], groups: str | os.P
     """
     if len({Path(path).resolve() for path in (file, *out)}) < 3:
         raise InputError(f'{file} is to be split into {" and ".join(map(str, out))}: give three different files')
-    try:
-        coco_vid = json.loads(Path(file).read_bytes())
-        missing = {'videos', 'images', 'annotations', 'categories'} - set(coco_vid)
-    except (OSError, ValueError, TypeError) as error:
-        raise InputError(f'{file} cannot be read as JSON ({error}): name a CocoVID file') from error
-    if missing:
-        raise InputError(f'{file} has no {", ".join(sorted(missing))}: name a CocoVID file')
-    group_of = ({video['name']: video['name'] for video in coco_vid['videos']} if groups is None
+    coco_vid = read_truth(file)
+    group_of = ({_name(video): _name(video) for video in coco_vid['videos']} if groups is None
                 else read_groups(groups, video_column, group_column))
     kept, held_out = split_by_group(coco_vid, group_of, fraction, seed)
     write_json(kept, out[0])
@@ -76,13 +70,15 @@ def read_groups(path: str | os.PathLike, video_column: str, group_column: str) -
     groups = {}
     try:
         with Path(path).open(newline='', encoding='utf-8-sig') as file:
-            for record in csv.DictReader(file):
+            reader = csv.DictReader(file)
+            for record in reader:
                 video, group = record[video_column], record[group_column]
                 if groups.setdefault(video, group) != group:
                     raise InputError(f'{path} puts the video {video} into the groups {groups[video]} and {group}: '
                                      'keep one')
     except KeyError as error:
-        raise InputError(f'{path} has no column {error}, only {", ".join(record)}: name another column') from error
+        raise InputError(f'{path} has no column {error}, only {", ".join(reader.fieldnames)}: name another '
+                         'column') from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f'{path} cannot be read ({error}): name a CSV file in UTF-8') from error
     return groups
@@ -97,7 +93,7 @@ def split_by_group(coco_vid: dict, groups: dict[str, str], fraction: float, seed
 
     Args:
         coco_vid: a CocoVID file's content.
-        groups: group of each video, by the video's name; others in it do not matter.
+        groups: group of each video, by the video's name, or its id where it has none; others in it do not matter.
         fraction: share of the frames to hold out, between 0 and 1.
         seed: another one draws other groups; the same one draws the same.
 
@@ -109,10 +105,10 @@ def split_by_group(coco_vid: dict, groups: dict[str, str], fraction: float, seed
     """
     if not 0 < fraction < 1:
         raise InputError(f'the fraction to hold out is {fraction} but must lie between 0 and 1: try 0.2')
-    if lost := [video['name'] for video in coco_vid['videos'] if video['name'] not in groups]:
+    if lost := [_name(video) for video in coco_vid['videos'] if _name(video) not in groups]:
         raise InputError(f'{len(lost)} videos are in no group ({", ".join(lost[:5])}{", ..." * (len(lost) > 5)}): '
                          'add them to the groups')
-    group_of = {video['id']: groups[video['name']] for video in coco_vid['videos']}
+    group_of = {video['id']: groups[_name(video)] for video in coco_vid['videos']}
     chosen = _choose(coco_vid, group_of, fraction, random.Random(seed))
     if not chosen:
         raise InputError(f'the videos are in {len(set(group_of.values()))} groups, of no class more than one: '
@@ -145,6 +141,10 @@ def _draw(members: list[str], frames: Counter[str], fraction: float, rng: random
         misses = [abs(target - reached) for reached in accumulate(frames[group] for group in order[:-1])]
         choices.append((min(misses), order[:misses.index(min(misses)) + 1]))
     return min(choices)[1]
+
+
+def _name(video: dict) -> str:
+    return video.get('name') or str(video['id'])
 
 
 def _part(coco_vid: dict, belongs: Callable[[int | None], bool]) -> dict:

@@ -20,6 +20,9 @@ _FRAME_KEYS = ('img_id', 'img_path', 'height', 'width', 'frame_id', 'video_id', 
                'is_vid_train_frame', 'instances')
 
 
+_ADD_IT = 'CocoVID needs it: add it (data/README.md describes the format)'
+
+
 @DATASETS.register_module()
 class CocoVIDDataset(BaseVideoDataset):
     """Videos with boxes on their frames, read from one CocoVID JSON file.
@@ -89,12 +92,15 @@ class CocoVIDDataset(BaseVideoDataset):
             raise InputError(f'the annotation file {path} is missing: {self.hint}')
 
     def _load(self, path: Path, is_still: bool) -> list[dict]:
-        content = self._read(path)
-        self._set_labels(content['categories'], path)
-        boxes = defaultdict(list)
-        for annotation in content['annotations']:
-            boxes[annotation['image_id']].append(annotation)
-        names = {video['id']: video.get('name') for video in content.get('videos', ())}
+        try:
+            content = self._read(path)
+            self._set_labels(content['categories'], path)
+            boxes = defaultdict(list)
+            for annotation in content['annotations']:
+                boxes[annotation['image_id']].append(annotation)
+            names = {video['id']: video.get('name') for video in content.get('videos', ())}
+        except KeyError as error:
+            raise InputError(f'an entry of {path} has no {error} but {_ADD_IT}') from error
         frames = defaultdict(list)
         for image in content['images']:
             info = self._frame(image, boxes, path)
@@ -122,7 +128,7 @@ class CocoVIDDataset(BaseVideoDataset):
                 {'raw_img_info': {'img_id': image['id'], **image}, 'raw_ann_info': boxes[image['id']]})
         except KeyError as error:
             raise InputError(f'image {image["id"]} of {path} or one of its annotations has no {error} but '
-                             'CocoVID needs it: add it (data/README.md describes the format)') from error
+                             f'{_ADD_IT}') from error
 
     def _set_labels(self, categories: list[dict], path: Path) -> None:
         ids = {category['name']: category['id'] for category in categories}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import mmengine
 import numpy as np
 from mmdet.evaluation.metrics import BaseVideoMetric
 from mmdet.registry import METRICS
@@ -22,6 +21,7 @@ from tsm_det.evaluation.tables import (
     places_in_videos,
     truth_table,
 )
+from tsm_det.evaluation.truth_file import read_truth
 
 PROTOCOLS = ('coco', 'fgfa', 'mega')
 _TAKEN = {*MOTION_RANGES, *(f'area_{name}' for name in AREA_RANGES), 'first', 'rest'}
@@ -88,9 +88,9 @@ class VIDMetric(BaseVideoMetric):
         """Score the collected frames.
 
         Raises:
-            InputError: the frames are not those of the annotation file, each once.
+            InputError: the annotation file cannot be scored by, or the frames are not those in it, each once.
         """
-        content = mmengine.load(self.ann_file, file_format='json')
+        content = read_truth(self.ann_file)
         images = sorted(content['images'], key=lambda image: image['id'])
         scored = [img_id for img_id, *_ in results]
         if len(scored) != len(set(scored)) or set(scored) != {image['id'] for image in images}:

@@ -6,7 +6,6 @@ import contextlib
 import io
 import os
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 from mmdet.registry import DATASETS
@@ -16,7 +15,9 @@ from mmengine.registry import init_default_scope
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from tsm_det.config import dataset_config
 from tsm_det.errors import InputError
+from tsm_det.evaluation.truth_file import read_truth
 from tsm_det.visualization.results_file import read_results
 
 
@@ -42,7 +43,7 @@ def match_results(config: Config, results: str | os.PathLike) -> COCOeval:
     if not len(frames) == len(shared) == len(truth.imgs):
         raise InputError(f'{results} has {len(frames)} frames, of which {len(shared)} are among the {len(truth.imgs)} '
                          f'of {ann_file}: give results of the same config and data')
-    cat_ids = category_ids(config.test_dataloader.dataset, truth.dataset['categories'], ann_file)
+    cat_ids = category_ids(dataset_config(config), truth.dataset['categories'], ann_file)
     print_log(f'matching {len(frames)} frames (some seconds a thousand)', 'current')
     evaluation = COCOeval(truth, _detections(frames, truth, cat_ids, results), 'bbox')
     evaluation.params.catIds, evaluation.params.imgIds = cat_ids, sorted(truth.imgs)
@@ -96,19 +97,14 @@ def category_ids(dataset: dict, categories: Sequence[dict], ann_file: str) -> li
 
 
 def _truth(path: str) -> COCO:
-    if not Path(path).is_file():
-        raise InputError(f'the annotation file {path} is missing: make it as data/README.md says')
-    try:
-        with silence():
-            truth = COCO(path)
-        for number, box in enumerate(truth.dataset['annotations'], 1):
-            # pycocotools takes the id 0 for none, and needs what CocoVID files may leave out.
-            box.update(id=number, iscrowd=box.get('iscrowd', 0), area=box.get('area', box['bbox'][2] * box['bbox'][3]))
-        with silence():
-            truth.createIndex()
-        return truth
-    except (ValueError, KeyError, TypeError, AssertionError) as error:
-        raise InputError(f'{path} is not a CocoVID JSON file ({error}): make it as data/README.md says') from error
+    truth = COCO()
+    truth.dataset = read_truth(path)
+    for number, box in enumerate(truth.dataset['annotations'], 1):
+        # pycocotools takes the id 0 for none, and needs what CocoVID files may leave out.
+        box.update(id=number, iscrowd=box.get('iscrowd', 0), area=box.get('area', box['bbox'][2] * box['bbox'][3]))
+    with silence():
+        truth.createIndex()
+    return truth
 
 
 def _is_of(frame: dict, truth: COCO) -> bool:
