@@ -139,6 +139,13 @@ def test_a_large_file_is_refused(publish, tmp_path, monkeypatch):
     assert not (tmp_path / 'published').exists()
 
 
+@pytest.mark.parametrize('out', ['.', 'weights', 'weights.onnx'])
+def test_weights_are_written_as_pth(run, trained, tmp_path, out):
+    result = run(f'publish {trained} --config {config_path("tsm_faster_rcnn_r18_synthvid")} --out {out} '
+                 f'--metrics {tmp_path}/metrics.json')
+    assert refused(result) == f'error: --out is {out} but weights are written as .pth: give FOLDER/NAME.pth'
+
+
 def test_more_than_fits_in_all_is_refused(publish, monkeypatch):
     _, path, _ = publish()
     monkeypatch.setattr(publishing, 'ALL_MB', 1.5 * path.stat().st_size / 1e6)

@@ -165,6 +165,23 @@ def test_fine_tuning_starts_from_a_2d_checkpoint_with_other_classes(run, data_ro
     ('detect_video {synth} none {data}/val/000.mp4 --stall-limit 0', '--stall-limit is 0 s'),
     ('detect_video {synth} none rtsp://u:secret@h/x rtsp://u:secret@h/x', 'rtsp://u@h/x is named twice'),
     ('detect_video {synth} none {broken}', 'broken.pth'),
+    ('detect_video {synth} none {data}/val/000.mp4 --out .', '. cannot be written'),
+    ('detect_video {base} none {data}/val/000.mp4', 'tsm_faster_rcnn_r50_fpn.py has no test_dataloader'),
+    ('detect_video {synth} none {data}/val/000.mp4 --cfg-options x 0.05', "'x' is no option: give KEY=VALUE"),
+    ('train {synth} --work-dir {broken} --cfg-options data_root={data}', 'broken.pth cannot be written into'),
+    ('train {base}', 'tsm_faster_rcnn_r50_fpn.py has no train_dataloader'),
+    ('train {synth} --launcher slurm --cfg-options data_root={data}', '--launcher slurm was given but srun did not'),
+    ('train {synth} --work-dir {tmp} --cfg-options data_root={data} model.backbone.shift_div=0', 'shift_div is 0 but'),
+    ('train {synth} --work-dir {tmp} --cfg-options data_root={data} train_dataloader.dataset.pipeline.0.num_frames=0',
+     'num_frames is 0 but a number from 1'),
+    ('test {synth} none --work-dir {broken} --cfg-options data_root={data}', 'broken.pth cannot be written into'),
+    ('test {synth} none --show-dir {broken} --cfg-options data_root={data}', 'broken.pth cannot be written into'),
+    ('test {synth} none --work-dir {tmp} --cfg-options data_root={data} test_dataloader.batch_size=2 ' + TINY,
+     'a stream id stands twice'),
+    ('test {synth} none --cfg-options test_dataloader.dataset.pipeline.9.type=X', 'do not fit the config'),
+    ('benchmark {synth} --baseline {base} none', 'tsm_faster_rcnn_r50_fpn.py has no test_dataloader'),
+    ('export_onnx {synth} none --size 128 128 --out .', '--out is . but models are written as .onnx'),
+    ('convert_dataset synthvid --out {broken}/x', 'broken.pth cannot be written into'),
 ])
 def test_bad_input_gets_one_sentence_and_status_2(run, data_root, tmp_path, line, message):
     broken, other = tmp_path / 'broken.pth', tmp_path / 'other.pth'
@@ -172,13 +189,29 @@ def test_bad_input_gets_one_sentence_and_status_2(run, data_root, tmp_path, line
     torch.save({'state_dict': {'weight': torch.zeros(1)}}, other)
     torch.save({'state_dict': tiny_like_the_tools().state_dict(),
                 'meta': {'dataset_meta': {'classes': ('star', 'disc', 'square', 'triangle')}}}, tmp_path / 'named.pth')
-    status, out, err = run(line.format(vid=config('tsm_faster_rcnn_r50_vid'), synth=config(), tmp=tmp_path / 'work',
-                                       data=data_root, broken=broken, other=other, named=tmp_path / 'named.pth'))
+    status, out, err = run(line.format(
+        vid=config('tsm_faster_rcnn_r50_vid'), base=config('_base_/tsm_faster_rcnn_r50_fpn'), synth=config(),
+        tmp=tmp_path / 'work', data=data_root, broken=broken, other=other, named=tmp_path / 'named.pth'))
     last = err.strip().splitlines()[-1]
     assert status == 2, out + err
     assert last.startswith('error: ')
     assert message in last
     assert 'Traceback' not in out + err
+
+
+@pytest.mark.parametrize('line', [
+    'detect_video {synth} none --stride 2 {data}/val/000.mp4 --score-thr 0.9 {data}/val/001.mp4',
+    'detect_video --max-frames 3 {synth} none {data}/val/000.mp4 {data}/val/001.mp4'])
+def test_options_may_stand_among_what_they_are_for(run, data_root, line):
+    status, out, err = run(line.format(synth=config(), data=data_root))
+    assert status == 0, out + err
+    assert out.splitlines()[-1] == '6 frames: nothing written'
+
+
+def test_a_checkpoint_may_stand_behind_options(run):
+    status, _, err = run(f'benchmark {config()} --frames 3 --baseline {config("faster_rcnn_r18_synthvid")} none.pth')
+    assert status == 2
+    assert err.strip().splitlines()[-1].startswith('error: the checkpoint none.pth is missing')
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason='says what happens without CUDA')

@@ -4,11 +4,10 @@ import argparse
 import shlex
 import sys
 
-from mmengine.config import DictAction
-
 from tsm_det.benchmark.comparison import benchmark
 from tsm_det.benchmark.markdown import benchmark_page
 from tsm_det.benchmark.options import Options
+from tsm_det.config import CfgOptions
 from tsm_det.engines import ENGINES
 from tsm_det.errors import one_sentence_errors
 
@@ -40,8 +39,8 @@ def parse_args() -> argparse.Namespace:
     add('--json', help='file for all figures, those of each call too')
     add('--plot', help='PNG file for a picture of latencies and stages')
     add('--report', help='Markdown file for the page that is printed')
-    add('--cfg-options', nargs='+', action=DictAction, help='override keys of both configs')
-    return parser.parse_args()
+    add('--cfg-options', nargs='+', action=CfgOptions, help='override keys of both configs')
+    return parser.parse_intermixed_args()
 
 
 @one_sentence_errors

@@ -3,9 +3,7 @@
 import argparse
 from pathlib import Path
 
-from mmengine.config import DictAction
-
-from tsm_det.config import load_config
+from tsm_det.config import CfgOptions, load_config
 from tsm_det.errors import one_sentence_errors
 from tsm_det.visualization.browsing import browse
 
@@ -20,7 +18,7 @@ def parse_args() -> argparse.Namespace:
                         help='whose dataset, sampler and pipeline (default: train)')
     parser.add_argument('--clips', type=int, default=8, help='how many clips (default: 8)')
     parser.add_argument('--seed', type=int, help="of sampler and augmentation (default: the config's)")
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='override keys: a.b=value ...')
+    parser.add_argument('--cfg-options', nargs='+', action=CfgOptions, help='override keys: a.b=value ...')
     return parser.parse_args()
 
 

@@ -2,8 +2,7 @@
 
 import argparse
 
-from mmengine.config import DictAction
-
+from tsm_det.config import CfgOptions
 from tsm_det.engines import ENGINES
 from tsm_det.errors import one_sentence_errors
 from tsm_det.export.exported_detector import open_detector
@@ -28,12 +27,12 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--stall-limit', type=float, default=10, help='seconds a live source may give no frame (10)')
     parser.add_argument('--max-gap', type=int, help='start a stream afresh after a larger step of frame ids')
     parser.add_argument('--save-state', metavar='PATH', help='file to go on from later, written at the end and')
-    parser.add_argument('--save-every', type=int, default=100, metavar='N', help='after so many frames (default: 100)')
+    parser.add_argument('--save-every', type=int, default=100, metavar='N', help='after so many frames of each (100)')
     parser.add_argument('--resume-state', metavar='PATH', help='go on from such a file; --json is cut there')
     parser.add_argument('--device', default='cpu', help='cpu (default) or cuda:0')
     parser.add_argument('--engine', default='eager', help=f'{", ".join(ENGINES)}: see docs/engines.md')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='override keys of the config')
-    args = parser.parse_args()
+    parser.add_argument('--cfg-options', nargs='+', action=CfgOptions, help='override keys of the config')
+    args = parser.parse_intermixed_args()
     if args.config.endswith('.onnx'):
         args.checkpoint, args.sources = None, [args.checkpoint, *args.sources]
     elif not args.sources:

@@ -3,9 +3,7 @@
 import argparse
 import sys
 
-from mmengine.config import DictAction
-
-from tsm_det.config import load_config
+from tsm_det.config import CfgOptions, load_config
 from tsm_det.errors import one_sentence_errors
 from tsm_det.export.compare import compare_with_eager, example_stream
 from tsm_det.export.onnx import check_output, write_onnx
@@ -24,7 +22,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--verify', type=int, default=0, metavar='N', help='compare with the detector over N frames of '
                         'one stream: boxes to 1e-3 px, scores to 1e-4; exit status 1 if they differ by more')
     parser.add_argument('--source', help='video or images of that size to verify on (default: a synthetic scene)')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='override keys of the config, for example '
+    parser.add_argument('--cfg-options', nargs='+', action=CfgOptions, help='override keys of the config, for example '
                         'model.test_cfg.rcnn.score_thr, which is fixed in the file')
     return parser.parse_args()
 

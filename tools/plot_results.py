@@ -2,9 +2,7 @@
 
 import argparse
 
-from mmengine.config import DictAction
-
-from tsm_det.config import load_config
+from tsm_det.config import CfgOptions, load_config
 from tsm_det.errors import one_sentence_errors
 from tsm_det.visualization.result_plots import plot_results
 
@@ -19,7 +17,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--out', required=True, help='folder for the pictures')
     parser.add_argument('--score-thr', type=float, default=0.3,
                         help='in the strips, detections count from this score (default: 0.3)')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='override keys: a.b=value ...')
+    parser.add_argument('--cfg-options', nargs='+', action=CfgOptions, help='override keys: a.b=value ...')
     return parser.parse_args()
 
 

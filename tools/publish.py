@@ -2,9 +2,7 @@
 
 import argparse
 
-from mmengine.config import DictAction
-
-from tsm_det.config import load_config
+from tsm_det.config import CfgOptions, load_config
 from tsm_det.errors import one_sentence_errors
 from tsm_det.publishing import publish
 
@@ -19,7 +17,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--metrics', required=True, help='what tools/test.py --metrics wrote of it')
     parser.add_argument('--out', required=True, help='FOLDER/NAME.pth; its hash is added to the name')
     parser.add_argument('--half', action='store_true', help='in half precision; loading gives single precision back')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='override keys: a.b=value ...')
+    parser.add_argument('--cfg-options', nargs='+', action=CfgOptions, help='override keys: a.b=value ...')
     return parser.parse_args()
 
 

@@ -2,9 +2,7 @@
 
 import argparse
 
-from mmengine.config import DictAction
-
-from tsm_det.config import load_config
+from tsm_det.config import CfgOptions, load_config
 from tsm_det.engines import ENGINES
 from tsm_det.errors import one_sentence_errors
 from tsm_det.serving.limits import Limits
@@ -25,7 +23,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--score-thr', type=float, default=0.3, help='where the threshold stands at first (0.3)')
     parser.add_argument('--max-upload-mb', type=float, default=200, help='largest video file taken (default: 200)')
     parser.add_argument('--max-visitors', type=int, default=4, help='most pages that run at once (default: 4)')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='override keys of the config')
+    parser.add_argument('--cfg-options', nargs='+', action=CfgOptions, help='override keys of the config')
     return parser.parse_args()
 
 

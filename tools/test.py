@@ -3,9 +3,7 @@
 import argparse
 import os
 
-from mmengine.config import DictAction
-
-from tsm_det.config import load_config
+from tsm_det.config import CfgOptions, load_config
 from tsm_det.engines import ENGINES
 from tsm_det.errors import InputError, one_sentence_errors
 from tsm_det.running import test
@@ -22,7 +20,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--show-dir', help='folder for all frames with their detections drawn in')
     parser.add_argument('--metrics', help='JSON file for all metrics')
     parser.add_argument('--engine', default='eager', help=f'{", ".join(ENGINES)}: see docs/engines.md')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='override keys: a.b=value ...')
+    parser.add_argument('--cfg-options', nargs='+', action=CfgOptions, help='override keys: a.b=value ...')
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='job launcher')
     parser.add_argument('--tta', action='store_true', help='refused: a stream has one view of each frame')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by the launcher')

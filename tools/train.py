@@ -3,9 +3,7 @@
 import argparse
 import os
 
-from mmengine.config import DictAction
-
-from tsm_det.config import load_config
+from tsm_det.config import CfgOptions, load_config
 from tsm_det.errors import one_sentence_errors
 from tsm_det.running import train
 
@@ -19,7 +17,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--auto-scale-lr', action='store_true', help='scale the learning rate to the batch size')
     parser.add_argument('--resume', nargs='?', const=True, default=False,
                         help='go on from a checkpoint, or from the latest of the work dir')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='override keys: a.b=value ...')
+    parser.add_argument('--cfg-options', nargs='+', action=CfgOptions, help='override keys: a.b=value ...')
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='job launcher')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by the launcher')
     return parser.parse_args()

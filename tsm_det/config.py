@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
+import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict, DictAction
 
 from tsm_det.errors import InputError
 
@@ -36,7 +40,7 @@ def load_config(path: str, cfg_options: dict | None = None, work_dir: str | None
     The option ``data_root`` moves every path of the config that starts with the config's ``data_root``.
 
     Raises:
-        InputError: there is no such file, or it cannot be read.
+        InputError: there is no such file, it cannot be read, or an option does not fit it.
     """
     if not Path(path).is_file():
         raise InputError(f'the config {path} is missing: give a file, for example one of configs/')
@@ -46,10 +50,60 @@ def load_config(path: str, cfg_options: dict | None = None, work_dir: str | None
         raise InputError(f'the config {path} cannot be read ({error}): mend it or take one of configs/') from error
     if 'data_root' in (cfg_options or {}) and 'data_root' in config:
         config = Config(_rebased(config.to_dict(), config.data_root, cfg_options['data_root']))
-    config.merge_from_dict(cfg_options or {})
+    override(config, cfg_options or {})
     config.work_dir = work_dir or config.get('work_dir') or str(Path('work_dirs', Path(path).stem))
     config.launcher = launcher
     return config
+
+
+def override(config: Config, options: dict[str, Any]) -> None:
+    """Set dotted keys of a config.
+
+    Raises:
+        InputError: a key leads through what is neither a dict nor in a list.
+    """
+    try:
+        config.merge_from_dict(options)
+    except (LookupError, TypeError, AttributeError, AssertionError) as error:
+        raise InputError(
+            f'the options {", ".join(options)} do not fit the config ({error}): check their keys') from error
+
+
+def dataset_config(config: Config, loader: str = 'test_dataloader') -> ConfigDict:
+    """What a dataloader of the config reads.
+
+    Raises:
+        InputError: it has no such dataloader.
+    """
+    if not config.get(loader):
+        raise InputError(f'the config {config.filename or ""} has no {loader}: take a whole one, as those of configs/ '
+                         'are, or add it')
+    return config[loader].dataset
+
+
+def parse_options(words: Sequence[str]) -> dict[str, Any]:
+    """Dotted keys and their values out of ``KEY=VALUE`` each, as mmengine's ``DictAction`` reads them.
+
+    Raises:
+        InputError: a word is no such pair.
+    """
+    if wrong := [word for word in words if not re.match(r'[^=\s-][^=\s]*=', word)]:
+        raise InputError(f'{wrong[0]!r} is no option: give KEY=VALUE')
+    parsed = argparse.Namespace()
+    try:
+        DictAction((), 'options')(None, parsed, words)
+    except AssertionError as error:
+        raise InputError(f'the options {" ".join(words)} cannot be read ({error}): mend the brackets') from error
+    return parsed.options
+
+
+class CfgOptions(argparse.Action):
+    """For ``--cfg-options KEY=VALUE ...``, which may be given several times."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Sequence[str],
+                 option_string: str | None = None) -> None:
+        """Add to what earlier ones have set."""
+        setattr(namespace, self.dest, {**(getattr(namespace, self.dest, None) or {}), **parse_options(values)})
 
 
 def _rebased(node, old: str, new: str):

@@ -12,6 +12,10 @@ from torch import distributed
 
 from tsm_det.errors import InputError
 
+# Of each launcher the variable that its processes have, and the program that starts them.
+_STARTERS = {'pytorch': ('RANK', 'torchrun'), 'slurm': ('SLURM_PROCID', 'srun'),
+             'mpi': ('OMPI_COMM_WORLD_RANK', 'mpirun')}
+
 
 @contextmanager
 def process_group(config: Config) -> Iterator[None]:
@@ -24,12 +28,14 @@ def process_group(config: Config) -> Iterator[None]:
         config: ``launcher`` says whether there are others; ``model_wrapper_cfg`` is set where there is no GPU.
 
     Raises:
-        InputError: the launcher is 'pytorch' but torchrun did not start this process.
+        InputError: the launcher did not start this process.
     """
-    if config.get('launcher', 'none') == 'pytorch' and 'RANK' not in os.environ:
-        raise InputError('--launcher pytorch was given but torchrun did not start this process: use '
-                         'tools/dist_train.sh or tools/dist_test.sh, or leave --launcher out')
-    if config.get('launcher', 'none') != 'none' and not torch.cuda.is_available():
+    launcher = config.get('launcher', 'none')
+    variable, starter = _STARTERS.get(launcher, ('RANK', launcher))
+    if launcher != 'none' and variable not in os.environ:
+        raise InputError(f'--launcher {launcher} was given but {starter} did not start this process: use '
+                         'tools/dist_train.sh, tools/dist_test.sh or tools/slurm_train.sh, or leave --launcher out')
+    if launcher != 'none' and not torch.cuda.is_available():
         distributed.init_process_group('gloo')
         config.model_wrapper_cfg = dict(
             type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False,

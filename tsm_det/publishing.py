@@ -51,6 +51,8 @@ def publish(checkpoint: str, config: Config, config_file: str, metrics: str | os
         InputError: the files do not fit together, or there would be more than 10 MB in the file or 20 MB in all.
     """
     scores, out = _scores(metrics), Path(out)
+    if out.suffix != '.pth':
+        raise InputError(f'--out is {out} but weights are written as .pth: give FOLDER/NAME.pth')
     init_default_scope(config.get('default_scope', 'mmdet'))
     detector = MODELS.build(copy.deepcopy(config.model))  # building moves keys about in it
     content = load_weights(detector, checkpoint)

@@ -12,7 +12,7 @@ from tsm_det.errors import InputError
     (dict(clip_length=0), '--clip-length is 0'), (dict(threads=0), '--threads is 0'),
     (dict(size=(0, 4)), '--size is 0 4'), (dict(score_thr=1.0), '--score-thr is 1.0'),
     (dict(score_thr=float('nan')), '--score-thr is nan'), (dict(source='a.mp4', size=(4, 4)), 'leave one of them out'),
-    (dict(engine='steam'), "--engine is 'steam' but one of eager, fast"),
+    (dict(engine='steam'), "the engine is steam but one of eager, fast"),
     (dict(device='abacus'), "the device is 'abacus'"), (dict(device='cuda:99'), "the device is 'cuda:99'"),
     (dict(plot='plot.jpg'), 'ends in .png'), (dict(json='/'), 'cannot be written'),
     (dict(report='/'), 'cannot be written')])

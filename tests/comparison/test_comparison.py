@@ -267,7 +267,7 @@ def test_two_comparisons_do_not_work_in_one_folder(tmp_path, monkeypatch):
     (dict(draws=0), '--draws is 0'),
     (dict(latency_frames=-1), '--latency-frames is -1 but a number from 0 is needed'),
     (dict(seeds=[-1, 0]), '--seeds has -1 but numbers from 0 are needed'),
-    (dict(engine='warp'), "--engine is 'warp' but one of eager, fast"),
+    (dict(engine='warp'), "the engine is warp but one of eager, fast"),
 ])
 def test_a_wrong_plan_is_refused_before_anything_runs(plan, keys, message):
     plan = plan(*BOTH, **keys)

@@ -105,6 +105,13 @@ def test_the_copy_beside_the_model_prints_json_lines_of_a_video(exported, video_
     assert set(lines[4]['detections'][0]) == {'bbox', 'score', 'label', 'class'}
 
 
+def test_the_runtime_says_that_it_cannot_read_a_video(exported, tmp_path):
+    ended = subprocess.run([sys.executable, exported.runtime, exported.path, tmp_path / 'none.mp4'], check=False,
+                           capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (1, '')
+    assert f'error: {tmp_path}/none.mp4 cannot be read as a video: check the path' in ended.stderr
+
+
 def test_two_streams_do_not_mix(runtime):
     seen = {name: frames(3, seed) for seed, name in enumerate('ab')}
     alone = {}

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from tsm_det.errors import InputError
-from tsm_det.streaming import progress
+from tsm_det.streaming import live_source, progress
+from tsm_det.streaming.connection import Connection
 from tsm_det.streaming.detect_sources import detect_sources, open_sources
 from tsm_det.streaming.outputs import Outputs
 
@@ -71,6 +72,20 @@ def test_a_video_of_each_source_is_drawn_into_a_folder(make_detector, videos, tm
 def test_one_file_for_several_videos_is_refused(make_detector, videos):
     with pytest.raises(InputError, match=r'--out is out.mp4 but 2 sources need a folder for their videos'):
         detect_sources(make_detector(), open_sources(videos), out='out.mp4')
+
+
+@pytest.mark.parametrize('names', [['rtsp://u:a@cam/1', 'rtsp://u:b@cam/1'], ['rtsp://u:a@cam/1', 'rtsp://u@cam/1']])
+def test_an_address_with_two_passwords_is_named_twice(monkeypatch, names):
+    monkeypatch.setattr(live_source, 'connect', lambda *_: Connection(iter(()), 25.0))
+    with pytest.raises(InputError, match='two sources are called rtsp://u@cam/1 but a stream has one detector'):
+        open_sources(names)
+
+
+def test_a_folder_called_like_a_webcam_goes_by_its_path(monkeypatch, tmp_path):
+    monkeypatch.setattr(live_source, 'connect', lambda *_: Connection(iter(()), 25.0))
+    (tmp_path / '0').mkdir()
+    cv2.imwrite(str(tmp_path / '0' / 'a.png'), np.zeros((8, 8, 3), np.uint8))
+    assert [source.name for source in open_sources(['0', str(tmp_path / '0')])] == ['0', str(tmp_path / '0')]
 
 
 def test_a_source_named_twice_is_refused(videos):

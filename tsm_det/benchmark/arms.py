@@ -16,6 +16,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.dataset import Compose
 from torch import nn
 
+from tsm_det.config import dataset_config
 from tsm_det.memory import default_memory
 from tsm_det.models.loading import build_detector
 from tsm_det.streaming.online_detector import OnlineDetector, image_pipeline
@@ -98,7 +99,7 @@ class MMDetArm:
         self.prepares = self
         self.model = build_detector(config, plan.checkpoint, plan.device)
         self.model.cfg = config  # where inference_detector looks
-        self.pipeline = Compose(config.test_dataloader.dataset.pipeline)
+        self.pipeline = Compose(dataset_config(config).pipeline)
 
     def __call__(self, images: Sequence[np.ndarray]) -> list[DetDataSample]:
         with default_memory():
@@ -119,7 +120,7 @@ def mmdet_config(config: Config) -> Config:
         _become(part, cls, next(base for base in cls.__mro__ if base.__module__.startswith('mmdet.')))
     preprocessor = config.model.data_preprocessor
     _become(preprocessor, MODELS.get(preprocessor.type), MODELS.get('DetDataPreprocessor'))
-    broadcaster = next(step for step in image_pipeline(config.test_dataloader.dataset.pipeline) if 'transforms' in step)
+    broadcaster = next(step for step in image_pipeline(dataset_config(config).pipeline) if 'transforms' in step)
     config.test_dataloader.dataset.pipeline = [*broadcaster['transforms'], {'type': 'mmdet.PackDetInputs'}]
     return config
 

@@ -16,6 +16,7 @@ from mmengine.structures import InstanceData
 from tsm_det.benchmark.arms import ArmPlan
 from tsm_det.benchmark.distribution import percentiles, ratio_of_medians
 from tsm_det.benchmark.interleaving import interleaved
+from tsm_det.config import dataset_config
 from tsm_det.errors import InputError
 from tsm_det.memory import keep_freed_memory
 from tsm_det.models.loading import build_detector
@@ -84,7 +85,7 @@ def compare_training(plans: Sequence[ArmPlan], frames: Iterator[np.ndarray], ste
 
 def clips_of(plan: ArmPlan, frames: Iterator[np.ndarray], clip_length: int) -> Iterator[dict[str, Any]]:
     """Batches of one clip of consecutive frames, as the plan's test pipeline resizes them, with random true boxes."""
-    pipeline = Compose(image_pipeline(plan.config.test_dataloader.dataset.pipeline))
+    pipeline = Compose(image_pipeline(dataset_config(plan.config).pipeline))
     num_classes = plan.config.model.roi_head.bbox_head.num_classes
     rng = np.random.default_rng(0)
     while clip := list(islice(frames, clip_length)):

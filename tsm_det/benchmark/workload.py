@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from mmengine.config import Config
 
+from tsm_det.config import dataset_config
 from tsm_det.errors import InputError
 from tsm_det.streaming.sources import open_source
 
@@ -75,7 +76,7 @@ def batches_of(frames: Iterator[np.ndarray], streams: int) -> Iterator[list[np.n
 
 def source_size(config: Config) -> tuple[int, int]:
     """(H, W) of frames that the test pipeline would leave as they are: the scale it resizes to, else 256x320."""
-    for step in config.test_dataloader.dataset.pipeline:
+    for step in dataset_config(config).pipeline:
         for transform in step.get('transforms', ()):
             if transform['type'].endswith('Resize'):
                 width, height = transform['scale']

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 
-from tsm_det.config import load_config
+from tsm_det.config import load_config, parse_options
 from tsm_det.errors import InputError
 
 # What says where a run is and not what it is.
@@ -30,7 +29,7 @@ class Arm(NamedTuple):
         Raises:
             InputError: it cannot be read, or an option is not KEY=VALUE.
         """
-        return load_config(self.config, _parsed((*self.options, f'randomness.seed={seed}')))
+        return load_config(self.config, parse_options((*self.options, f'randomness.seed={seed}')))
 
 
 def read_arms(words: Sequence[Sequence[str]], shared: Sequence[str] = ()) -> list[Arm]:
@@ -64,14 +63,3 @@ def plain(config: Any) -> Any:
     if isinstance(config, Config):
         config = {key: value for key, value in config.to_dict().items() if key not in _PLACES}
     return json.loads(json.dumps(config, default=str))
-
-
-def _parsed(options: Sequence[str]) -> dict:
-    parser = argparse.ArgumentParser(exit_on_error=False)
-    parser.add_argument('--options', nargs='+', action=DictAction)
-    if wrong := [option for option in options if not re.match(r'[^=\s-][^=\s]*=', option)]:
-        raise InputError(f'{wrong[0]!r} is no option: give KEY=VALUE')
-    try:
-        return parser.parse_args(['--options', *options]).options
-    except AssertionError as error:
-        raise InputError(f'the options {" ".join(options)} cannot be read ({error}): mend the brackets') from error

@@ -8,6 +8,8 @@ from mmcv.transforms import BaseTransform
 from mmcv.transforms.utils import cache_randomness
 from mmdet.registry import TRANSFORMS
 
+from tsm_det.errors import InputError
+
 
 @TRANSFORMS.register_module()
 class RandomBlur(BaseTransform):
@@ -20,12 +22,12 @@ class RandomBlur(BaseTransform):
         sigma: smallest and largest standard deviation of the Gaussian, px.
 
     Raises:
-        ValueError: ``prob`` is no share, or ``sigma`` is no range above 0.
+        InputError: ``prob`` is no share, or ``sigma`` is no range above 0.
     """
 
     def __init__(self, prob: float = 0.3, sigma: tuple[float, float] = (0.3, 1.5)) -> None:
         if not 0 <= prob <= 1 or not 0 < sigma[0] <= sigma[1]:
-            raise ValueError(f'prob is {prob} and sigma {sigma} but a number from 0 to 1 and a range above 0 are '
+            raise InputError(f'prob is {prob} and sigma {sigma} but a number from 0 to 1 and a range above 0 are '
                              'needed')
         self.prob = prob
         self.sigma = sigma

@@ -32,7 +32,7 @@ class ConsecutiveFrames(BaseFrameSample):
         super().__init__()
         for key, number in (('num_frames', num_frames), ('stride', stride), ('max_gap', max_gap)):
             if number < 1:
-                raise ValueError(f'{key} is {number} but a number from 1 is needed')
+                raise InputError(f'{key} is {number} but a number from 1 is needed')
         self.num_frames = num_frames
         self.stride = stride
         self.max_gap = max_gap

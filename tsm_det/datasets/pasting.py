@@ -13,6 +13,8 @@ from mmdet.structures import DetDataSample, TrackDataSample
 from mmengine.structures import InstanceData
 from torch import Tensor
 
+from tsm_det.errors import InputError
+
 _TRIES = 10
 # What is taken along around a target, on each side: a part of its size, and px at least.
 _MARGIN, _LEAST_MARGIN = 0.25, 2
@@ -49,13 +51,13 @@ class TargetPastingPreprocessor(TrackDataPreprocessor):
         kwargs: keys of ``TrackDataPreprocessor``.
 
     Raises:
-        ValueError: ``prob`` is no share.
+        InputError: ``prob`` is no share.
     """
 
     def __init__(self, prob: float = 1.0, **kwargs) -> None:
         super().__init__(**kwargs)
         if not 0 <= prob <= 1:
-            raise ValueError(f'prob is {prob} but a number from 0 to 1 is needed')
+            raise InputError(f'prob is {prob} but a number from 0 to 1 is needed')
         self.prob = prob
 
     def forward(self, data: dict, training: bool = False) -> dict:

@@ -19,6 +19,7 @@ import numpy as np
 
 from tsm_det.datasets.synthetic_scene import DEGRADATIONS, SHAPES, Scene, make_scene
 from tsm_det.errors import InputError
+from tsm_det.json_file import check_folder
 
 LEAD = 3  # clean frames a video begins with
 BURST = (3, 8)  # bad frames in a row, ends included
@@ -47,7 +48,7 @@ def make_synthetic_vid(root: str | os.PathLike, seed: int = 0, train_videos: int
         progress: wraps the numbers of the videos while they are drawn, e.g. ``tqdm``.
 
     Raises:
-        InputError: ``root`` holds something else, or an argument is out of range.
+        InputError: ``root`` holds something else or cannot be written, or an argument is out of range.
     """
     root = Path(root).resolve()
     recipe = {'made_by': 'make_synthetic_vid', 'version': VERSION, 'seed': seed, 'train_videos': train_videos,
@@ -55,7 +56,7 @@ def make_synthetic_vid(root: str | os.PathLike, seed: int = 0, train_videos: int
     _check_recipe(recipe)
     if is_made(root, recipe):
         return
-    root.parent.mkdir(parents=True, exist_ok=True)
+    check_folder(root.parent)
     with TemporaryDirectory(prefix=f'.{root.name}.', dir=root.parent) as workshop:
         made = Path(workshop, root.name)
         for split, num_videos in zip(_SPLITS, (train_videos, val_videos), strict=True):

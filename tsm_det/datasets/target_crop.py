@@ -8,6 +8,8 @@ from mmcv.transforms.utils import cache_randomness
 from mmdet.registry import TRANSFORMS
 from mmdet.structures.bbox import BaseBoxes, autocast_box_type
 
+from tsm_det.errors import InputError
+
 _ANNOTATIONS = {'gt_bboxes', 'gt_bboxes_labels', 'gt_ignore_flags', 'gt_instances_ids'}
 
 
@@ -25,12 +27,12 @@ class TargetCrop(BaseTransform):
         prob: how often it is laid around a box.
 
     Raises:
-        ValueError: ``size`` is not two numbers from 1, or ``prob`` is no share.
+        InputError: ``size`` is not two numbers from 1, or ``prob`` is no share.
     """
 
     def __init__(self, size: tuple[int, int], prob: float = 0.85) -> None:
         if len(size) != 2 or min(size) < 1 or not 0 <= prob <= 1:
-            raise ValueError(f'size is {size} and prob {prob} but two numbers from 1 and a number from 0 to 1 are '
+            raise InputError(f'size is {size} and prob {prob} but two numbers from 1 and a number from 0 to 1 are '
                              'needed')
         self.size = size
         self.prob = prob

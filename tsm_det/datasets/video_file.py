@@ -142,6 +142,6 @@ _TURNS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTA
 
 
 def turned(image: np.ndarray, degrees: int) -> np.ndarray:
-    """A stored image ``(H, W, 3)`` as it is displayed: turned counterclockwise by the degrees that its stream states."""
+    """Turn a stored image ``(H, W, C)`` counterclockwise, as its stream says that it is to be displayed."""
     turn = _TURNS.get(degrees % 360)
     return image if turn is None else cv2.rotate(image, turn)

@@ -14,9 +14,9 @@ ENGINES = ('eager', 'fast', 'fast-bf16', 'compiled', 'compiled-bf16')
 
 
 def check_engine(name: str) -> None:
-    """Raise InputError when ``--engine`` names none of ``ENGINES``."""
+    """Raise InputError when a name is none of ``ENGINES``."""
     if name not in ENGINES:
-        raise InputError(f'--engine is {name!r} but one of {", ".join(ENGINES)} is needed')
+        raise InputError(f'the engine is {name} but one of {", ".join(ENGINES)} is needed: name one of them')
 
 
 def with_engine(model: nn.Module, name: str = 'eager') -> nn.Module:
@@ -32,8 +32,7 @@ def with_engine(model: nn.Module, name: str = 'eager') -> nn.Module:
     Raises:
         InputError: there is no such engine, or the detector has a part that it does not cover.
     """
-    if name not in ENGINES:
-        raise InputError(f'the engine is {name} but one of {", ".join(ENGINES)} is needed: name one of them')
+    check_engine(name)
     if name == 'eager':
         return model
     if next(model.parameters()).device.type == 'cpu':

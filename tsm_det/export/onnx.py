@@ -79,10 +79,11 @@ def require_packages(*names: str) -> None:
 
 def check_output(path: str | os.PathLike) -> None:
     """Raise InputError, before much is computed, when a model and its runtime are not to be written there."""
-    path, runtime = Path(path), Path(path).with_name(_RUNTIME.name)
+    path = Path(path)
     if path.suffix != '.onnx':
         raise InputError(f'--out is {path} but models are written as .onnx: name it like that')
     check_writable(path)
+    runtime = path.with_name(_RUNTIME.name)
     if runtime.exists() and runtime.read_bytes()[:60] != _RUNTIME.read_bytes()[:60]:
         raise InputError(f'{runtime} is there and would be replaced: name a folder without one')
 

@@ -84,6 +84,8 @@ def resized(image, scale, keep_ratio):
 
 def main():
     detector, video = Detector(sys.argv[1]), cv2.VideoCapture(sys.argv[2])
+    if not video.isOpened():
+        sys.exit(f'error: {sys.argv[2]} cannot be read as a video: check the path')
     for frame_id, (_, image) in enumerate(iter(video.read, (False, None))):
         found = [{'bbox': box, 'score': score, 'label': label, 'class': detector.classes[label]}
                  for box, score, label in zip(*(array.tolist() for array in detector(image)), strict=True)]

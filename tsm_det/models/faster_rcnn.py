@@ -10,6 +10,7 @@ from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample, TrackDataSample
 from torch import Tensor
 
+from tsm_det.errors import InputError
 from tsm_det.shift import ShiftState
 from tsm_det.streaming.stream_bank import StreamBank
 
@@ -126,14 +127,14 @@ class TSMFasterRCNN(FasterRCNN):
             New samples of the kind that came, with ``pred_instances``.
 
         Raises:
-            ValueError: frames are flipped (test-time augmentation), or the batch is larger than the
+            InputError: frames are flipped (test-time augmentation), or the batch is larger than the
                 bank's capacity.
         """
         if batch_inputs.ndim == 4:
             return super().predict(batch_inputs, batch_data_samples, rescale)
         clips = [frames_of([sample]) for sample in batch_data_samples]
         if any(frame.metainfo.get('flip') for frames in clips for frame in frames):
-            raise ValueError('a frame is flipped but a stream has one view of each frame: test without '
+            raise InputError('a frame is flipped but a stream has one view of each frame: test without '
                              'test-time augmentation (--tta)')
         video_ids = [frames[0].metainfo['video_id'] for frames in clips]
         sizes = [tuple(frames[0].metainfo['ori_shape'][:2]) for frames in clips]

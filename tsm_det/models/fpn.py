@@ -9,6 +9,7 @@ from mmdet.models.necks import FPN
 from mmdet.registry import MODELS
 from torch import Tensor
 
+from tsm_det.errors import InputError
 from tsm_det.shift import Shifted, pasts_by_site
 
 
@@ -31,24 +32,24 @@ class TSMFPN(FPN):
         kwargs: FPN's keys.
 
     Raises:
-        ValueError: a key is out of range or does not go with the others.
+        InputError: a key is out of range or does not go with the others.
     """
 
     def __init__(self, *args, shift_div: int = 8, shift_levels: Sequence[int] = (0, 1, 2, 3),
                  shift_at: str = 'lateral', **kwargs) -> None:
         super().__init__(*args, **kwargs)
         if shift_at not in ('lateral', 'inner'):
-            raise ValueError(f"shift_at is {shift_at!r} but 'lateral' or 'inner' is needed")
+            raise InputError(f"shift_at is {shift_at!r} but 'lateral' or 'inner' is needed")
         if shift_at == 'inner' and self.add_extra_convs:
-            raise ValueError(f"add_extra_convs={self.add_extra_convs!r} does not go with shift_at='inner': "
+            raise InputError(f"add_extra_convs={self.add_extra_convs!r} does not go with shift_at='inner': "
                              "use shift_at='lateral' or add_extra_convs=False")
         unknown = set(shift_levels) - set(range(len(self.lateral_convs)))
         if unknown:
-            raise ValueError(f'shift_levels has {sorted(unknown)} but the pyramid has levels 0 to '
+            raise InputError(f'shift_levels has {sorted(unknown)} but the pyramid has levels 0 to '
                              f'{len(self.lateral_convs) - 1}: name those that shall shift, () for none')
         widths = self.in_channels[self.start_level:] if shift_at == 'lateral' else [self.out_channels]
         if shift_levels and not 1 <= shift_div <= min(widths):
-            raise ValueError(f'shift_div is {shift_div} but 1 to {min(widths)}, the channels of the narrowest '
+            raise InputError(f'shift_div is {shift_div} but 1 to {min(widths)}, the channels of the narrowest '
                              'level, are possible: with more, none would move')
         self.shift_div = shift_div
         self.sites = tuple(sorted(set(shift_levels)))

@@ -13,6 +13,7 @@ from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
 from mmengine.runner import CheckpointLoader, load_checkpoint
 
+from tsm_det.config import dataset_config
 from tsm_det.errors import InputError
 
 
@@ -38,7 +39,7 @@ def build_detector(config: Config, checkpoint: str | None = None, device: str = 
         content = {}
     else:
         content = load_weights(model, checkpoint)
-    meta = content.get('meta', {}).get('dataset_meta') or config.test_dataloader.dataset.get('metainfo') or {}
+    meta = content.get('meta', {}).get('dataset_meta') or dataset_config(config).get('metainfo') or {}
     classes = meta.get('classes') or [f'class {label}' for label in range(model.roi_head.bbox_head.num_classes)]
     model.dataset_meta = {'classes': tuple(classes)}
     return model.to(device).eval()

@@ -10,6 +10,7 @@ from mmdet.models.backbones.resnet import BasicBlock, Bottleneck, ResNet
 from mmdet.registry import MODELS
 from torch import Tensor, nn
 
+from tsm_det.errors import InputError
 from tsm_det.shift import Shifted, pasts_by_site
 
 
@@ -71,14 +72,14 @@ class TSMResNet(ResNet):
         kwargs: ResNet's keys; ``dcn`` and ``plugins`` are not supported.
 
     Raises:
-        ValueError: a key is out of range or not supported.
+        InputError: a key is out of range or not supported.
     """
 
     def __init__(self, depth: int, *, shift_div: int = 8, shift_stages: Sequence[int] = (0, 1, 2, 3),
                  shift_every: int | None = None, **kwargs) -> None:
         for key in ('dcn', 'plugins'):
             if kwargs.get(key) is not None:
-                raise ValueError(f'{key} was given but TSMResNet has no shifted block for it: remove {key}, '
+                raise InputError(f'{key} was given but TSMResNet has no shifted block for it: remove {key}, '
                                  'or use mmdet.ResNet for a detector without shift')
         super().__init__(depth, **kwargs)
         if shift_every is None:
@@ -90,7 +91,7 @@ class TSMResNet(ResNet):
             for stage in sorted(set(shift_stages)) for block in range(0, self.stage_blocks[stage], shift_every))
         for stage, block, inplanes in self._site_widths():
             if inplanes < shift_div:
-                raise ValueError(f'block {block} of stage {stage} has {inplanes} input channels and shift_div is '
+                raise InputError(f'block {block} of stage {stage} has {inplanes} input channels and shift_div is '
                                  f'{shift_div}, so none would move: choose shift_div of at most {inplanes}')
         frozen = [stage for stage in shift_stages if stage < self.frozen_stages]
         if frozen:
@@ -123,7 +124,7 @@ class TSMResNet(ResNet):
         """
         pasts = pasts_by_site(self.sites, past, 'backbone')
         if clip.ndim != 5:
-            raise ValueError(f'clip is {tuple(clip.shape)} but (N, T, C, H, W) is needed: '
+            raise InputError(f'clip is {tuple(clip.shape)} but (N, T, C, H, W) is needed: '
                              'call the backbone itself for images (N, C, H, W)')
         num_frames = clip.shape[1]
         frames = self._stem(clip.flatten(0, 1))
@@ -155,10 +156,10 @@ class TSMResNet(ResNet):
 
 def _check_keys(shift_div: int, shift_stages: Sequence[int], shift_every: int, num_stages: int) -> None:
     if shift_div < 1:
-        raise ValueError(f'shift_div is {shift_div} but a number from 1 is needed: 8 is the paper\'s')
+        raise InputError(f'shift_div is {shift_div} but a number from 1 is needed: 8 is the paper\'s')
     if shift_every < 1:
-        raise ValueError(f'shift_every is {shift_every} but a number from 1 is needed: 1 shifts every block')
+        raise InputError(f'shift_every is {shift_every} but a number from 1 is needed: 1 shifts every block')
     unknown = set(shift_stages) - set(range(num_stages))
     if unknown:
-        raise ValueError(f'shift_stages has {sorted(unknown)} but the network has stages 0 to {num_stages - 1}: '
+        raise InputError(f'shift_stages has {sorted(unknown)} but the network has stages 0 to {num_stages - 1}: '
                          'name those that shall shift, () for none')

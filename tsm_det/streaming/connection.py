@@ -22,8 +22,8 @@ _HIGHEST_FPS = 1000.0
 class Connection(NamedTuple):
     """What an address gives.
 
-    ``images``: ``(H, W, 3)`` BGR uint8 as they come, in the displayed orientation, None for one that came damaged. They end where the stream ends,
-    and ConnectionError is raised where it broke off. Closing them closes the connection.
+    ``images``: ``(H, W, 3)`` BGR uint8 as they come, in the displayed orientation, None for one that came damaged. They
+    end where the stream ends, and ConnectionError is raised where it broke off. Closing them closes the connection.
     ``fps``: frames per second as stated, 30 where nothing is.
     ``is_recorded``: a file lies at the address, every connection gives it from its beginning.
     ``num_frames``: about how many that are; None where nobody knows.

@@ -18,7 +18,7 @@ from tsm_det.streaming.online_detector import OnlineDetector
 from tsm_det.streaming.outputs import Outputs, check_apart
 from tsm_det.streaming.progress import Progress, first_frames, resume
 from tsm_det.streaming.rounds import StreamFrame, rounds
-from tsm_det.streaming.sources import Source, open_source
+from tsm_det.streaming.sources import RecordedSource, Source, open_source
 from tsm_det.streaming.stream_bank import HeldStream
 
 
@@ -95,7 +95,7 @@ def open_sources(names: Sequence[str], every_frame: bool = False, stall_limit_s:
         names: see ``open_source``, as for the rest.
 
     Raises:
-        InputError: one cannot be opened, or is named twice.
+        InputError: one cannot be opened, or is named twice, perhaps with two passwords.
     """
     if twice := [name for place, name in enumerate(names) if name in names[:place]]:
         raise InputError(f'the source {without_password(twice[0])} is named twice but a stream has one detector: '
@@ -105,8 +105,11 @@ def open_sources(names: Sequence[str], every_frame: bool = False, stall_limit_s:
     sources = [open_source(name, every_frame, stall_limit_s) for name in names]
     counts = Counter(source.name for source in sources)
     # Files of one name in several folders: their paths tell them apart.
-    return [source if counts[source.name] == 1 else replace(source, name=name)
-            for name, source in zip(names, sources, strict=True)]
+    sources = [replace(source, name=name) if counts[source.name] > 1 and isinstance(source, RecordedSource) else source
+               for name, source in zip(names, sources, strict=True)]
+    if twice := [name for name, count in Counter(source.name for source in sources).items() if count > 1]:
+        raise InputError(f'two sources are called {twice[0]} but a stream has one detector: name it once')
+    return sources
 
 
 def _detect(detector: OnlineDetector, batches: Iterator[list[StreamFrame]], score_thr: float) -> Iterator[Detected]:

@@ -15,7 +15,7 @@ from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
 from torch import nn
 
-from tsm_det.config import load_config
+from tsm_det.config import dataset_config, load_config, override
 from tsm_det.engines import with_engine
 from tsm_det.errors import InputError
 from tsm_det.models.loading import build_detector
@@ -58,9 +58,9 @@ class OnlineDetector:
             cfg_options: dotted keys that override the config's.
         """
         config = copy.deepcopy(config) if isinstance(config, Config) else load_config(config)
-        config.merge_from_dict(cfg_options or {})
+        override(config, cfg_options or {})
         model = with_engine(build_detector(config, checkpoint, device), engine)
-        pipeline = Compose(image_pipeline(config.test_dataloader.dataset.pipeline))
+        pipeline = Compose(image_pipeline(dataset_config(config).pipeline))
         return cls(model, pipeline, capacity, max_gap, max_bytes)
 
     @property
@@ -135,8 +135,8 @@ class OnlineDetector:
         On the processor the next frames give bit for bit what they would have given without the detour.
 
         Raises:
-            InputError: the file is missing, no such file, or of a model with other weights, shift or pipeline.
-            ValueError: it has more streams than there is room for.
+            InputError: the file is missing, no such file, of a model with other weights, shift or pipeline, or has more
+                streams than there is room for; the detector goes on with those that it has.
         """
         self.bank.restore(read_state(path, self.signature()).streams)
 

@@ -87,6 +87,8 @@ def check_apart(sources: Sequence[Source], out: str | None = None, json_lines: s
     if save_state:
         check_writable(save_state)
     videos = [path for _, path in _video_paths([source.name for source in sources], out)] if out else []
+    for path in videos:
+        check_writable(path)
     taken = {os.path.realpath(file): 'a source' for source in sources for file in source.files}
     for path in [*videos, *(path.with_suffix('.part.mp4') for path in videos), *filter(None, (json_lines, save_state))]:
         if what := taken.get(os.path.realpath(path)):
