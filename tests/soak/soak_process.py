@@ -73,15 +73,16 @@ def test_a_run_that_is_killed_again_and_again_ends_as_one_that_was_not(checkpoin
     assert len(list(out.glob('east.*.mp4'))) == KILLS
 
 
+@pytest.mark.parametrize('end', [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize('number', [1, 2])
-def test_ctrl_c_ends_files_cleanly(checkpoint, videos, tmp_path, number):
+def test_ctrl_c_and_a_polite_kill_end_files_cleanly(checkpoint, videos, tmp_path, number, end):
     lines, out = tmp_path / 'lines.jsonl', tmp_path / 'drawn'
     program = Program(checkpoint, *videos[:number], '--json', lines, '--out', out if number == 2 else out / 'east.mp4')
     program.wait_for(lambda: num_lines(lines) > 60)
-    seconds = program.stop(signal.SIGINT)
+    seconds = program.stop(end)
     ids = read(lines)
-    print(f'\nCtrl-C with {number} sources: {sum(map(len, ids.values()))} lines, ended after {seconds:.2f} s')
-    assert (program.end(), last_words(program)) == (130, 'interrupted: what was written so far is kept')
+    print(f'\n{end.name} with {number} sources: {sum(map(len, ids.values()))} lines, ended after {seconds:.2f} s')
+    assert (program.end(), last_words(program)) == (128 + end, 'interrupted: what was written so far is kept')
     assert all(seen == list(range(len(seen))) for seen in ids.values())
     assert {path.name for path in out.iterdir()} == {'east.mp4', 'west.mp4'} if number == 2 else {'east.mp4'}
     for path in out.iterdir():
