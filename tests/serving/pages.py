@@ -79,11 +79,15 @@ class Page:
 
 
 @contextmanager
-def visiting(port: int, host: str = '127.0.0.1', origin: str | None = 'the same') -> Iterator[Page]:
-    """Open the page's WebSocket as a browser would that was led to ``host`` by a page of ``origin``."""
+def visiting(port: int, host: str = '127.0.0.1', origin: str | None = 'the same',
+             max_queue: int | None = None) -> Iterator[Page]:
+    """Open the page's WebSocket as a browser would that was led to ``host`` by a page of ``origin``.
+
+    Of what it does not ask for it reads ``max_queue`` messages ahead.
+    """
     origin = f'http://{host}:{port}' if origin == 'the same' else origin
     with connect(f'ws://{host}:{port}/stream', sock=socket.create_connection(('127.0.0.1', port)), origin=origin,
-                 compression=None, proxy=None, max_size=None, max_queue=None) as connection:
+                 compression=None, proxy=None, max_size=None, max_queue=max_queue) as connection:
         yield Page(port, connection)
 
 

@@ -1,11 +1,13 @@
 """Video files that strangers send."""
 
 import http.client
+import json
 
 import numpy as np
 import pytest
 
 from tests.serving.pages import assert_same, eventually, request, serving, visiting
+from tsm_det.datasets import video_index
 from tsm_det.datasets.video_file import VideoFile
 from tsm_det.serving.limits import Limits
 
@@ -70,7 +72,8 @@ def test_a_file_of_too_many_bytes_is_refused_and_not_kept(serve, temp_folder, is
 @pytest.mark.parametrize(('name', 'sentence'), [
     ('text', 'cannot be read as a video'), ('empty', 'cannot be read as a video'),
     ('cut', 'is cut off'), ('song', 'cannot be read as a video'), ('large', 'has 128 x 96 pixels but at most 10000'),
-    ('long', 'is 2 minutes long but at most 1 are taken'),
+    ('long', 'is 2 minutes long but at most 1 are taken'), ('many', 'has more than the 150 frames that are taken'),
+    ('many, decoded', 'has more than the 150 frames that are taken'),
 ])
 def test_a_file_that_is_no_video_within_the_limits_is_refused_and_not_kept(
         serve, temp_folder, video_file, name, sentence):
@@ -78,8 +81,9 @@ def test_a_file_that_is_no_video_within_the_limits_is_refused_and_not_kept(
         'text': lambda: b'this is no video ' * 100, 'empty': lambda: b'', 'song': lambda: b'ID3\3' + bytes(1000),
         'cut': lambda: video_file(muxer={'movflags': 'faststart'}).read_bytes()[:-500],
         'large': lambda: video_file(n=2, width=128, height=96).read_bytes(),
-        'long': lambda: video_file(n=121, fps=1).read_bytes()}
-    with visiting(serve(pixels=10_000, video_s=60)) as page:
+        'long': lambda: video_file(n=121, fps=1).read_bytes(), 'many': lambda: video_file(n=151).read_bytes(),
+        'many, decoded': lambda: video_file('video.avi', n=151, codec='mpeg4', bf='0').read_bytes()}
+    with visiting(serve(pixels=10_000, video_s=60, frames=150)) as page:
         status, answer = page.upload(makers[name]())
         assert (status, sentence in answer['error']) == (400, True), answer
         assert str(temp_folder) not in answer['error']
@@ -91,7 +95,7 @@ def test_a_video_that_grows_beyond_the_limit_is_refused_where_it_does(serve, det
     small = video_file('small.ts', n=5, height=48, width=64)
     large = video_file('large.ts', n=5, height=96, width=128, stamps=[*range(5, 10)])
     with visiting(serve(pixels=10_000)) as page:
-        assert page.upload(small.read_bytes() + large.read_bytes()) == (200, {'frames': 10, 'fps': 25.0})
+        assert page.upload(small.read_bytes() + large.read_bytes())[1]['frames'] == 10
         answers = [page.look(k)[0] for k in range(10)]
         assert [answer['type'] for answer in answers] == 5 * ['found'] + 5 * ['error']
         assert answers[5]['message'] == (
@@ -118,15 +122,51 @@ def test_a_frame_that_is_not_there_gets_a_sentence_without_the_path(serve, temp_
         assert str(temp_folder) not in message
 
 
+@pytest.mark.parametrize('most', [150, None])
+def test_as_many_frames_as_are_taken_are_taken(video_file, most):
+    assert len(VideoFile(video_file(n=150), most)) == len(VideoFile(video_file('video.avi', n=150), most)) == 150
+
+
+def test_files_of_strangers_are_not_remembered(video_file):
+    path = str(video_file(n=2))
+    assert video_index.index_video(path, 9) is not video_index.index_video(path, 9)
+    assert video_index.index_video(path) is video_index.index_video(path)
+
+
+def begin_upload(page, data):
+    """Send the first half of a file."""
+    upload = http.client.HTTPConnection('127.0.0.1', page.port, timeout=60)
+    upload.putrequest('POST', '/upload')
+    for name, text in (('Origin', f'http://127.0.0.1:{page.port}'), ('X-Visit', page.settings['key']),
+                       ('Content-Length', str(len(data)))):
+        upload.putheader(name, text)
+    upload.endheaders(data[:len(data) // 2])
+    return upload
+
+
+def test_an_upload_ends_when_its_page_closes(serve, temp_folder, video_file):
+    """Otherwise it would go on filling a file that is deleted already, and nobody would count it."""
+    with visiting(serve()) as page:
+        upload = begin_upload(page, video_file(n=2).read_bytes())
+        eventually(lambda: files(temp_folder))
+    answer = upload.getresponse()
+    assert answer.status == 400
+    assert json.loads(answer.read()) == {'error': 'the page that this upload is for was closed: press Start'}
+    assert files(temp_folder) == []
+
+
+def test_an_upload_that_takes_too_long_is_ended(serve, temp_folder, video_file):
+    with visiting(serve(upload_s=0.3)) as page:
+        answer = begin_upload(page, video_file(n=2).read_bytes()).getresponse()
+        assert answer.status == 400
+        assert 'the file did not come in 0.005 minutes' in json.loads(answer.read())['error']
+        assert files(temp_folder) == []
+
+
 def test_an_upload_that_breaks_off_is_not_kept_and_the_page_may_send_another(serve, temp_folder, video_file):
-    port, data = serve(), video_file(n=2).read_bytes()
-    with visiting(port) as page:
-        broken = http.client.HTTPConnection('127.0.0.1', port)
-        broken.putrequest('POST', '/upload')
-        for name, text in (('Origin', f'http://127.0.0.1:{port}'), ('X-Visit', page.settings['key']),
-                           ('Content-Length', str(len(data)))):
-            broken.putheader(name, text)
-        broken.endheaders(data[:len(data) // 2])
+    data = video_file(n=2).read_bytes()
+    with visiting(serve()) as page:
+        broken = begin_upload(page, data)
         eventually(lambda: files(temp_folder))
         assert page.upload(data) == (400, {
             'error': 'another upload of this page is under way: wait for its end'})

@@ -1,5 +1,6 @@
 """Pages that are open at the same time."""
 
+import av
 import numpy as np
 import pytest
 from websockets.exceptions import ConnectionClosed
@@ -144,6 +145,21 @@ def test_one_visitor_too_many_is_told_so_and_may_come_when_another_leaves(serve)
         except ConnectionClosed:
             return False
     eventually(may_come)
+
+
+def test_a_page_that_does_not_read_its_answers_gives_its_place_back(serve, detector, tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (720, 1280, 3), dtype=np.uint8)
+    with av.open(str(tmp_path / 'noise.mp4'), 'w') as container:
+        stream = container.add_stream('mpeg4', rate=25)
+        stream.width, stream.height, stream.bit_rate = 1280, 720, 10 ** 8
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(noise, format='bgr24')))
+        container.mux(stream.encode())
+    with visiting(serve(visitors=1, idle_s=1), max_queue=1) as page:
+        assert page.upload((tmp_path / 'noise.mp4').read_bytes())[0] == 200
+        for _ in range(200):  # some 100 MB of pictures, more than fits between the two
+            page.tell(do='frame', frame_id=0)
+        eventually(lambda: len(detector.bank) == 1)
+        eventually(lambda: len(detector.bank) == 0)
 
 
 def test_a_page_that_asks_for_nothing_gives_its_place_back(serve, detector):

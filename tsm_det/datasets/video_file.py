@@ -29,16 +29,17 @@ class VideoFile:
 
     Args:
         path: an existing video file.
+        most_frames: that it may have, for files of strangers, which are not remembered; None is any.
 
     Raises:
-        InputError: nothing to read there: missing, not a video, empty, cut off or damaged.
+        InputError: nothing to read there: missing, not a video, empty, cut off or damaged; or too many frames.
     """
 
     _stream: VideoStream | None = None
 
-    def __init__(self, path: str | os.PathLike) -> None:
+    def __init__(self, path: str | os.PathLike, most_frames: int | None = None) -> None:
         self.path = os.fspath(path)
-        self._index = index_video(self.path)
+        self._index = index_video(self.path, most_frames)
         self._forget()
 
     @property

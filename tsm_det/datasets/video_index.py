@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from bisect import bisect_right
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import av
 from av.stream import Disposition
@@ -14,6 +15,7 @@ from av.video.stream import VideoStream
 from tsm_det.datasets.file_length import is_cut_off
 from tsm_det.errors import InputError
 
+T = TypeVar('T')
 _UNKNOWN_FPS = 30.0
 # Formats whose time stamps can be trusted, and whether seeking to one is exact.
 _SEEKABLE = {'mov,mp4,m4a,3gp,3g2,mj2': True, 'matroska,webm': True, 'mpegts': False}
@@ -38,21 +40,27 @@ class VideoIndex(NamedTuple):
         return self.starts[bisect_right(self.starts, k) - 1]
 
 
-def index_video(path: str) -> VideoIndex:
+def index_video(path: str, most_frames: int | None = None) -> VideoIndex:
     """Index a video file; the index of a file that has not changed since is remembered.
 
     mp4, mov, mkv, webm and ts files are read through without decoding (30 ms a minute of 720p); others are
     decoded once.
 
+    Args:
+        path: of the file.
+        most_frames: that it may have; reading stops there, and the index is not remembered. None is any.
+
     Raises:
-        InputError: nothing to read there: missing, not a video, empty, cut off or damaged.
+        InputError: nothing to read there: missing, not a video, empty, cut off or damaged; or too many frames.
     """
     try:
         status = os.stat(path)
         if os.path.isdir(path) or status.st_size == 0:
             what = 'a folder' if os.path.isdir(path) else 'empty'
             raise InputError(f'{path} is {what} but a video file is needed: check the path')
-        return _index(path, status.st_size, status.st_mtime_ns)
+        if most_frames is not None:
+            return _index(path, most_frames)
+        return _remembered(path, status.st_size, status.st_mtime_ns)
     except OSError as error:
         raise InputError(f'{path} cannot be opened ({error.strerror}) but a video file is needed: '
                          'check the path') from error
@@ -81,12 +89,16 @@ def open_video(path: str) -> VideoStream:
 
 
 @lru_cache(maxsize=256)
-def _index(path: str, size: int, changed_ns: int) -> VideoIndex:
+def _remembered(path: str, size: int, changed_ns: int) -> VideoIndex:
     """Index the file in the state that ``size`` in bytes and ``changed_ns`` stand for."""
+    return _index(path, None)
+
+
+def _index(path: str, most_frames: int | None) -> VideoIndex:
     if is_cut_off(path):
         raise InputError(f'{path} is cut off, it ends in the middle of its data: fetch it again')
     try:
-        index = _index_packets(path) or _index_frames(path)
+        index = _index_packets(path, most_frames) or _index_frames(path, most_frames)
     except (av.FFmpegError, IndexError) as error:  # an IndexError where damage makes PyAV count streams that are none
         raise InputError(f'{path} is damaged ({getattr(error, "strerror", "in its streams")}): fetch it again or '
                          're-encode it') from error
@@ -95,14 +107,14 @@ def _index(path: str, size: int, changed_ns: int) -> VideoIndex:
     return index
 
 
-def _index_packets(path: str) -> VideoIndex | None:
+def _index_packets(path: str, most_frames: int | None) -> VideoIndex | None:
     """Index a file by its packets, undecoded; None where they may not tell which frames will be shown."""
     stream = open_video(path)
     with stream.container as container:
         if container.format.name not in _SEEKABLE or stream.codec.canonical_name not in _ONE_TO_ONE:
             return None
         packets = [_Packet(packet.pts, packet.is_keyframe, packet.is_discard, packet.is_corrupt)
-                   for packet in container.demux(stream) if packet.size]
+                   for packet in _up_to(most_frames, (p for p in container.demux(stream) if p.size), path)]
         stamps = [packet.stamp for packet in packets]
         if None in stamps or len(set(stamps)) < len(stamps) or any(packet.is_bad for packet in packets):
             return None
@@ -122,12 +134,19 @@ class _Packet(NamedTuple):
     is_bad: bool
 
 
-def _index_frames(path: str) -> VideoIndex:
+def _index_frames(path: str, most_frames: int | None) -> VideoIndex:
     """Index a file by decoding all of it."""
     stream = open_video(path)
     with stream.container as container:
-        stamps = [frame.pts for frame in container.decode(stream)]
+        stamps = [frame.pts for frame in _up_to(most_frames, container.decode(stream), path)]
         return VideoIndex(stamps, [0], _fps(stream, stamps))
+
+
+def _up_to(most_frames: int | None, items: Iterable[T], path: str) -> Iterator[T]:
+    for number, item in enumerate(items):
+        if number == most_frames:
+            raise InputError(f'{path} has more than the {most_frames} frames that are taken: cut it')
+        yield item
 
 
 def _fps(stream: VideoStream, stamps: list[int | None]) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import av
@@ -14,6 +15,10 @@ from tsm_det.serving.limits import Limits
 
 # Containers that hold their own data. FFmpeg also takes playlists, which name other files and addresses to be read.
 _FORMATS = 'mov,mp4,matroska,webm,mpegts,avi,flv,mpeg,ogg,asf'
+
+
+# Some files are decoded whole, which nothing can stop: who comes again and again does not take all threads.
+_OPENING = ThreadPoolExecutor(2, 'open_upload')
 
 
 class TooLargeError(InputError):
@@ -54,12 +59,16 @@ def too_large(limits: Limits) -> str:
             'started with a higher --max-upload-mb')
 
 
-def open_upload(path: Path, limits: Limits) -> VideoFile:
-    """Open a stranger's video file, if it is one within the limits.
+async def open_upload(path: Path, limits: Limits) -> VideoFile:
+    """Open a stranger's video file, if it is one within the limits, beside other work.
 
     Raises:
         InputError: it is not; the message does not say where the file lies.
     """
+    return await asyncio.get_running_loop().run_in_executor(_OPENING, _open, path, limits)
+
+
+def _open(path: Path, limits: Limits) -> VideoFile:
     try:
         with av.open(str(path), options={'format_whitelist': _FORMATS, 'protocol_whitelist': 'file'}) as container:
             video = container.streams.best('video')
@@ -72,7 +81,7 @@ def open_upload(path: Path, limits: Limits) -> VideoFile:
             raise
         raise InputError('the file cannot be read as a video: choose a video file, such as mp4, mkv or webm') from error
     try:
-        opened = VideoFile(path)
+        opened = VideoFile(path, limits.frames)
     except InputError as error:
         raise InputError(str(error).replace(str(path), 'the file')) from error
     _check_duration(len(opened) / opened.fps, limits)

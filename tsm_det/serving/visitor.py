@@ -52,6 +52,7 @@ class Visitor:
         self._next_frame_id = 0
         self._video: VideoFile | None = None
         self._is_uploading = False
+        self._receiving: asyncio.Task | None = None
 
     async def answer_all(self) -> None:
         """Answer until the page is gone or has asked for nothing for too long."""
@@ -59,16 +60,16 @@ class Visitor:
             try:
                 message = await asyncio.wait_for(self._socket.receive(), self._limits.idle_s)
             except asyncio.TimeoutError:
-                if self._is_uploading:  # it has a time limit of its own
+                if self._is_uploading:  # which has time limits of its own
                     continue
                 await self._socket.close(1013, 'Nothing was asked for too long: press Start to go on.')
                 return
             if message['type'] == 'websocket.disconnect':
                 return
             try:
-                await self._answer(message)
-            except InputError as error:
-                await self._socket.send_json({'type': 'error', 'message': str(error)})
+                await asyncio.wait_for(self._answer_or_refuse(message), self._limits.idle_s)
+            except asyncio.TimeoutError:  # it does not read what it is sent
+                return
 
     async def take_upload(self, chunks: AsyncIterator[bytes]) -> dict:
         """Take a video file in place of the one before; its frames are a new stream.
@@ -85,22 +86,45 @@ class Visitor:
         try:
             self._forget_video()
             path = Path(self._folder.name, secrets.token_hex())
-            await receive_file(chunks, path, self._limits)
+            await self._receive(chunks, path)
             try:
-                self._video = await asyncio.to_thread(open_upload, path, self._limits)
+                self._video = video = await open_upload(path, self._limits)
             except BaseException:
                 path.unlink(missing_ok=True)
                 raise
         finally:
             self._is_uploading = False
         await self._begin_stream()
-        return {'frames': len(self._video), 'fps': self._video.fps}
+        return {'frames': len(video), 'fps': video.fps}
 
     async def leave(self) -> None:
-        """Forget the stream and delete the upload."""
+        """Forget the stream, and delete the upload, also one that is still coming."""
         self._video = None
+        if self._receiving is not None:
+            self._receiving.cancel()
         self._folder.cleanup()
         await self._detector.reset(self._stream_id)
+
+    async def _receive(self, chunks: AsyncIterator[bytes], path: Path) -> None:
+        self._receiving = asyncio.ensure_future(receive_file(chunks, path, self._limits))
+        try:
+            await asyncio.wait_for(asyncio.shield(self._receiving), self._limits.upload_s)
+        except asyncio.TimeoutError as error:
+            raise InputError(f'the file did not come in {self._limits.upload_s / 60:g} minutes: cut it, or use a '
+                             'faster connection') from error
+        except asyncio.CancelledError:
+            if not self._receiving.cancelled():  # the server ends
+                raise
+            raise InputError('the page that this upload is for was closed: press Start') from None
+        finally:
+            self._receiving.cancel()
+            self._receiving = None
+
+    async def _answer_or_refuse(self, message: dict) -> None:
+        try:
+            await self._answer(message)
+        except InputError as error:
+            await self._socket.send_json({'type': 'error', 'message': str(error)})
 
     async def _answer(self, message: dict) -> None:
         start = time.perf_counter()
