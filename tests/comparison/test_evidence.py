@@ -110,6 +110,7 @@ def test_videos_are_grouped_and_reported_by_a_table(written, tmp_path):
     assert scores['distance', 'near'].boxes == sum(
         box['image_id'] in near and box['category_id'] < 90 and not box['iscrowd'] for box in content['annotations'])
     assert scores['distance', 'near'].boxes + scores['distance', 'far'].boxes == scores['all', 'all'].boxes
+    assert [scores[key].groups for key in (('distance', 'near'), ('distance', 'far'), ('all', 'all'))] == [1, 1, 2]
     # A draw of the other scene alone has nothing near.
     assert np.isnan(scores['distance', 'near'].values).any()
 

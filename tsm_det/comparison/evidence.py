@@ -11,7 +11,7 @@ import numpy as np
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from tsm_det.comparison.curves import curves_of, mean_over_classes
+from tsm_det.comparison.curves import Curve, curves_of, mean_over_classes
 from tsm_det.config import dataset_config
 from tsm_det.conversion.split import read_groups
 from tsm_det.errors import InputError
@@ -54,9 +54,13 @@ class Part(NamedTuple):
 
 
 class Score(NamedTuple):
-    """AP50 of a part, ``(1 + B,)``: on the data set itself, then on each draw; ``boxes`` are there to find."""
+    """AP50 of a part, ``(1 + B,)``: on the data set itself, then on each draw.
+
+    ``boxes`` are there to find, in so many ``groups`` of videos.
+    """
 
     boxes: int
+    groups: int
     values: np.ndarray
 
 
@@ -95,11 +99,10 @@ class Evidence:
         for suffix, evaluation in matched_ranges(self.truth, found, len(self.classes), thresholds=(0.5,)):
             for part in (part for part in self.parts if part.range == suffix):
                 curves = curves_of(evaluation, part.frames, self.groups, len(self.names), len(self.classes))
-                boxes = [int(curve.boxes.sum()) for curve in curves]
                 by_class, mean = mean_over_classes(curves, weights)
-                scores[part.kind, part.name] = Score(sum(boxes), mean)
+                scores[part.kind, part.name] = _score(curves, mean)
                 if part.kind == 'all':
-                    scores |= {('class', name): Score(boxes[label], by_class[:, label])
+                    scores |= {('class', name): _score([curves[label]], by_class[:, label])
                                for label, name in enumerate(self.classes)}
         return scores | {('class', 'any class'): self._score_boxes_alone(found, weights)}
 
@@ -108,7 +111,12 @@ class Evidence:
         truth, found = (boxes._replace(labels=np.zeros_like(boxes.labels)) for boxes in (self.truth, found))
         _, evaluation = next(matched_ranges(truth, found, 1, thresholds=(0.5,)))
         curves = curves_of(evaluation, np.ones(len(self.images), bool), self.groups, len(self.names), 1)
-        return Score(int(curves[0].boxes.sum()), mean_over_classes(curves, weights)[1])
+        return _score(curves, mean_over_classes(curves, weights)[1])
+
+
+def _score(curves: Sequence[Curve], values: np.ndarray) -> Score:
+    boxes = np.sum([curve.boxes for curve in curves], axis=0)
+    return Score(int(boxes.sum()), int(np.count_nonzero(boxes)), values)
 
 
 def read_evidence(config: Config, table: VideoTable | None = None) -> Evidence:

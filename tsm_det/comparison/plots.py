@@ -76,7 +76,7 @@ def _by_part(content: dict, parts: Sequence[dict], kind: str) -> Figure:
                 right.plot(found['mean'], height, 'D', color=colour, markersize=6)
     for name in names:
         left.plot([], [], 'D', color=_colour(content, name), label=name)
-    _rows(left, [f'{part["name"]}\n{part["boxes"]:,} boxes' for part in parts])
+    _rows(left, [f'{part["name"]}\n{part["boxes"]:,} boxes, {part["groups"]} groups' for part in parts])
     left.set(xlabel='AP50', title=f'AP50 by {kind} (diamonds: mean, ticks: seeds)')
     right.axvline(0, color='black', linewidth=1)
     right.grid(axis='x', alpha=0.3)

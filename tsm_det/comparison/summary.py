@@ -70,8 +70,8 @@ class Summary:
 
     def _part(self, key: tuple[str, str], seeds: dict[str, dict[int, Scores]]) -> dict:
         values = {arm: {seed: scores[key] for seed, scores in of_seed.items()} for arm, of_seed in seeds.items()}
-        boxes = next(score.boxes for arm in values.values() for score in arm.values())
-        return {'kind': key[0], 'name': key[1], 'boxes': boxes,
+        any_score = next(score for arm in values.values() for score in arm.values())
+        return {'kind': key[0], 'name': key[1], 'boxes': any_score.boxes, 'groups': any_score.groups,
                 'arms': {arm: _spread({seed: float(score.values[0]) for seed, score in of_seed.items()})
                          for arm, of_seed in values.items() if of_seed},
                 'differences': {arm: _difference(of_seed, values[self.baseline]) for arm, of_seed in values.items()
@@ -94,8 +94,11 @@ def _spread(values: dict[int, float]) -> dict:
 
 
 def _difference(arm: dict[int, Score], baseline: dict[int, Score]) -> dict:
+    """With its interval, unless a single group of videos has all boxes: then no draw tells one video from another."""
     seeds = sorted(arm.keys() & baseline.keys())
     found = paired_difference(*(np.stack([of_seed[seed].values for seed in seeds]) for of_seed in (arm, baseline)))
+    if arm[seeds[0]].groups < 2:
+        found = found._replace(low=np.nan, high=np.nan)
     return {**{name: _number(value) for name, value in found._asdict().items()}, 'seeds': seeds}
 
 
