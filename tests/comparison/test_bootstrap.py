@@ -53,7 +53,8 @@ def test_the_interval_holds_the_true_difference_about_as_often_as_it_says():
 @pytest.mark.parametrize(('groups', 'has_interval'), [(1, False), (2, True)])
 def test_one_group_of_videos_gives_no_interval(groups, has_interval):
     """Draws of it are all alike, and would say that the difference is certain."""
-    arm, baseline = ({seed: Score(9, groups, value + np.linspace(0, 0.1, 50)) for seed in (0, 1)} for value in (0.5, 0.4))
+    draws = np.linspace(0, 0.1, 50)
+    arm, baseline = ({seed: Score(9, groups, value + draws) for seed in (0, 1)} for value in (0.5, 0.4))
     found = _difference(arm, baseline)
     assert found['mean'] == pytest.approx(0.1)
     assert (found['low'] is not None, found['high'] is not None) == (has_interval, has_interval)

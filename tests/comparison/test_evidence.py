@@ -97,7 +97,7 @@ def test_the_scenes_have_parts_that_differ():
 
 
 def test_videos_are_grouped_and_reported_by_a_table(written, tmp_path):
-    content, results = scene(5)
+    content, results = scene(6)
     assert len(content['videos']) > 2
     lines = [f'v{video["id"]},{"AB"[k > 0]},{"far" if k else "near"}' for k, video in enumerate(content['videos'])]
     (tmp_path / 'scenes.csv').write_text('\n'.join(['clip,scene,distance', *lines]))
