@@ -5,11 +5,11 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
 
+from tests.serving.pages import eventually
 from tests.tiny import TINY
 from tsm_det import config_path
 from tsm_det.datasets.synthetic_vid import make_synthetic_vid
@@ -77,10 +77,10 @@ def test_a_training_that_is_killed_politely_takes_its_workers_along(tmp_path):
             cwd=ROOT, stdout=output, stderr=output, start_new_session=True,
             env={**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONPATH': str(ROOT)})
     try:
-        wait(lambda: 'Iter(train)' in log.read_text() or process.poll() is not None)
+        eventually(lambda: 'Iter(train)' in log.read_text() or process.poll() is not None, 120)
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 143, log.read_text()
-        wait(lambda: not is_there(process.pid))
+        eventually(lambda: not is_there(process.pid), 120)
     finally:
         if is_there(process.pid):
             os.killpg(process.pid, signal.SIGKILL)
@@ -88,13 +88,6 @@ def test_a_training_that_is_killed_politely_takes_its_workers_along(tmp_path):
     said, sentence, _ = log.read_text().partition('interrupted: what was written so far is kept')
     assert sentence
     assert 'Traceback' not in said
-
-
-def wait(is_so):
-    deadline = time.monotonic() + 120
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def is_there(group):

@@ -81,6 +81,12 @@ def dataset_config(config: Config, loader: str = 'test_dataloader') -> ConfigDic
     return config[loader].dataset
 
 
+def evaluators_of(config: Config, name: str = 'test_evaluator') -> Sequence[dict]:
+    """The evaluators of a config, which may name none, one, or a list."""
+    evaluators = config.get(name) or ()
+    return [evaluators] if isinstance(evaluators, dict) else evaluators
+
+
 def parse_options(words: Sequence[str]) -> dict[str, Any]:
     """Dotted keys and their values out of ``KEY=VALUE`` each, as mmengine's ``DictAction`` reads them.
 

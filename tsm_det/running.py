@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from mmdet.registry import DATASETS, METRICS, RUNNERS
+from mmdet.registry import DATASETS, RUNNERS
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.dist import is_main_process
@@ -17,7 +16,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
-from tsm_det.config import dataset_config
+from tsm_det.config import dataset_config, evaluators_of
 from tsm_det.datasets.coco_vid import CocoVIDDataset
 from tsm_det.engines import with_engine
 from tsm_det.errors import InputError
@@ -129,13 +128,9 @@ def check_data(config: Config, *loaders: str) -> None:
             dataset = DATASETS.build({**config[loader].dataset, 'lazy_init': True})
             if isinstance(dataset, CocoVIDDataset):
                 dataset.check_file()
-        for evaluator in _metrics(config.get(loader.replace('dataloader', 'evaluator'))):
-            if METRICS.get(evaluator['type']) is VIDMetric:
+        for evaluator in evaluators_of(config, loader.replace('dataloader', 'evaluator')):
+            if evaluator.get('type') in ('VIDMetric', 'mmdet.VIDMetric', VIDMetric):
                 read_truth(evaluator['ann_file'])
-
-
-def _metrics(evaluator: dict | Sequence[dict] | None) -> Sequence[dict]:
-    return [evaluator] if isinstance(evaluator, dict) else evaluator or ()
 
 
 class CheckNumClasses(Hook):

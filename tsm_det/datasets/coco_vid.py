@@ -20,7 +20,7 @@ _FRAME_KEYS = ('img_id', 'img_path', 'height', 'width', 'frame_id', 'video_id', 
                'is_vid_train_frame', 'instances')
 
 
-_ADD_IT = 'CocoVID needs it: add it (data/README.md describes the format)'
+_ADVICE = 'CocoVID needs it: add it (data/README.md describes the format)'
 
 
 @DATASETS.register_module()
@@ -100,7 +100,7 @@ class CocoVIDDataset(BaseVideoDataset):
                 boxes[annotation['image_id']].append(annotation)
             names = {video['id']: video.get('name') for video in content.get('videos', ())}
         except KeyError as error:
-            raise InputError(f'an entry of {path} has no {error} but {_ADD_IT}') from error
+            raise InputError(f'an entry of {path} has no {error} but {_ADVICE}') from error
         frames = defaultdict(list)
         for image in content['images']:
             info = self._frame(image, boxes, path)
@@ -128,7 +128,7 @@ class CocoVIDDataset(BaseVideoDataset):
                 {'raw_img_info': {'img_id': image['id'], **image}, 'raw_ann_info': boxes[image['id']]})
         except KeyError as error:
             raise InputError(f'image {image["id"]} of {path} or one of its annotations has no {error} but '
-                             f'{_ADD_IT}') from error
+                             f'{_ADVICE}') from error
 
     def _set_labels(self, categories: list[dict], path: Path) -> None:
         ids = {category['name']: category['id'] for category in categories}

@@ -124,6 +124,7 @@ class StreamBank:
             # A row is a view of the batch and would keep all of it alive.
             state = map_state(lambda t, i=i: t.detach() if alone else t[i:i + 1].detach().clone(), present)
             streams.append(HeldStream(stream_id, int(frame_id), tuple(size), state))
+        self._check_bytes(streams)
         self._take(streams)
 
     def restore(self, streams: Sequence[HeldStream]) -> None:
@@ -144,7 +145,6 @@ class StreamBank:
                              f'{self.max_bytes}: raise max_bytes, or give fewer streams at once')
 
     def _take(self, streams: Sequence[HeldStream]) -> None:
-        self._check_bytes(streams)
         for stream in streams:
             if _is_finite(stream.state):
                 self._farewells.pop(stream.stream_id, None)

@@ -15,7 +15,7 @@ from mmengine.registry import init_default_scope
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from tsm_det.config import dataset_config
+from tsm_det.config import dataset_config, evaluators_of
 from tsm_det.errors import InputError
 from tsm_det.evaluation.truth_file import read_truth
 from tsm_det.visualization.results_file import read_results
@@ -69,8 +69,7 @@ def evaluator_with_truth(config: Config) -> dict:
     Raises:
         InputError: there is none.
     """
-    evaluators = config.get('test_evaluator') or ()
-    for evaluator in [evaluators] if isinstance(evaluators, dict) else evaluators:
+    for evaluator in evaluators_of(config):
         if evaluator.get('ann_file'):
             return evaluator
     raise InputError('the config has no test_evaluator with ann_file but the truth is read from it: add VIDMetric')
