@@ -7,9 +7,9 @@ import sys
 from tsm_det.benchmark.comparison import benchmark
 from tsm_det.benchmark.markdown import benchmark_page
 from tsm_det.benchmark.options import Options
-from tsm_det.config import CfgOptions
 from tsm_det.engines import ENGINES
 from tsm_det.errors import one_sentence_errors
+from tsm_det.options import CfgOptions
 
 
 def parse_args() -> argparse.Namespace:

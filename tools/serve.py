@@ -2,9 +2,10 @@
 
 import argparse
 
-from tsm_det.config import CfgOptions, load_config
+from tsm_det.config import load_config
 from tsm_det.engines import ENGINES
 from tsm_det.errors import one_sentence_errors
+from tsm_det.options import CfgOptions
 from tsm_det.serving.limits import Limits
 from tsm_det.serving.server import serve
 

@@ -3,9 +3,10 @@
 import argparse
 import os
 
-from tsm_det.config import CfgOptions, load_config
+from tsm_det.config import load_config
 from tsm_det.engines import ENGINES
 from tsm_det.errors import InputError, one_sentence_errors
+from tsm_det.options import CfgOptions
 from tsm_det.running import test
 
 
