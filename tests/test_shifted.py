@@ -60,6 +60,23 @@ def test_a_past_that_does_not_fit_puts_back_the_maps_before_it():
     assert all(map(torch.equal, maps, before))
 
 
+@pytest.mark.parametrize(('num_frames', 'shift_div', 'said'), [
+    (0, 8, 'at least one frame'), (1, 32, 'num_shifted is 0'), (2, 32, 'num_shifted is 0')])
+def test_no_frames_and_no_channels_are_refused(num_frames, shift_div, said):
+    frames = torch.randn(num_frames, 16, 4, 4)
+    with pytest.raises(ValueError, match=said), torch.no_grad(), Shifted([frames], num_frames, [None], shift_div):
+        pass
+
+
+@pytest.mark.parametrize('num_frames', [1, 3])
+def test_a_past_of_another_type_is_taken_as_the_maps_are(num_frames):
+    frames, past = torch.randn(num_frames, 16, 4, 4), torch.randn(1, 2, 4, 4).double()
+    wanted = expected(frames, num_frames, past.float(), 8)[0]
+    with torch.no_grad(), Shifted([frames], num_frames, [past], 8) as ([shifted], [present]):
+        assert torch.equal(shifted, wanted)
+        assert present.dtype == torch.float32
+
+
 @pytest.mark.parametrize('maps', [
     [torch.randn(1, 16, 1, 1).expand(1, 16, 4, 4)], [torch.randn(1, 16, 4, 4)] * 2,
     list(torch.randn(2, 16, 4, 4).split(1))], ids=['expanded', 'twice', 'of one batch'])

@@ -143,44 +143,57 @@ class Shifted:
         return clip.flatten(0, 1), present
 
     def _exchange(self, frames: Tensor, past: Tensor | None, num_shifted: int) -> tuple[Tensor, Tensor]:
-        # On small maps a call costs more than what it does: no view is made twice.
-        _check_shape((len(frames) // max(self.num_frames, 1), self.num_frames, *frames.shape[1:]), num_shifted)
+        # On small maps a call costs more than what it does, so a single frame takes as few as can be.
         moving = frames[:, :num_shifted]
         moved = moving.clone()
-        if self.num_frames == 1:
-            present, delayed = moved, _fitting(past, moved)
-        else:
-            clip = moved.unflatten(0, (-1, self.num_frames))
-            present = clip[:, -1].clone()
-            delayed = torch.cat([_fitting(past, present).unsqueeze(1), clip[:, :-1]], dim=1).flatten(0, 1)
         self.moved.append((moving, moved))
-        moving.copy_(delayed)
+        if self.num_frames == 1 and num_shifted:
+            _check_past(past, moved)
+            present, delayed = moved, past
+        else:
+            present, delayed = self._delayed(frames.shape, past, moved)
+        if delayed is None:
+            moving.zero_()
+        else:
+            moving.copy_(delayed)
         return frames, present
+
+    def _delayed(self, shape: Sequence[int], past: Tensor | None, moved: Tensor) -> tuple[Tensor, Tensor]:
+        """The present, and what takes the place of the channels ``moved`` of clips of any length."""
+        _check_shape((shape[0] // max(self.num_frames, 1), self.num_frames, *shape[1:]), moved.shape[1])
+        clip = moved.unflatten(0, (-1, self.num_frames))
+        present = clip[:, -1].clone()
+        return present, torch.cat([_fitting(past, present).unsqueeze(1), clip[:, :-1]], dim=1).flatten(0, 1)
 
 
 def _may_write(maps: Sequence[Tensor]) -> bool:
     """Whether maps may be written to for a while: autograd keeps what a convolution has read."""
-    if torch.is_grad_enabled() or torch.compiler.is_exporting():
+    if torch.is_grad_enabled():
         return False
-    # A compiler knows itself what shares memory, and has no addresses to look at.
-    return torch.compiler.is_compiling() or _are_apart(maps)
+    if torch.compiler.is_compiling():  # a compiler knows itself what shares memory, and has no addresses to look at
+        return not torch.compiler.is_exporting()
+    return _are_apart(maps)
 
 
 def _are_apart(maps: Sequence[Tensor]) -> bool:
     """Whether no two elements of the maps share a place in memory."""
     dense = all(frames.is_contiguous() or frames.is_contiguous(memory_format=torch.channels_last) for frames in maps)
-    return dense and len({frames.untyped_storage().data_ptr() for frames in maps}) == len(maps)
+    return dense and (len(maps) == 1 or len({frames.untyped_storage().data_ptr() for frames in maps}) == len(maps))
 
 
 def _fitting(past: Tensor | None, present: Tensor) -> Tensor:
     """The past as ``present`` is: zeros for None, its device, its type."""
     if past is None:
         return torch.zeros_like(present)
-    if past.shape != present.shape:
+    _check_past(past, present)
+    return past.to(device=present.device, dtype=present.dtype)
+
+
+def _check_past(past: Tensor | None, present: Tensor) -> None:
+    if past is not None and past.shape != present.shape:
         raise ValueError(
             f'past is {tuple(past.shape)} but the clip needs {tuple(present.shape)} (N, C_shift, H, W): '
             'start this stream afresh or keep its frame size fixed')
-    return past.to(device=present.device, dtype=present.dtype)
 
 
 def _check_shape(shape: Sequence[int], num_shifted: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from typing import NamedTuple
@@ -198,4 +199,4 @@ class StreamBank:
 def _is_finite(state: ShiftState) -> bool:
     """Whether no number of the state is NaN or infinite; a sum shows it in one pass over the memory."""
     sums = [tensor.sum(dtype=torch.float32) for part in state for tensor in part]
-    return not sums or bool(torch.stack(sums).isfinite().all())
+    return not sums or math.isfinite(torch.stack(sums).sum())
