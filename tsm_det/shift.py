@@ -120,19 +120,21 @@ class Shifted:
     """
 
     def __init__(self, maps: Sequence[Tensor], num_frames: int, pasts: Sequence[Tensor | None], shift_div: int) -> None:
-        self.maps, self.num_frames, self.pasts = maps, num_frames, pasts
-        self.widths = [frames.shape[1] // shift_div for frames in maps]
+        self.maps, self.num_frames, self.pasts, self.shift_div = maps, num_frames, pasts, shift_div
         self.moved: list[tuple[Tensor, Tensor]] = []
 
     def __enter__(self) -> tuple[list[Tensor], tuple[Tensor, ...]]:
+        shift = self._exchange if _may_write(self.maps) else self._copy
+        shifted, presents = [], []
         try:
-            shifted, presents = zip(*map(
-                self._exchange if _may_write(self.maps) else self._copy, self.maps, self.pasts, self.widths),
-                strict=True)
+            for frames, past in zip(self.maps, self.pasts, strict=True):
+                inside, present = shift(frames, past, frames.shape[1] // self.shift_div)
+                shifted.append(inside)
+                presents.append(present)
         except ValueError:  # one past does not fit: the maps before it are put back
             self.__exit__()
             raise
-        return list(shifted), presents
+        return shifted, tuple(presents)
 
     def __exit__(self, *_: object) -> None:
         for moving, moved in self.moved:
@@ -177,8 +179,10 @@ def _may_write(maps: Sequence[Tensor]) -> bool:
 
 def _are_apart(maps: Sequence[Tensor]) -> bool:
     """Whether no two elements of the maps share a place in memory."""
-    dense = all(frames.is_contiguous() or frames.is_contiguous(memory_format=torch.channels_last) for frames in maps)
-    return dense and (len(maps) == 1 or len({frames.untyped_storage().data_ptr() for frames in maps}) == len(maps))
+    for frames in maps:
+        if not (frames.is_contiguous() or frames.is_contiguous(memory_format=torch.channels_last)):
+            return False
+    return len(maps) == 1 or len({frames.untyped_storage().data_ptr() for frames in maps}) == len(maps)
 
 
 def _fitting(past: Tensor | None, present: Tensor) -> Tensor:

@@ -24,16 +24,16 @@ class TemporalResidual:
     def forward_clip(
             self, frames: Tensor, num_frames: int, past: Tensor | None, shift_div: int) -> tuple[Tensor, Tensor]:
         """The block's output for ``frames`` ``(N*T, C, H, W)``, T = ``num_frames``, and the site's present."""
-        def shift_and_add(frames: Tensor, past: Tensor | None) -> tuple[Tensor, Tensor]:
-            with Shifted([frames], num_frames, [past], shift_div) as ([shifted], [present]):
-                out = self.residual(shifted)
-            out += frames if self.downsample is None else self.downsample(frames)
-            return out, present
-
         if self.with_cp and frames.requires_grad:
-            out, present = torch.utils.checkpoint.checkpoint(shift_and_add, frames, past, use_reentrant=False)
-        else:
-            out, present = shift_and_add(frames, past)
+            return torch.utils.checkpoint.checkpoint(
+                self._shift_and_add, frames, num_frames, past, shift_div, use_reentrant=False)
+        return self._shift_and_add(frames, num_frames, past, shift_div)
+
+    def _shift_and_add(
+            self, frames: Tensor, num_frames: int, past: Tensor | None, shift_div: int) -> tuple[Tensor, Tensor]:
+        with Shifted([frames], num_frames, [past], shift_div) as ([shifted], [present]):
+            out = self.residual(shifted)
+        out += frames if self.downsample is None else self.downsample(frames)
         return self.relu(out), present
 
 
