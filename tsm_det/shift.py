@@ -131,7 +131,7 @@ class Shifted:
                 inside, present = shift(frames, past, frames.shape[1] // self.shift_div)
                 shifted.append(inside)
                 presents.append(present)
-        except ValueError:  # one past does not fit: the maps before it are put back
+        except BaseException:  # of one map, most likely a past that does not fit: those before it are put back
             self.__exit__()
             raise
         return shifted, tuple(presents)
@@ -149,10 +149,10 @@ class Shifted:
         moving = frames[:, :num_shifted]
         moved = moving.clone()
         self.moved.append((moving, moved))
-        if self.num_frames == 1 and num_shifted:
+        if self.num_frames == 1 and num_shifted and frames.ndim == 4:
             _check_past(past, moved)
             present, delayed = moved, past
-        else:
+        else:  # clips, and what is refused
             present, delayed = self._delayed(frames.shape, past, moved)
         if delayed is None:
             moving.zero_()
