@@ -51,12 +51,13 @@ def test_a_block_that_fails_puts_everything_back():
     assert torch.equal(frames, before)
 
 
-@pytest.mark.parametrize('wrong', [
-    torch.ones(1, 3, 4, 4), torch.ones(1, 2, 4, 4, device='meta')], ids=['shape', 'no data'])
-def test_a_past_that_does_not_fit_puts_back_the_maps_before_it(wrong):
+@pytest.mark.parametrize(('wrong', 'error', 'said'), [
+    (torch.ones(1, 3, 4, 4), ValueError, 'past is'),
+    (torch.ones(1, 2, 4, 4, device='meta'), NotImplementedError, 'meta tensor')], ids=['shape', 'no data'])
+def test_a_past_that_does_not_fit_puts_back_the_maps_before_it(wrong, error, said):
     maps = [torch.randn(1, 16, 4, 4), torch.randn(1, 16, 4, 4)]
     before = [frames.clone() for frames in maps]
-    with pytest.raises((ValueError, NotImplementedError)), torch.no_grad(), Shifted(
+    with pytest.raises(error, match=said), torch.no_grad(), Shifted(
             maps, 1, [torch.ones(1, 2, 4, 4), wrong], 8):
         pass
     assert all(map(torch.equal, maps, before))
