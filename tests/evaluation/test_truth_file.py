@@ -8,6 +8,7 @@ from mmengine.config import Config
 
 from tsm_det.errors import InputError
 from tsm_det.evaluation.truth_file import read_truth
+from tsm_det.evaluation.vid_metric import VIDMetric
 from tsm_det.running import check_data
 
 TRUTH = {
@@ -56,9 +57,10 @@ def test_a_file_that_is_not_there_gets_a_sentence(tmp_path):
 
 
 @pytest.mark.parametrize('several', [False, True])
-def test_a_run_checks_it_before_it_begins(write, several):
+@pytest.mark.parametrize('named', ['VIDMetric', 'mmdet.VIDMetric', VIDMetric])
+def test_a_run_checks_it_before_it_begins(write, named, several):
     path = write(broken(lambda c: c['annotations'][0].update(image_id=77)))
-    evaluator = {'type': 'VIDMetric', 'ann_file': path}
+    evaluator = {'type': named, 'ann_file': path}
     config = Config({
         'custom_imports': {'imports': ['tsm_det'], 'allow_failed_imports': False},
         'test_dataloader': {'dataset': {'type': 'CocoVIDDataset', 'ann_file': path, 'pipeline': []}},
