@@ -83,7 +83,7 @@ def test_an_engine_scores_as_the_reference(run, trained, data_root, tmp_path):
 def test_an_interrupted_training_goes_on_from_its_checkpoint(run, trained, data_root, tmp_path):
     steps = STEPS.replace('=3', '=5')
     status, out, err = run(f'train {config()} --work-dir {tmp_path}/work --resume --cfg-options data_root={data_root} '
-                           + TINY + steps)
+                           f'load_from=long_gone.pth {TINY}{steps}')
     assert status == 0, out + err
     assert (tmp_path / 'work' / 'iter_5.pth').is_file()
     assert 'resumed epoch: 0, iter: 3' in out + err
@@ -149,6 +149,7 @@ def test_fine_tuning_starts_from_a_2d_checkpoint_with_other_classes(run, data_ro
     ('test {synth} {other} --work-dir {tmp} --cfg-options data_root={data}', 'is not of this network'),
     ('train {synth} --work-dir {tmp} --cfg-options load_from=none.pth', 'the checkpoint none.pth is missing'),
     ('train {synth} --work-dir {tmp} --resume none.pth', 'the checkpoint none.pth is missing'),
+    ('train {synth} --work-dir {tmp} --resume --cfg-options load_from=none.pth', 'the checkpoint none.pth is missing'),
     ('train {synth} --work-dir {tmp} --resume README.md', 'the checkpoint README.md cannot be read (UnpicklingError'),
     ('train {synth} --work-dir {tmp} --cfg-options load_from=README.md', 'the checkpoint README.md cannot be read'),
     ('test {synth} {named} --work-dir {tmp} --cfg-options data_root={data} ' + TINY,

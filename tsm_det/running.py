@@ -9,12 +9,12 @@ import torch
 from mmdet.registry import DATASETS, RUNNERS
 from mmengine.config import Config
 from mmengine.device import get_device
-from mmengine.dist import is_main_process
+from mmengine.dist import barrier, is_main_process
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.registry import init_default_scope
-from mmengine.runner import Runner
+from mmengine.runner import Runner, find_latest_checkpoint
 
 from tsm_det.config import dataset_config, evaluators_of
 from tsm_det.datasets.coco_vid import CocoVIDDataset
@@ -38,7 +38,7 @@ def train(config: Config, amp: bool = False, auto_scale_lr: bool = False, resume
         config: from :func:`tsm_det.config.load_config`.
         amp: train in mixed precision, which needs CUDA.
         auto_scale_lr: scale the learning rate to the batch size.
-        resume: a checkpoint, or True for the latest of ``work_dir``.
+        resume: a checkpoint, or True for the latest of ``work_dir`` if there is one.
 
     Returns:
         The last checkpoint.
@@ -54,8 +54,9 @@ def train(config: Config, amp: bool = False, auto_scale_lr: bool = False, resume
         if 'base_batch_size' not in config.get('auto_scale_lr', {}):
             raise InputError('--auto-scale-lr needs auto_scale_lr.base_batch_size, which the config has not: add it')
         config.auto_scale_lr.enable = True
-    if resume:
-        config.resume, config.load_from = True, None if resume is True else resume
+    # A training that has no checkpoint yet begins as the config says, from its load_from if it has one.
+    if begun := find_latest_checkpoint(config.work_dir) if resume is True else resume:
+        config.resume, config.load_from = True, begun
     if config.load_from:
         check_readable(config.load_from)
     dataset_config(config, 'train_dataloader')
@@ -66,6 +67,7 @@ def train(config: Config, amp: bool = False, auto_scale_lr: bool = False, resume
         runner = _runner(config)
         runner.register_hook(CheckNumClasses())
         runner.train()
+        barrier()  # the main process writes last_checkpoint, all of them read it
     return Path((Path(config.work_dir) / 'last_checkpoint').read_text())
 
 

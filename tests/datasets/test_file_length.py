@@ -1,5 +1,7 @@
 """Files that end before they say that they do."""
 
+import struct
+
 import cv2
 import pytest
 
@@ -58,8 +60,15 @@ def test_the_end_of_a_small_picture_in_the_headers_is_not_the_end(tmp_path, vide
 
 @pytest.mark.parametrize('content', [
     b'', b'x', b'RIFF', b'\xff\xd8\xff', b'\xff\xd8\xff\xe0\xff\xff', b'\x1a\x45\xdf\xa3', b'\x1a\x45\xdf\xa3\0' * 9,
-    b'GIF89a' * 9, bytes(99)])
+    b'GIF89a' * 9, bytes(99), struct.pack('>I4sQ', 1, b'free', 0), struct.pack('>I4s', 7, b'free') * 9])
 def test_rubbish_gets_an_answer(tmp_path, content):
     path = tmp_path / 'rubbish'
     path.write_bytes(content)
     assert is_cut_off(path) in (True, False)
+
+
+@pytest.mark.parametrize('tail', [struct.pack('>I4sQ', 1, b'free', 0), struct.pack('>I4sQ', 1, b'mdat', 15)])
+def test_a_box_smaller_than_its_header_behind_a_whole_video_is_passed_over(video_file, tail):
+    path = video_file('v.mp4', n=5, height=96, width=128)
+    path.write_bytes(path.read_bytes() + tail)
+    assert not is_cut_off(path)

@@ -34,13 +34,17 @@ def is_cut_off(path: str | os.PathLike) -> bool:
 
 def _ends_inside_box(file: BinaryIO, size: int) -> bool:
     """Of mp4 and mov (ISO/IEC 14496-12, 4.2)."""
-    place, length, kind = 0, 0, b''
+    place, kind = 0, b''
     while place < size:
         file.seek(place)
         length, kind, long_length = struct.unpack('>I4sQ', file.read(16).ljust(16, b'\0'))
-        # A length of 1 says that 64 bits follow, 0 that the box goes to the end of the file.
-        place += {0: size, 1: long_length}.get(length, max(length, 8))
-    return place > size and length > 0 and kind in (b'moov', b'moof', b'mdat')
+        header = 8
+        if length == 1:
+            length, header = long_length, 16
+        if length < header:  # 0 goes to the end of the file, wherever that is; less than its header has no box
+            return False
+        place += length
+    return place > size and kind in (b'moov', b'moof', b'mdat')
 
 
 def _segment_end(file: BinaryIO) -> int:
