@@ -18,6 +18,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--host', default='127.0.0.1',
                         help='address or name to listen at (default: 127.0.0.1, this machine alone); 0.0.0.0 lets in '
                              'everybody who can reach it, without a password')
+    parser.add_argument('--name', help='name that visitors call it by, where a reverse proxy stands in front')
     parser.add_argument('--port', type=int, default=8000, help='port to listen at, 0 for a free one (default: 8000)')
     parser.add_argument('--device', default='cpu', help='cpu (default) or cuda:0')
     parser.add_argument('--engine', default='eager', help=f'{", ".join(ENGINES)}: see docs/engines.md')
@@ -33,7 +34,7 @@ def main() -> None:
     args = parse_args()
     serve(load_config(args.config, args.cfg_options), None if args.checkpoint == 'none' else args.checkpoint,
           args.device, args.host, args.port, args.score_thr,
-          Limits(args.max_visitors, args.max_upload_mb * 1e6), args.engine)
+          Limits(args.max_visitors, args.max_upload_mb * 1e6), args.engine, args.name)
 
 
 if __name__ == '__main__':

@@ -29,11 +29,11 @@ def eventually(condition: Callable[[], bool], limit_s: float = 60) -> None:
 
 
 @contextmanager
-def serving(detector: OnlineDetector, limits: Limits) -> Iterator[int]:
+def serving(detector: OnlineDetector, limits: Limits, names: Sequence[str] = ()) -> Iterator[int]:
     """Serve in a thread; gives the port."""
     with listen('127.0.0.1', 0) as listening:
         port = listening.getsockname()[1]
-        server = make_server(detector, limits)
+        server = make_server(detector, limits, names)
         thread = threading.Thread(target=server.run, args=([listening],))
         thread.start()
         try:

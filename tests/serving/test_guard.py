@@ -65,10 +65,13 @@ def test_localhost_and_addresses_are_served(serve, host):
     assert (status, b'<canvas' in answer) == (200, True)
 
 
-def test_a_proxy_with_https_may_stand_in_front(serve):
-    port = serve()
-    with visiting(port, 'localhost', f'https://localhost:{port}') as page:
-        assert page.settings['type'] == 'hello'
+def test_a_proxy_with_https_may_stand_in_front(detector):
+    with serving(detector, Limits(), ['127.0.0.1', 'Page.example.org']) as port:
+        for name in ('localhost', 'page.example.org'):
+            with visiting(port, name, f'https://{name}:{port}') as page:
+                assert page.settings['type'] == 'hello'
+            assert request(port, 'GET', '/', headers={'Host': f'{name}:{port}'})[0] == 200
+        assert request(port, 'GET', '/', headers={'Host': 'example.org'})[0] == 403
 
 
 @pytest.mark.parametrize('path', ['/', '/page.css', '/page.js', '/visit.js', '/sources.js', '/view.js'])

@@ -33,6 +33,7 @@ def taken():
     ('none --port {taken}', 'the server cannot listen at 127.0.0.1, port {taken} (Address already in use): give'),
     ('none --port 70000', 'the port is 70000 but a number from 0 to 65535 is needed'),
     ('none --port -1', 'the port is -1 but'),
+    ('none --port 0 --name https://page.example.org', '--name is https://page.example.org but a name alone is needed'),
     ('none --port 0 --host nowhere.invalid', 'the server cannot listen at nowhere.invalid, port 0'),
     ('none.pth --port 0', 'the checkpoint none.pth is missing'),
     ('none --port 0 --max-visitors 0', 'the limit visitors is 0 but a finite number above 0 is needed'),
@@ -89,6 +90,16 @@ def test_a_detector_has_room_for_every_visitor_and_the_engine_asked_for(monkeypa
     monkeypatch.setattr(server.OnlineDetector, 'from_config', lambda *_, **keys: built.append(keys))
     server.serve(load_config(CONFIG), port=0, limits=Limits(visitors=7), engine='fast')
     assert built == [dict(capacity=7, engine='fast')]
+
+
+@pytest.mark.parametrize(('keys', 'names'), [
+    ({}, ['127.0.0.1']), ({'host': 'localhost', 'name': 'page.example.org'}, ['localhost', 'page.example.org'])])
+def test_it_listens_at_the_host_and_answers_to_the_name_too(monkeypatch, keys, names):
+    known = []
+    monkeypatch.setattr(server, 'run', lambda *given: known.append((given[1].getsockname()[0], given[3])))
+    monkeypatch.setattr(server.OnlineDetector, 'from_config', lambda *_, **__: None)
+    server.serve(load_config(CONFIG), port=0, **keys)
+    assert known == [('127.0.0.1', names)]
 
 
 @pytest.mark.slow

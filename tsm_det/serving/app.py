@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,20 +24,20 @@ from tsm_det.serving.visitor import Visitor
 from tsm_det.streaming.online_detector import OnlineDetector
 
 
-def make_app(detector: OnlineDetector, limits: Limits, name: str = 'localhost', score_thr: float = 0.3) -> Starlette:
+def make_app(detector: OnlineDetector, limits: Limits, names: Sequence[str] = (), score_thr: float = 0.3) -> Starlette:
     """The ASGI application: ``/`` is the page, ``/stream`` its WebSocket, ``/upload`` takes its video file.
 
     Args:
         detector: with room for ``limits.visitors`` streams; nobody else uses it meanwhile.
         limits: see ``Limits``.
-        name: by which the machine is called, besides localhost and its addresses.
+        names: by which visitors call the server, besides localhost and addresses.
         score_thr: where the page's threshold stands at first.
     """
     visits = _Visits(detector, limits, score_thr)
     return Starlette(
         routes=[WebSocketRoute('/stream', visits.stream), Route('/upload', visits.upload, methods=['POST']),
                 Mount('/', StaticFiles(directory=Path(__file__).parent / 'page', html=True))],
-        middleware=[Middleware(Guard, name=name)], lifespan=visits.lifespan)
+        middleware=[Middleware(Guard, names=names)], lifespan=visits.lifespan)
 
 
 class _Visits:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -33,12 +33,12 @@ class Guard:
 
     Args:
         app: what is guarded.
-        name: of this machine, besides localhost.
+        names: of the server, besides localhost.
     """
 
-    def __init__(self, app: ASGIApp, name: str) -> None:
+    def __init__(self, app: ASGIApp, names: Sequence[str]) -> None:
         self._app = app
-        self._names = {'localhost', name.lower()}
+        self._names = {'localhost', *(name.lower() for name in names)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it with status 403, and with one sentence where a browser would show it."""
@@ -57,7 +57,7 @@ class Guard:
         hosts, origins = headers.getlist('host'), headers.getlist('origin')
         if len(hosts) != 1 or not self._is_ours(hosts[0]):
             return (f'the server is not known as {", ".join(hosts) or "nothing"}: open it as localhost or by its '
-                    'address, or start it with --host and the name')
+                    'address, or start it with --name and the name')
         is_harmless = scope['type'] == 'http' and scope['method'] in ('GET', 'HEAD')
         if not is_harmless and [_netloc(origin) for origin in origins] != hosts:
             return 'only the page of this server may ask for that: open the page and use it'
