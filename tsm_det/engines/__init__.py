@@ -29,6 +29,9 @@ def with_engine(model: nn.Module, name: str = 'eager') -> nn.Module:
         name: one of ``ENGINES``. ``eager`` is the model itself, the reference; ``fast`` and ``compiled`` are float32;
             ``-bf16`` computes the convolutions in bfloat16, whose detections differ a little.
 
+    Returns:
+        The detector; ``engine`` is its engine's name, of all but ``eager``.
+
     Raises:
         InputError: there is no such engine, or the detector has a part that it does not cover.
     """
@@ -39,4 +42,5 @@ def with_engine(model: nn.Module, name: str = 'eager') -> nn.Module:
         keep_freed_memory()
     kind, _, precision = name.partition('-')
     model = fast(model, torch.bfloat16 if precision else torch.float32)
+    model.engine = name
     return compiled(model) if kind == 'compiled' else model

@@ -16,9 +16,10 @@ from tsm_det.errors import InputError
 from tsm_det.shift import ShiftState
 from tsm_det.streaming.stream_bank import HeldStream
 
-_FORMAT = 'tsm_det streams 3'
-# What the shift of a part of the network is like, beside its weights.
-_SETTINGS = ('shift_div', 'sites', 'shift_at')
+_FORMAT = 'tsm_det streams 4'
+# What parts of the network are like, beside their weights.
+_SETTINGS = {'backbone': ('shift_div', 'sites'), 'neck': ('shift_div', 'sites', 'shift_at'),
+             'data_preprocessor': ('mean', 'std', '_channel_conversion', 'pad_size_divisor', 'pad_value')}
 
 
 class Place(NamedTuple):
@@ -44,16 +45,17 @@ def model_signature(model: nn.Module, preparation: str = '') -> str:
     """A digest of all that gives a state its meaning.
 
     Args:
-        model: of whose weights name, shape and value count, and where it shifts what.
+        model: of whose weights name, shape and value count, where it shifts what, how it normalises frames, and the
+            engine that runs it.
         preparation: says how frames become the model's input.
     """
     digest = sha256(preparation.encode())
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(f'{name} {tuple(tensor.shape)} {tensor.dtype}'.encode())
         digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-    for part in ('backbone', 'neck'):
-        module = getattr(model, part, None)
-        digest.update(str([getattr(module, setting, None) for setting in _SETTINGS]).encode())
+    settings = [getattr(getattr(model, part, None), name, None) for part, names in _SETTINGS.items() for name in names]
+    plain = [setting.tolist() if isinstance(setting, torch.Tensor) else setting for setting in settings]
+    digest.update(f'{plain} {getattr(model, "engine", None)}'.encode())
     return digest.hexdigest()
 
 
