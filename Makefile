@@ -45,8 +45,8 @@ soak: $(READY)  ## long runs: memory, many streams, broken cameras and files, ki
 lint: $(READY)  ## ruff
 	$(BIN)/ruff check .
 
-clean:  ## remove what the demo and the tests made; $(VENV) and data stay
-	rm -rf $(OUT) work_dirs build .pytest_cache .ruff_cache .hypothesis
+clean:  ## remove what the demo and the tests made; $(VENV), data and work_dirs (your trainings) stay
+	rm -rf $(OUT) build .pytest_cache .ruff_cache .hypothesis
 
 $(READY): setup.py
 	@$(PYTHON) -c "import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))" || \

@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.config import Config
 
 from tests.tiny import TINY, tiny_like_the_tools
 from tsm_det import config_path
 from tsm_det.datasets.synthetic_vid import make_synthetic_vid
+from tsm_det.errors import InputError
+from tsm_det.processes import process_group
 
 ROOT = Path(__file__).parent.parent
 CONFIG = config_path('tsm_faster_rcnn_r18_synthvid')
@@ -109,3 +112,12 @@ def test_a_wrong_start_gets_one_sentence(command, message, data_root):
     status, printed = start([*command, *options])
     assert status == 2
     assert message in printed and 'Traceback' not in printed
+
+
+@pytest.mark.parametrize(('launcher', 'variable'), [('slurm', 'SLURM_PROCID'), ('mpi', 'OMPI_COMM_WORLD_RANK')])
+def test_launchers_that_join_processes_by_cuda_alone_say_so(monkeypatch, launcher, variable):
+    monkeypatch.setenv(variable, '0')
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    with pytest.raises(InputError, match=f'--launcher {launcher} needs CUDA'), process_group(
+            Config({'launcher': launcher})):
+        pass

@@ -28,7 +28,7 @@ def process_group(config: Config) -> Iterator[None]:
         config: ``launcher`` says whether there are others; ``model_wrapper_cfg`` is set where there is no GPU.
 
     Raises:
-        InputError: the launcher did not start this process.
+        InputError: the launcher did not start this process, or needs CUDA.
     """
     launcher = config.get('launcher', 'none')
     variable, starter = _STARTERS.get(launcher, ('RANK', launcher))
@@ -36,6 +36,9 @@ def process_group(config: Config) -> Iterator[None]:
         raise InputError(f'--launcher {launcher} was given but {starter} did not start this process: use '
                          'tools/dist_train.sh, tools/dist_test.sh or tools/slurm_train.sh, or leave --launcher out')
     if launcher != 'none' and not torch.cuda.is_available():
+        if launcher != 'pytorch':  # their processes have no address to meet at, and mmengine finds one for NCCL alone
+            raise InputError(f'--launcher {launcher} needs CUDA and this machine has none: start the processes with '
+                             'tools/dist_train.sh or tools/dist_test.sh')
         distributed.init_process_group('gloo')
         config.model_wrapper_cfg = dict(
             type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False,
