@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from mmengine.runner import Runner
 
 from tsm_det.datasets.loading import LoadFrame
 from tsm_det.errors import InputError
+from tsm_det.json_file import write_bytes
 from tsm_det.streaming.detections import detections_of
 from tsm_det.streaming.drawing import draw_detections
 
@@ -41,9 +41,7 @@ class DumpDetections(BaseVideoMetric):
 
     def compute_metrics(self, results: list[dict]) -> dict:
         """Write the file; there is nothing to score."""
-        part = f'{self.out}.part'
-        mmengine.dump(results, part, file_format='pkl')
-        os.replace(part, self.out)
+        write_bytes(mmengine.dump(results, file_format='pkl'), self.out)
         return {}
 
 

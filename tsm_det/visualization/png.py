@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from tsm_det.errors import InputError
+from tsm_det.json_file import write_bytes
 
 # Colours of Okabe and Ito, and more of Tol, which colour-blind readers tell apart.
 COLOURS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9', '#882255', '#999933', '#000000', '#AAAAAA')
@@ -22,15 +22,8 @@ def write_png(image: np.ndarray, path: str | os.PathLike) -> Path:
     Raises:
         InputError: it cannot be written there.
     """
-    path = Path(path)
-    part = path.with_name(f'{path.name}.part')
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(cv2.imencode('.png', image)[1])
-        os.replace(part, path)
-    except OSError as error:
-        raise InputError(f'{path} cannot be written ({error}): name a folder that you may write to') from error
-    return path
+    write_bytes(cv2.imencode('.png', image)[1].tobytes(), path)
+    return Path(path)
 
 
 def rendered(figure: Figure) -> np.ndarray:
