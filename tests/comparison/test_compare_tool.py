@@ -19,7 +19,7 @@ def test_two_arms_are_trained_tested_timed_and_compared(run, tmp_path):
     status, out, err = run(
         f'compare {ARMS} --baseline 2d --seeds 1 --out {tmp_path}/out --draws 20 --latency-frames 3 --cfg-options '
         f'data_root={tmp_path}/data train_dataloader.dataset.pipeline.0.num_frames=2 '
-        f'model.test_cfg.rcnn.score_thr=0 {TINY}{steps}')
+        f'model.test_cfg.rcnn.score_thr=0 model.test_cfg.rpn.max_per_img=17 {TINY}{steps}')
     assert status == 0, out + err
     results = json.loads((tmp_path / 'out' / 'results.json').read_text())
     for finished in results['runs']:
@@ -30,6 +30,7 @@ def test_two_arms_are_trained_tested_timed_and_compared(run, tmp_path):
             metric = {'all': 'coco/AP50', 'motion': f'coco/AP50_{name}', 'subset': f'coco/AP50_{name}'}.get(kind)
             if metric:
                 assert value == pytest.approx(finished['metrics'][metric], abs=1e-12)
+    assert results['arms'][0]['latency']['settings']['proposals'] == 17, 'what the config hands on'
     ratio = results['arms'][0]['latency']['ratio']
     assert ratio['low'] <= ratio['median'] <= ratio['high']
     assert results['arms'][0]['differs_in'] == ['model.backbone.shift_stages', 'model.neck.shift_levels']
