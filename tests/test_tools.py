@@ -149,6 +149,7 @@ def test_fine_tuning_starts_from_a_2d_checkpoint_with_other_classes(run, data_ro
     ('test {synth} {other} --work-dir {tmp} --cfg-options data_root={data}', 'is not of this network'),
     ('train {synth} --work-dir {tmp} --cfg-options load_from=none.pth', 'the checkpoint none.pth is missing'),
     ('train {synth} --work-dir {tmp} --resume none.pth', 'the checkpoint none.pth is missing'),
+    ('train {synth} --work-dir {half_written} --resume', 'last_checkpoint is empty, since a training was killed as it'),
     ('train {synth} --work-dir {tmp} --resume --cfg-options load_from=none.pth', 'the checkpoint none.pth is missing'),
     ('train {synth} --work-dir {tmp} --resume README.md', 'the checkpoint README.md cannot be read (UnpicklingError'),
     ('train {synth} --work-dir {tmp} --cfg-options load_from=README.md', 'the checkpoint README.md cannot be read'),
@@ -190,9 +191,13 @@ def test_bad_input_gets_one_sentence_and_status_2(run, data_root, tmp_path, line
     torch.save({'state_dict': {'weight': torch.zeros(1)}}, other)
     torch.save({'state_dict': tiny_like_the_tools().state_dict(),
                 'meta': {'dataset_meta': {'classes': ('star', 'disc', 'square', 'triangle')}}}, tmp_path / 'named.pth')
+    half_written = tmp_path / 'half_written'
+    half_written.mkdir()
+    (half_written / 'last_checkpoint').touch()
     status, out, err = run(line.format(
         vid=config('tsm_faster_rcnn_r50_vid'), base=config('_base_/tsm_faster_rcnn_r50_fpn'), synth=config(),
-        tmp=tmp_path / 'work', data=data_root, broken=broken, other=other, named=tmp_path / 'named.pth'))
+        tmp=tmp_path / 'work', data=data_root, broken=broken, other=other, named=tmp_path / 'named.pth',
+        half_written=half_written))
     last = err.strip().splitlines()[-1]
     assert status == 2, out + err
     assert last.startswith('error: ')

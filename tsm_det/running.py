@@ -55,7 +55,7 @@ def train(config: Config, amp: bool = False, auto_scale_lr: bool = False, resume
             raise InputError('--auto-scale-lr needs auto_scale_lr.base_batch_size, which the config has not: add it')
         config.auto_scale_lr.enable = True
     # A training that has no checkpoint yet begins as the config says, from its load_from if it has one.
-    if begun := find_latest_checkpoint(config.work_dir) if resume is True else resume:
+    if begun := _latest_checkpoint(config.work_dir) if resume is True else resume:
         config.resume, config.load_from = True, begun
     if config.load_from:
         check_readable(config.load_from)
@@ -145,6 +145,14 @@ class CheckNumClasses(Hook):
         if len(classes) != number:
             raise InputError(f'the model has {number} classes but the training data has {len(classes)} '
                              f'({", ".join(classes)}): set model.roi_head.bbox_head.num_classes to {len(classes)}')
+
+
+def _latest_checkpoint(work_dir: str) -> str | None:
+    latest = find_latest_checkpoint(work_dir)
+    if latest == '':
+        raise InputError(f'{work_dir}/last_checkpoint is empty, since a training was killed as it wrote it: write the '
+                         'path of a checkpoint into it, or remove it to begin anew')
+    return latest
 
 
 def _runner(config: Config) -> Runner:

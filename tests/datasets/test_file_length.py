@@ -67,7 +67,9 @@ def test_rubbish_gets_an_answer(tmp_path, content):
     assert is_cut_off(path) in (True, False)
 
 
-@pytest.mark.parametrize('tail', [struct.pack('>I4sQ', 1, b'free', 0), struct.pack('>I4sQ', 1, b'mdat', 15)])
+@pytest.mark.parametrize('tail', [
+    struct.pack('>I4sQ', 1, b'free', 0), struct.pack('>I4sQ', 1, b'free', 12) + b'moov',
+    struct.pack('>I4s', 7, b'free')])
 def test_a_box_smaller_than_its_header_behind_a_whole_video_is_passed_over(video_file, tail):
     path = video_file('v.mp4', n=5, height=96, width=128)
     path.write_bytes(path.read_bytes() + tail)

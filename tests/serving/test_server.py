@@ -93,7 +93,7 @@ def test_a_detector_has_room_for_every_visitor_and_the_engine_asked_for(monkeypa
 
 
 @pytest.mark.parametrize(('keys', 'names'), [
-    ({}, ['127.0.0.1']), ({'host': 'localhost', 'name': 'page.example.org'}, ['localhost', 'page.example.org'])])
+    ({}, ['127.0.0.1']), ({'host': '127.0.0.1', 'name': 'page.example.org'}, ['127.0.0.1', 'page.example.org'])])
 def test_it_listens_at_the_host_and_answers_to_the_name_too(monkeypatch, keys, names):
     known = []
     monkeypatch.setattr(server, 'run', lambda *given: known.append((given[1].getsockname()[0], given[3])))

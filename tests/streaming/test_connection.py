@@ -156,6 +156,7 @@ def test_a_playlist_that_may_grow_is_a_camera(tmp_path, video_file, end, is_reco
 @pytest.mark.parametrize(('address', 'shown'), [
     ('rtsp://u:secret@host/x', 'rtsp://u@host/x'), ('rtsp://u:se@cret@host/x', 'rtsp://u@host/x'),
     ('rtsp://me@example.com:secret@cam:554/1', 'rtsp://me@example.com@cam:554/1'), ('rtsp://u:s:e@h/x', 'rtsp://u@h/x'),
+    ('rtsp://u:se#cret@h/x', 'rtsp://u@h/x'), ('rtsp://u:se?cret@h/x', 'rtsp://u@h/x'),
     ('http://host/a@b', 'http://host/a@b'), ('http://host:80/a:b@c', 'http://host:80/a:b@c'),
     ('http://host:80?a=b@c', 'http://host:80?a=b@c'), ('http://u@[::1]:80/x', 'http://u@[::1]:80/x'), ('0', '0')])
 def test_a_password_is_not_shown(address, shown):

@@ -114,6 +114,7 @@ def test_the_signature_knows_the_engine(make_detector):
     (b'some bytes', 'is not a file of saved streams'),
     ({'format': 'another'}, 'is not a file of saved streams'),
     ([1, 2], 'is not a file of saved streams'),
+    ({'format': 'tsm_det streams 3'}, 'was saved by an older tsm_det: start without it'),
     ({'format': _FORMAT, 'model': 'x', 'streams': [{}], 'places': {}}, 'is not a file of saved streams'),
     ({'format': _FORMAT, 'model': 'x', 'streams': [], 'places': {'a': (1, 2)}}, 'is not a file of saved streams'),
     ({'format': _FORMAT, 'model': 'x', 'streams': [], 'places': {}}, 'was saved by a model with other weights')])

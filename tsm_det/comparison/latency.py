@@ -27,7 +27,7 @@ def measure_latency(arm: Run, baseline: Run, out: Path, tools: Path, frames: int
         What benchmark.py wrote; None when it failed, which is said.
     """
     figures, log = out / arm.arm.name / 'latency.json', out / arm.arm.name / 'latency.log'
-    # As many proposals as the detector itself hands on: the same work in both arms, it would water down the ratio.
+    # More than the detector hands on would be the same work in both arms, and water down the ratio.
     proposals = arm.arm.load(arm.seed).model.test_cfg.rpn.max_per_img
     command = ('python', str(tools / 'benchmark.py'), str(_config(arm, out)), str(arm.checkpoint()),
                '--baseline', str(_config(baseline, out)), '--engine', arm.engine, '--frames', str(frames),

@@ -42,8 +42,8 @@ def is_live_address(source: str) -> bool:
 
 def without_password(address: str) -> str:
     """The address as it may be shown."""
-    # The last @ ends what stands before the host: user names and passwords may have one of their own.
-    return re.sub(r'(//[^/?#:]*):[^/?#]*@', r'\1@', address)
+    # The last @ ends what stands before the host: names and passwords may have one of their own. Digits are a port.
+    return re.sub(r'(//[^/?#:]*):(?!\d+[/?#])[^/]*@', r'\1@', address)
 
 
 def connect(address: str, open_limit_s: float, read_limit_s: float) -> Connection:

@@ -135,8 +135,8 @@ class OnlineDetector:
         On the processor the next frames give bit for bit what they would have given without the detour.
 
         Raises:
-            InputError: the file is missing, no such file, of a model with other weights, shift or pipeline, or has more
-                streams than there is room for; the detector goes on with those that it has.
+            InputError: the file is missing, no such file, of a model with other weights, shift, pipeline or engine, or
+                has more streams than there is room for; the detector goes on with those that it has.
         """
         self.bank.restore(read_state(path, self.signature()).streams)
 

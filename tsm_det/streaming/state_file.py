@@ -17,6 +17,7 @@ from tsm_det.shift import ShiftState
 from tsm_det.streaming.stream_bank import HeldStream
 
 _FORMAT = 'tsm_det streams 4'
+_OLD_FORMATS = tuple(f'tsm_det streams {number}' for number in (1, 2, 3))
 # What parts of the network are like, beside their weights.
 _SETTINGS = {'backbone': ('shift_div', 'sites'), 'neck': ('shift_div', 'sites', 'shift_at'),
              'data_preprocessor': ('mean', 'std', '_channel_conversion', 'pad_size_divisor', 'pad_value')}
@@ -87,16 +88,20 @@ def read_state(path: str | os.PathLike, signature: str) -> SavedState:
     """Read what :func:`write_state` wrote; nothing but tensors and plain values is loaded.
 
     Raises:
-        InputError: the file is missing, not such a file, or of another model.
+        InputError: the file is missing, not such a file, of an older version, or of another model.
     """
     try:
         content = torch.load(path, map_location='cpu', weights_only=True)
+        if content['format'] in _OLD_FORMATS:
+            raise InputError(f'{path} was saved by an older tsm_det: start without it')
         if content['format'] != _FORMAT:
             raise KeyError('format')
         is_ours = content['model'] == signature
         streams = [HeldStream(stream['stream_id'], stream['frame_id'], tuple(stream['size']), ShiftState(
             **{part: tuple(pasts) for part, pasts in stream['state'].items()})) for stream in content['streams']]
         places = {name: Place(*place) for name, place in content['places'].items()}
+    except InputError:
+        raise
     except OSError as error:
         raise InputError(f'the state file {path} cannot be read ({error.strerror}): check the path') from error
     except Exception as error:  # a damaged file makes the reader raise nearly anything
