@@ -6,6 +6,7 @@ import json
 import shlex
 from pathlib import Path
 
+from mmengine.config import Config
 from mmengine.logging import print_log
 
 from tsm_det.comparison.children import last_line, start, stop
@@ -27,11 +28,11 @@ def measure_latency(arm: Run, baseline: Run, out: Path, tools: Path, frames: int
         What benchmark.py wrote; None when it failed, which is said.
     """
     figures, log = out / arm.arm.name / 'latency.json', out / arm.arm.name / 'latency.log'
-    # More than the detector hands on would be the same work in both arms, and water down the ratio.
-    proposals = arm.arm.load(arm.seed).model.test_cfg.rpn.max_per_img
-    command = ('python', str(tools / 'benchmark.py'), str(_config(arm, out)), str(arm.checkpoint()),
-               '--baseline', str(_config(baseline, out)), '--engine', arm.engine, '--frames', str(frames),
-               '--proposals', str(proposals), '--json', str(figures))
+    config, baseline_config = (run.arm.load(run.seed) for run in (arm, baseline))
+    command = ('python', str(tools / 'benchmark.py'), _dumped(config, out / arm.arm.name), str(arm.checkpoint()),
+               '--baseline', _dumped(baseline_config, out / baseline.arm.name), '--engine', arm.engine,
+               '--frames', str(frames), '--proposals', str(config.model.test_cfg.rpn.max_per_img),
+               '--json', str(figures))
     if figures.is_file():
         content = json.loads(figures.read_bytes())
         if content.get('command') == shlex.join(command):
@@ -47,8 +48,7 @@ def measure_latency(arm: Run, baseline: Run, out: Path, tools: Path, frames: int
     return json.loads(figures.read_bytes())
 
 
-def _config(run: Run, out: Path) -> Path:
-    """The arm's config with its options in it: benchmark.py gives options to both arms alike."""
-    path = out / run.arm.name / 'config.py'
-    run.arm.load(run.seed).dump(path)
-    return path
+def _dumped(config: Config, folder: Path) -> str:
+    """Path of a file of an arm's config with its options in it: benchmark.py gives options to both arms alike."""
+    config.dump(folder / 'config.py')
+    return str(folder / 'config.py')

@@ -41,7 +41,7 @@ def _ends_inside_box(file: BinaryIO, size: int) -> bool:
         header = 8
         if length == 1:
             length, header = long_length, 16
-        if length < header:  # 0 goes to the end of the file, wherever that is; less than its header has no box
+        if length < header:  # no box is smaller than its header; 0 says that it goes to the end of the file
             return False
         place += length
     return place > size and kind in (b'moov', b'moof', b'mdat')
