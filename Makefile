@@ -31,7 +31,7 @@ help:  ## say what there is
 setup: $(READY)  ## make $(VENV) with everything in it; the first time on a machine compiles mmcv (about 11 minutes)
 
 demo: $(READY) $(OUT)/tsm/metrics.json $(OUT)/2d/metrics.json $(OUT)/latency.json $(OUT)/detections.mp4  ## the main job on synthetic video: train, evaluate, compare, draw (about 15 minutes)
-	@$(RUN) -m tsm_det.benchmark.report $(OUT)
+	@$(RUN) -m tsm_det.benchmark.demo_report $(OUT)
 
 test: $(READY)  ## the whole test suite
 	$(RUN) -m pytest

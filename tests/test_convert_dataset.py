@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.conversion.csv_folder import add
-from tests.conversion.image_folder import write_images
-from tsm_det.conversion.commands import COMMANDS
+from tests.cocovid.csv_folder import add
+from tests.cocovid.image_folder import write_images
+from tsm_det.cocovid.convert.commands import COMMANDS
 from tsm_det.datasets import synthetic_vid
 
 TOOL = Path(__file__).parents[1] / 'tools' / 'convert_dataset.py'

@@ -14,8 +14,8 @@ from mmengine.config import Config
 from tests.tiny import TINY, tiny_like_the_tools
 from tsm_det import config_path
 from tsm_det.datasets.synthetic_vid import make_synthetic_vid
+from tsm_det.distributed import process_group
 from tsm_det.errors import InputError
-from tsm_det.processes import process_group
 
 ROOT = Path(__file__).parent.parent
 CONFIG = config_path('tsm_faster_rcnn_r18_synthvid')

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.conversion.ilsvrc import add_video, write_tree
+from tests.cocovid.ilsvrc import add_video, write_tree
 from tests.tiny import TINY
 from tsm_det import config_path
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from mmengine.logging import MMLogger
 
-from tests.conversion.csv_folder import write_video
-from tests.conversion.image_folder import write_images
+from tests.cocovid.csv_folder import write_video
+from tests.cocovid.image_folder import write_images
 from tsm_det.config import load_config
 
 ROOT = Path(__file__).parents[1]

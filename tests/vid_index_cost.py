@@ -15,9 +15,9 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 import tsm_det  # noqa: F401
+from tsm_det.cocovid.convert.imagenet_xml import CATEGORIES, SYNSETS
+from tsm_det.cocovid.parts import join_parts, make_parts
 from tsm_det.config import config_path
-from tsm_det.conversion.coco_vid_parts import join_parts, make_parts
-from tsm_det.conversion.imagenet_xml import CATEGORIES, SYNSETS
 from tsm_det.datasets.imagenet_vid import ImageNetVIDDataset
 from tsm_det.datasets.key_frames import KeyFrameSampler
 

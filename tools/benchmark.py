@@ -4,12 +4,11 @@ import argparse
 import shlex
 import sys
 
-from tsm_det.benchmark.comparison import benchmark
+from tsm_det.benchmark.benchmark import benchmark
 from tsm_det.benchmark.markdown import benchmark_page
 from tsm_det.benchmark.options import Options
+from tsm_det.cli import CfgOptions, one_sentence_errors
 from tsm_det.engines import ENGINES
-from tsm_det.errors import one_sentence_errors
-from tsm_det.options import CfgOptions
 
 
 def parse_args() -> argparse.Namespace:

@@ -3,10 +3,9 @@
 import argparse
 from pathlib import Path
 
+from tsm_det.cli import CfgOptions, one_sentence_errors
 from tsm_det.config import load_config
-from tsm_det.errors import one_sentence_errors
-from tsm_det.options import CfgOptions
-from tsm_det.visualization.browsing import browse
+from tsm_det.datasets.browsing import browse
 
 
 def parse_args() -> argparse.Namespace:

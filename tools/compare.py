@@ -9,11 +9,12 @@ import shlex
 import sys
 from pathlib import Path
 
+from tsm_det.cli import one_sentence_errors
 from tsm_det.comparison.arms import read_arms
 from tsm_det.comparison.comparison import Plan, compare
 from tsm_det.comparison.evidence import VideoTable
 from tsm_det.engines import ENGINES
-from tsm_det.errors import InputError, one_sentence_errors
+from tsm_det.errors import InputError
 
 
 def parse_args() -> argparse.Namespace:

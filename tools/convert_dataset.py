@@ -4,8 +4,8 @@ import argparse
 import sys
 from pkgutil import resolve_name
 
-from tsm_det.conversion.commands import COMMANDS
-from tsm_det.errors import one_sentence_errors
+from tsm_det.cli import one_sentence_errors
+from tsm_det.cocovid.convert.commands import COMMANDS
 
 
 def parse_args() -> argparse.Namespace:

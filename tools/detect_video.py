@@ -2,11 +2,10 @@
 
 import argparse
 
+from tsm_det.cli import CfgOptions, one_sentence_errors
 from tsm_det.engines import ENGINES
-from tsm_det.errors import one_sentence_errors
 from tsm_det.export.exported_detector import open_detector
-from tsm_det.options import CfgOptions
-from tsm_det.streaming.detect_sources import detect_sources, open_sources
+from tsm_det.streams.detect_sources import detect_sources, open_sources
 
 
 def parse_args() -> argparse.Namespace:

@@ -3,12 +3,11 @@
 import argparse
 import sys
 
+from tsm_det.cli import CfgOptions, one_sentence_errors
 from tsm_det.config import load_config
-from tsm_det.errors import one_sentence_errors
 from tsm_det.export.compare import compare_with_eager, example_stream
 from tsm_det.export.onnx import check_output, write_onnx
-from tsm_det.options import CfgOptions
-from tsm_det.streaming.online_detector import OnlineDetector
+from tsm_det.streams.online_detector import OnlineDetector
 
 
 def parse_args() -> argparse.Namespace:

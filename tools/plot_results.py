@@ -2,10 +2,9 @@
 
 import argparse
 
+from tsm_det.cli import CfgOptions, one_sentence_errors
 from tsm_det.config import load_config
-from tsm_det.errors import one_sentence_errors
-from tsm_det.options import CfgOptions
-from tsm_det.visualization.result_plots import plot_results
+from tsm_det.evaluation.result_plots import plot_results
 
 
 def parse_args() -> argparse.Namespace:

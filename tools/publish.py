@@ -2,9 +2,8 @@
 
 import argparse
 
+from tsm_det.cli import CfgOptions, one_sentence_errors
 from tsm_det.config import load_config
-from tsm_det.errors import one_sentence_errors
-from tsm_det.options import CfgOptions
 from tsm_det.publishing import publish
 
 

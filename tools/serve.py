@@ -2,10 +2,9 @@
 
 import argparse
 
+from tsm_det.cli import CfgOptions, one_sentence_errors
 from tsm_det.config import load_config
 from tsm_det.engines import ENGINES
-from tsm_det.errors import one_sentence_errors
-from tsm_det.options import CfgOptions
 from tsm_det.serving.limits import Limits
 from tsm_det.serving.server import serve
 

@@ -3,11 +3,11 @@
 import argparse
 import os
 
+from tsm_det.cli import CfgOptions, one_sentence_errors
 from tsm_det.config import load_config
 from tsm_det.engines import ENGINES
-from tsm_det.errors import InputError, one_sentence_errors
-from tsm_det.options import CfgOptions
-from tsm_det.running import test
+from tsm_det.errors import InputError
+from tsm_det.runner import test
 
 
 def parse_args() -> argparse.Namespace:

@@ -3,10 +3,9 @@
 import argparse
 import os
 
+from tsm_det.cli import CfgOptions, one_sentence_errors
 from tsm_det.config import load_config
-from tsm_det.errors import one_sentence_errors
-from tsm_det.options import CfgOptions
-from tsm_det.running import train
+from tsm_det.runner import train
 
 
 def parse_args() -> argparse.Namespace:

@@ -21,7 +21,7 @@ from tsm_det.datasets import (  # noqa: F401
     coco_vid,
     imagenet_vid,
     key_frames,
-    loading,
+    load_frame,
     pasting,
     synthetic_dataset,
     target_crop,
@@ -29,8 +29,8 @@ from tsm_det.datasets import (  # noqa: F401
 from tsm_det.evaluation import vid_metric  # noqa: F401
 from tsm_det.models import faster_rcnn, fpn, resnet  # noqa: F401
 from tsm_det.shift import ShiftState, map_state, temporal_shift
-from tsm_det.streaming.online_detector import OnlineDetector
-from tsm_det.streaming.stream_bank import StreamBank
+from tsm_det.stream_bank import StreamBank
+from tsm_det.streams.online_detector import OnlineDetector
 from tsm_det.version import __version__
 
 __all__ = [

@@ -17,9 +17,9 @@ from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
 
 from tsm_det.errors import InputError
-from tsm_det.json_file import write_bytes, write_text
+from tsm_det.evaluation.matched_results import evaluator_with_truth
+from tsm_det.files import write_bytes, write_text
 from tsm_det.models.loading import load_weights
-from tsm_det.visualization.matched_results import evaluator_with_truth
 
 LARGEST_MB, ALL_MB = 10, 20  # of one file, and of all that a metafile lists
 _COLLECTION = {

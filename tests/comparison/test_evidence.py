@@ -7,9 +7,9 @@ import pytest
 
 from tests.evaluation.random_scene import CLASSES, random_scene
 from tests.evaluation.slow_protocols import MOTION, coco, read_frames
-from tsm_det.comparison.bootstrap import drawn_groups
 from tsm_det.comparison.evidence import VideoTable, read_evidence
 from tsm_det.errors import InputError
+from tsm_det.evaluation.bootstrap import drawn_groups
 
 BINS = {'0-1': (0, 2), '2-3': (2, 4), '4-7': (4, 8), '8-15': (8, 16), '16+': (16, math.inf)}
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from mmengine.registry import init_default_scope
 
-from tests.conversion.ilsvrc import write_tree
-from tsm_det.conversion.imagenet_converter import convert_imagenet_det, convert_imagenet_vid
+from tests.cocovid.ilsvrc import write_tree
+from tsm_det.cocovid.convert.imagenet_converter import convert_imagenet_det, convert_imagenet_vid
 from tsm_det.datasets import key_frames
 from tsm_det.datasets.coco_vid import CocoVIDDataset
 from tsm_det.datasets.imagenet_vid import ImageNetVIDDataset

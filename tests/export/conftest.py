@@ -9,7 +9,7 @@ from mmengine.dataset import Compose
 
 from tests.tiny import tiny_detector
 from tsm_det import OnlineDetector, config_path
-from tsm_det.streaming.online_detector import image_pipeline
+from tsm_det.streams.online_detector import image_pipeline
 
 # Resized to 128x120, padded to 128x128: the boxes are scaled, and the padding is not nothing.
 SIZE = (64, 60)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.streaming.test_detect_sources import videos  # noqa: F401
+from tests.streams.test_detect_sources import videos  # noqa: F401
 from tsm_det.errors import InputError
 from tsm_det.export.compare import Comparison, Found, compare_found, example_stream
 

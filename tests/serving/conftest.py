@@ -6,7 +6,7 @@ from contextlib import ExitStack
 import pytest
 
 from tests.serving.pages import serving
-from tests.streaming.conftest import make_detector  # noqa: F401
+from tests.streams.conftest import make_detector  # noqa: F401
 from tsm_det.serving.limits import Limits
 
 

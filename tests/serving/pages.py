@@ -17,7 +17,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from tsm_det.serving.limits import Limits
 from tsm_det.serving.server import listen, make_server
-from tsm_det.streaming.online_detector import OnlineDetector
+from tsm_det.streams.online_detector import OnlineDetector
 
 
 def eventually(condition: Callable[[], bool], limit_s: float = 60) -> None:

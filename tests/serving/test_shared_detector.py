@@ -11,7 +11,7 @@ from mmengine.structures import InstanceData
 
 from tsm_det.errors import InputError
 from tsm_det.serving.shared_detector import Found, SharedDetector
-from tsm_det.streaming.detections import detections_of
+from tsm_det.streams.detections import detections_of
 
 IMAGE = np.zeros((4, 4, 3), np.uint8)
 

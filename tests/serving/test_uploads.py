@@ -8,8 +8,8 @@ import pytest
 
 from tests.serving.pages import assert_same, eventually, request, serving, visiting
 from tsm_det.datasets import video_index
-from tsm_det.datasets.video_file import VideoFile
 from tsm_det.serving.limits import Limits
+from tsm_det.video.video_file import VideoFile
 
 
 def files(folder):

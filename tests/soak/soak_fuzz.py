@@ -10,7 +10,7 @@ import pytest
 
 from tests.soak.program import Program, num_lines, save_checkpoint
 from tsm_det.errors import InputError
-from tsm_det.streaming.sources import open_source
+from tsm_det.video.sources import open_source
 
 FILES_A_KIND, FRAMES, LIMIT_S = 30, 40, 60
 KINDS = {

@@ -8,10 +8,10 @@ import pytest
 from tests.soak.servers import Damage, Send, Stall, file_server, mjpeg_camera, rtsp_camera
 from tests.soak.soak_memory import tiny_online_detector
 from tsm_det.errors import InputError
-from tsm_det.streaming.detect_sources import detect_sources
-from tsm_det.streaming.live_source import LiveSource
-from tsm_det.streaming.rounds import rounds
-from tsm_det.streaming.sources import open_source
+from tsm_det.streams.detect_sources import detect_sources
+from tsm_det.video.batches import rounds
+from tsm_det.video.cameras import LiveSource
+from tsm_det.video.sources import open_source
 
 LIMIT_S = 4
 LARGE = (96, 128)

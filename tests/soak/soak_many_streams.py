@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from tests.streaming.test_many_streams import check, detector_of, histories
+from tests.streams.test_many_streams import check, detector_of, histories
 
 STREAMS, FRAMES, EXAMPLES = 64, 12, 6
 

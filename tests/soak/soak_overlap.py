@@ -6,10 +6,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from tsm_det.streaming import outputs
-from tsm_det.streaming.detect_sources import detect_sources
-from tsm_det.streaming.drawing import draw_detections
-from tsm_det.streaming.live_source import Frame
+from tsm_det.streams.detect_sources import detect_sources
+from tsm_det.video import outputs
+from tsm_det.video.cameras import Frame
+from tsm_det.video.drawing import draw_detections
 
 FRAMES, IMAGE = 150, np.zeros((8, 8, 3), np.uint8)
 
@@ -32,7 +32,7 @@ def test_a_run_takes_about_as_long_as_its_slowest_stage(monkeypatch, tmp_path, s
     nothing = SimpleNamespace(pred_instances=SimpleNamespace(cpu=lambda: None), metainfo={'reset': None})
     detector = SimpleNamespace(
         classes=(), bank=SimpleNamespace(held=list), detect_batch=lambda *_: time.sleep(detect) or [nothing])
-    monkeypatch.setattr('tsm_det.streaming.detect_sources.detections_of', lambda *_: [])
+    monkeypatch.setattr('tsm_det.streams.detect_sources.detections_of', lambda *_: [])
     monkeypatch.setattr(outputs.Outputs, 'write', lambda *_: time.sleep(write))
     begin = time.perf_counter()
     assert detect_sources(detector, [SleepySource(decode)]) == FRAMES

@@ -10,7 +10,7 @@ import pytest
 
 from tests.soak.program import Program, num_lines, save_checkpoint
 from tests.soak.servers import Send, Stall, file_server, mjpeg_camera, mute_server
-from tsm_det.datasets.video_file import VideoFile
+from tsm_det.video.video_file import VideoFile
 
 FRAMES, KILLS = 400, 4
 

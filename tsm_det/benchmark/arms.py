@@ -17,9 +17,9 @@ from mmengine.dataset import Compose
 from torch import nn
 
 from tsm_det.config import dataset_config
-from tsm_det.memory import default_memory
+from tsm_det.malloc import default_memory
 from tsm_det.models.loading import build_detector
-from tsm_det.streaming.online_detector import OnlineDetector, image_pipeline
+from tsm_det.streams.online_detector import OnlineDetector, image_pipeline
 
 
 class Arm(Protocol):

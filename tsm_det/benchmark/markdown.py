@@ -18,7 +18,7 @@ _RATIOS = {
 
 
 def benchmark_page(report: dict) -> str:
-    """The Markdown page of what :func:`tsm_det.benchmark.comparison.benchmark` returns."""
+    """The Markdown page of what :func:`tsm_det.benchmark.benchmark.benchmark` returns."""
     return '\n'.join(['# Benchmark', '', *_conditions(report), '## Ratios', '', *_ratios(report['ratios']),
                       '## Latency', '', *_latency(report), '## Stages', '', *_stages(report['arms']),
                       '## Cost', '', *_cost(report['arms']), *_streams(report), *_training(report)])

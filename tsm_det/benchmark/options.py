@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tsm_det.engines import check_engine
 from tsm_det.errors import InputError
-from tsm_det.json_file import check_writable
+from tsm_det.files import check_writable
 from tsm_det.models.loading import check_device
 
 # Options that count something, and the least that makes sense.
@@ -23,7 +23,7 @@ class Options:
         config: of the detector.
         baseline: of the 2D detector that it is compared with.
         checkpoint: weights of all arms, whose keys are the same; 'none' is the same random weights.
-        source: what :func:`~tsm_det.streaming.sources.open_source` opens, read again from its beginning where it ends;
+        source: what :func:`~tsm_det.video.sources.open_source` opens, read again from its beginning where it ends;
             None is random frames.
         size: (H, W) of random frames; None is the scale the config resizes to, else 256x320.
         frames: timed calls an arm.

@@ -10,13 +10,13 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from tsm_det.benchmark.stages import STAGES
-from tsm_det.visualization.png import COLOURS
+from tsm_det.png import COLOURS
 
 _INCHES_AN_ARM, _INCHES_AROUND = 0.55, 1.3
 
 
 def draw_benchmark(report: dict) -> Figure:
-    """Draw what :func:`tsm_det.benchmark.comparison.benchmark` returns: a panel for latency, one for stages, and one
+    """Draw what :func:`tsm_det.benchmark.benchmark.benchmark` returns: a panel for latency, one for stages, and one
     for streams where they were timed."""
     arms, streams = report['arms'], report.get('by_streams')
     heights = [_INCHES_AROUND + _INCHES_AN_ARM * len(arms)] * 2 + [3.2] * bool(streams)

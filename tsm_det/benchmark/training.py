@@ -18,9 +18,9 @@ from tsm_det.benchmark.distribution import percentiles, ratio_of_medians
 from tsm_det.benchmark.interleaving import interleaved
 from tsm_det.config import dataset_config
 from tsm_det.errors import InputError
-from tsm_det.memory import keep_freed_memory
+from tsm_det.malloc import keep_freed_memory
 from tsm_det.models.loading import build_detector
-from tsm_det.streaming.online_detector import image_pipeline
+from tsm_det.streams.online_detector import image_pipeline
 
 _BOXES = 4
 

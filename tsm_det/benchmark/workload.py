@@ -13,7 +13,7 @@ from mmengine.config import Config
 
 from tsm_det.config import dataset_config
 from tsm_det.errors import InputError
-from tsm_det.streaming.sources import open_source
+from tsm_det.video.sources import open_source
 
 # Random frames are as different from each other as frames can be: a few of them are enough.
 _RANDOM_FRAMES = 8

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 from mmengine.config import Config
 
+from tsm_det.cli import parse_options
 from tsm_det.config import load_config
 from tsm_det.errors import InputError
-from tsm_det.options import parse_options
 
 # What says where a run is and not what it is.
 _PLACES = {'work_dir', 'launcher', 'resume'}

@@ -21,9 +21,9 @@ from tsm_det.comparison.summary import Summary
 from tsm_det.comparison.table import headline, page
 from tsm_det.engines import check_engine
 from tsm_det.errors import InputError
-from tsm_det.json_file import write_json, write_text
-from tsm_det.running import check_data
-from tsm_det.visualization.matched_results import evaluator_with_truth
+from tsm_det.evaluation.matched_results import evaluator_with_truth
+from tsm_det.files import write_json, write_text
+from tsm_det.runner import check_data
 
 
 @dataclass

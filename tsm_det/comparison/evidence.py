@@ -11,12 +11,15 @@ import numpy as np
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from tsm_det.comparison.curves import Curve, curves_of, mean_over_classes
+from tsm_det.cocovid.motion import MOTION_RANGES
+from tsm_det.cocovid.split import read_groups
+from tsm_det.cocovid.truth_file import read_truth
 from tsm_det.config import dataset_config
-from tsm_det.conversion.split import read_groups
 from tsm_det.errors import InputError
 from tsm_det.evaluation.coco_ap import matched_ranges
-from tsm_det.evaluation.motion import MOTION_RANGES
+from tsm_det.evaluation.curves import Curve, curves_of, mean_over_classes
+from tsm_det.evaluation.matched_results import category_ids, evaluator_with_truth
+from tsm_det.evaluation.results_file import read_results
 from tsm_det.evaluation.tables import (
     Found,
     Truth,
@@ -27,9 +30,6 @@ from tsm_det.evaluation.tables import (
     truth_table,
     video_key,
 )
-from tsm_det.evaluation.truth_file import read_truth
-from tsm_det.visualization.matched_results import category_ids, evaluator_with_truth
-from tsm_det.visualization.results_file import read_results
 
 KINDS = ('all', 'motion', 'class', 'subset', 'frame')  # of parts; columns of a table add theirs
 _FRAME_BINS = (0, 2, 4, 8, 16)  # each begins there; since the start of a video memory grows from nothing
@@ -84,7 +84,7 @@ class Evidence:
 
         Args:
             results: what ``tools/test.py --out`` wrote.
-            weights: ``(1 + B, G)`` from :func:`tsm_det.comparison.bootstrap.drawn_groups`.
+            weights: ``(1 + B, G)`` from :func:`tsm_det.evaluation.bootstrap.drawn_groups`.
 
         Raises:
             InputError: the file is none, or is of other frames.

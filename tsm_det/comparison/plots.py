@@ -8,7 +8,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tsm_det.visualization.png import COLOURS, rendered, write_png
+from tsm_det.png import COLOURS, rendered, write_png
 
 _MARKERS = 'osD^vPX*'
 

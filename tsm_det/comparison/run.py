@@ -12,7 +12,7 @@ from mmengine.logging import print_log
 
 from tsm_det.comparison.arms import Arm, differing_keys, plain
 from tsm_det.errors import InputError
-from tsm_det.json_file import write_json
+from tsm_det.files import write_json
 
 # Of the lines of mmengine's logger: "Iter(train) [ 50/600] ... eta: 0:01:10", "Iter(test) [50/768] ...".
 _PROGRESS = re.compile(rb'\((?:train|test|val)\)\s*(?:\[\d+\])?\[\s*(\d+)/(\d+)\]')

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from tsm_det.comparison.arms import Arm, differing_keys
-from tsm_det.comparison.bootstrap import drawn_groups, paired_difference
 from tsm_det.comparison.evidence import KINDS, Evidence, Score
 from tsm_det.comparison.run import Run
+from tsm_det.evaluation.bootstrap import drawn_groups, paired_difference
 
 Scores = dict[tuple[str, str], Score]
 # Kinds of parts in the order they are reported in, around those that a table of videos names.

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from mmdet.registry import DATASETS
 
-from tsm_det.conversion.imagenet_xml import CLASSES
+from tsm_det.cocovid.convert.imagenet_xml import CLASSES
 from tsm_det.datasets.coco_vid import CocoVIDDataset
 
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from tsm_det.datasets.synthetic_scene import DEGRADATIONS, SHAPES, Scene, make_scene
 from tsm_det.errors import InputError
-from tsm_det.json_file import check_folder
+from tsm_det.files import check_folder
 
 LEAD = 3  # clean frames a video begins with
 BURST = (3, 8)  # bad frames in a row, ends included

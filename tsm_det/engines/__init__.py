@@ -8,7 +8,7 @@ from torch import nn
 from tsm_det.engines.compiling import compiled
 from tsm_det.engines.folding import fast
 from tsm_det.errors import InputError
-from tsm_det.memory import keep_freed_memory
+from tsm_det.malloc import keep_freed_memory
 
 ENGINES = ('eager', 'fast', 'fast-bf16', 'compiled', 'compiled-bf16')
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from pycocotools.cocoeval import COCOeval, Params
 
+from tsm_det.cocovid.motion import MOTION_RANGES
 from tsm_det.evaluation.matching import Pairs, greedy_matches, overlapping_pairs
-from tsm_det.evaluation.motion import MOTION_RANGES
 from tsm_det.evaluation.tables import Found, Truth, within
 
 _DEFAULTS = Params(iouType='bbox')

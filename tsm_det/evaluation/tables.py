@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tsm_det.evaluation.motion import motion_iou
+from tsm_det.cocovid.motion import motion_iou
 
 
 class Truth(NamedTuple):
@@ -62,7 +62,7 @@ def truth_table(images: Sequence[dict], annotations: Sequence[dict], cat_ids: Se
         images: sorted by id; a track never goes on in another video, and one without ``video_id`` is its own.
         annotations: all of them are of ``cat_ids``; sorted by id, so that their order in a file does not matter.
         cat_ids: the categories in the order of labels.
-        count_key_frame: see :func:`~tsm_det.evaluation.motion.motion_iou`.
+        count_key_frame: see :func:`~tsm_det.cocovid.motion.motion_iou`.
     """
     place = {image['id']: k for k, image in enumerate(images)}
     label = {cat_id: k for k, cat_id in enumerate(cat_ids)}

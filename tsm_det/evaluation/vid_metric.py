@@ -9,10 +9,10 @@ from mmdet.evaluation.metrics import BaseVideoMetric
 from mmdet.registry import METRICS
 from mmengine.logging import print_log
 
+from tsm_det.cocovid.motion import MOTION_RANGES
+from tsm_det.cocovid.truth_file import read_truth
 from tsm_det.errors import InputError
 from tsm_det.evaluation.coco_ap import coco_metrics
-from tsm_det.evaluation.motion import MOTION_RANGES
-from tsm_det.evaluation.ranged_ap import AREA_RANGES, fgfa_metrics, mega_metrics
 from tsm_det.evaluation.tables import (
     annotations_of,
     found_table,
@@ -21,7 +21,7 @@ from tsm_det.evaluation.tables import (
     places_in_videos,
     truth_table,
 )
-from tsm_det.evaluation.truth_file import read_truth
+from tsm_det.evaluation.vid_ap import AREA_RANGES, fgfa_metrics, mega_metrics
 
 PROTOCOLS = ('coco', 'fgfa', 'mega')
 _TAKEN = {*MOTION_RANGES, *(f'area_{name}' for name in AREA_RANGES), 'first', 'rest'}
@@ -32,8 +32,8 @@ class VIDMetric(BaseVideoMetric):
     """AP of every frame of every video, scored once, under three protocols that must not be compared.
 
     ``coco`` is pycocotools' AP, ``fgfa`` and ``mega`` are the AP50 of the evaluations released with those papers;
-    :func:`~tsm_det.evaluation.coco_ap.coco_metrics`, :func:`~tsm_det.evaluation.ranged_ap.fgfa_metrics` and
-    :func:`~tsm_det.evaluation.ranged_ap.mega_metrics` say what differs. Gives, in parts from 0 to 1:
+    :func:`~tsm_det.evaluation.coco_ap.coco_metrics`, :func:`~tsm_det.evaluation.vid_ap.fgfa_metrics` and
+    :func:`~tsm_det.evaluation.vid_ap.mega_metrics` say what differs. Gives, in parts from 0 to 1:
 
     - ``coco/AP50``, ``fgfa/AP50``, ``mega/AP50``;
     - the same with ``_slow``, ``_medium``, ``_fast``: motion IoU of 0.9 to 1, 0.7 to 0.9, 0 to 0.7, and with

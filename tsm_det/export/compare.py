@@ -13,8 +13,8 @@ import numpy as np
 from tsm_det.datasets.synthetic_vid import plan_scene
 from tsm_det.errors import InputError
 from tsm_det.export.graph import flat
-from tsm_det.streaming.online_detector import OnlineDetector
-from tsm_det.streaming.sources import open_source
+from tsm_det.streams.online_detector import OnlineDetector
+from tsm_det.video.sources import open_source
 
 BOX_PX, SCORE, STATE = 1e-3, 1e-4, 1e-4
 

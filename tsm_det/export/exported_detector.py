@@ -18,7 +18,7 @@ from tsm_det.errors import InputError
 from tsm_det.export.graph import flat
 from tsm_det.export.onnx import require_packages, site_names
 from tsm_det.shift import ShiftState, map_state
-from tsm_det.streaming.online_detector import OnlineDetector
+from tsm_det.streams.online_detector import OnlineDetector
 
 
 def open_detector(model: str, checkpoint: str | None = None, device: str = 'cpu', capacity: int = 64,

@@ -21,9 +21,9 @@ from tsm_det.errors import InputError
 from tsm_det.export.coverage import check_coverage
 from tsm_det.export.graph import DetectorGraph, flat
 from tsm_det.export.operators import onnx_translations
-from tsm_det.json_file import check_writable
+from tsm_det.files import check_writable
 from tsm_det.shift import ShiftState
-from tsm_det.streaming.online_detector import OnlineDetector
+from tsm_det.streams.online_detector import OnlineDetector
 from tsm_det.version import __version__
 
 # The oldest that torch's exporter writes; RoiAlign is half_pixel since 16.

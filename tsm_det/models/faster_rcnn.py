@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tsm_det.errors import InputError
 from tsm_det.shift import ShiftState
-from tsm_det.streaming.stream_bank import StreamBank
+from tsm_det.stream_bank import StreamBank
 
 
 @MODELS.register_module()

@@ -21,7 +21,7 @@ from tsm_det.serving.limits import Limits
 from tsm_det.serving.shared_detector import SharedDetector
 from tsm_det.serving.uploads import TooLargeError, too_large
 from tsm_det.serving.visitor import Visitor
-from tsm_det.streaming.online_detector import OnlineDetector
+from tsm_det.streams.online_detector import OnlineDetector
 
 
 def make_app(detector: OnlineDetector, limits: Limits, names: Sequence[str] = (), score_thr: float = 0.3) -> Starlette:

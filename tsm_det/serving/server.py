@@ -16,7 +16,7 @@ from mmengine.logging import print_log
 
 from tsm_det.errors import InputError
 from tsm_det.serving.limits import Limits
-from tsm_det.streaming.online_detector import OnlineDetector
+from tsm_det.streams.online_detector import OnlineDetector
 
 _PACKAGES = ('starlette', 'uvicorn', 'websockets')
 

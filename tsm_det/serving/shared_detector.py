@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tsm_det.streaming.detections import detections_of
-from tsm_det.streaming.drawing import label_colour
-from tsm_det.streaming.online_detector import OnlineDetector
+from tsm_det.streams.detections import detections_of
+from tsm_det.streams.online_detector import OnlineDetector
+from tsm_det.video.drawing import label_colour
 
 
 class Found(NamedTuple):

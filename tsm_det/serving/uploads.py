@@ -9,9 +9,9 @@ from pathlib import Path
 
 import av
 
-from tsm_det.datasets.video_file import VideoFile
 from tsm_det.errors import InputError
 from tsm_det.serving.limits import Limits
+from tsm_det.video.video_file import VideoFile
 
 # Containers that hold their own data. FFmpeg also takes playlists, which name other files and addresses to be read.
 _FORMATS = 'mov,mp4,matroska,webm,mpegts,avi,flv,mpeg,ogg,asf'

@@ -13,12 +13,12 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from starlette.websockets import WebSocket
 
-from tsm_det.datasets.video_file import VideoFile
 from tsm_det.errors import InputError
 from tsm_det.serving.images import decode_jpeg, encode_jpeg
 from tsm_det.serving.limits import Limits
 from tsm_det.serving.shared_detector import SharedDetector
 from tsm_det.serving.uploads import check_pixels, open_upload, receive_file
+from tsm_det.video.video_file import VideoFile
 
 
 class Visitor:

@@ -1,0 +1,167 @@
+"""Frames as images with a COCO file become a CocoVID file."""
+
+import json
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.cocovid.image_folder import write_images
+from tsm_det.cocovid.convert.coco_frames import convert_coco_frames
+from tsm_det.errors import InputError
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Where the images are."""
+    return tmp_path / 'images'
+
+
+def coco(names, boxes=(), size=(48, 64)):
+    """A COCO file's content; ``boxes`` are (number of the image, bbox, further keys)."""
+    shape = dict(zip(('height', 'width'), size, strict=True)) if size else {}
+    return {'images': [{'id': 10 + k, 'file_name': name, **shape} for k, name in enumerate(names)],
+            'annotations': [{'id': 100 + k, 'image_id': 10 + image, 'category_id': 3, 'bbox': box, **keys}
+                            for k, (image, box, keys) in enumerate(boxes)],
+            'categories': [{'id': 3, 'name': 'bird'}, {'id': 0, 'name': 'ant'}]}
+
+
+def convert(folder, content, write=True, **options):
+    if write:
+        write_images(folder, [image['file_name'] for image in content['images']])
+    file, out = folder.parent / 'coco.json', folder.parent / 'all.json'
+    file.write_text(json.dumps(content))
+    report = convert_coco_frames(file, folder, out, **options)
+    return json.loads(out.read_text()), report
+
+
+def videos_of(content):
+    """Name and frame ids of each video."""
+    return {video['name']: [image['frame_id'] for image in content['images'] if image['video_id'] == video['id']]
+            for video in content['videos']}
+
+
+@pytest.mark.parametrize(('names', 'videos'), [
+    (['cam1/0002.jpg', 'cam2/0007.jpg', 'cam1/0001.jpg'], {'cam1': [1, 2], 'cam2': [7]}),
+    (['cam1_000123.jpg', 'cam1_000099.jpg', 'cam2-1.jpg'], {'cam1': [99, 123], 'cam2': [1]}),
+    (['a/cam1_1.jpg', 'a/cam2_1.jpg', 'b/x_4.jpg'], {'a/cam1': [1], 'a/cam2': [1], 'b': [4]}),
+    (['9.jpg', '10.jpg'], {'coco': [9, 10]}),
+    (['walk_mp4-0012_jpg.rf.d2c1f0.jpg', 'walk_mp4-0003_jpg.rf.a7.jpg'], {'walk_mp4': [3, 12]}),
+    (['a_1.jpg', 'a-1.jpg', 'a/1.jpg'], {'./a_': [1], './a-': [1], 'a/': [1]})])
+def test_videos_are_folders_or_what_stands_before_the_number(folder, names, videos):
+    assert videos_of(convert(folder, coco(names))[0]) == videos
+
+
+def test_boxes_find_their_frames_and_categories_keep_their_ids(folder):
+    boxes = [(0, [1, 2, 3, 4], {'track_id': 0}), (1, [5, 6, 7, 8], {'category_id': 0})]
+    content, _ = convert(folder, coco(['a/2.jpg', 'a/1.jpg'], boxes))
+    assert content['categories'] == [{'id': 3, 'name': 'bird'}, {'id': 0, 'name': 'ant'}]
+    assert [(box['image_id'], box['category_id'], box['bbox'], box['area']) for box in content['annotations']] == [
+        (1, 0, [5, 6, 7, 8], 56), (2, 3, [1, 2, 3, 4], 12)]
+    assert [image['file_name'] for image in content['images']] == ['a/1.jpg', 'a/2.jpg']
+
+
+@pytest.mark.parametrize('keys', [lambda k: {'instance_id': k}, lambda k: {'track_id': k},
+                                  lambda k: {'attributes': {'track_id': k, 'occluded': True}}])
+def test_tracks_are_taken_from_where_tools_write_them(folder, keys):
+    boxes = [(frame, [1 + 30 * (k == frame), 1, 4, 4], keys(k)) for frame in (0, 1) for k in (0, 1)]
+    content, _ = convert(folder, coco(['a/1.jpg', 'a/2.jpg'], boxes))
+    assert [box['instance_id'] for box in content['annotations']] == [1, 2, 1, 2]
+    assert content['annotations'][0]['occluded'] == ('attributes' in keys(0))
+
+
+def test_boxes_without_a_track_are_linked_by_label(folder):
+    boxes = [(frame, [10 + frame, 10, 6, 6], {'category_id': label}) for frame in range(3) for label in (0, 3)]
+    content, _ = convert(folder, coco([f'{k}.jpg' for k in range(3)], boxes))
+    assert [box['instance_id'] for box in content['annotations']] == [1, 2] * 3
+
+
+def test_crowds_stay_crowds(folder):
+    content, _ = convert(folder, coco(['1.jpg'], [(0, [1, 1, 4, 4], {'iscrowd': 1})]))
+    assert content['annotations'][0]['iscrowd'] == 1
+
+
+def test_sizes_that_are_not_stated_come_from_the_images(folder):
+    content, _ = convert(folder, coco(['1.jpg'], size=None))
+    assert (content['images'][0]['width'], content['images'][0]['height']) == (64, 48)
+
+
+def test_images_that_are_not_listed_are_left_out_and_counted(folder):
+    write_images(folder, ['a/8.jpg', 'a/9.jpg'])
+    content, report = convert(folder, coco(['a/1.jpg']))
+    assert len(content['images']) == 1
+    assert f'2 images in {folder} that coco.json does not list left out' in str(report)
+
+
+def test_annotations_without_a_box_are_counted(folder):
+    _, report = convert(folder, coco(['1.jpg'], [(0, [], {}), (0, [1, 1, 2, 2], {})]))
+    assert '1 annotations without a box left out' in str(report)
+
+
+def test_a_box_that_cannot_be_kept_is_named_by_its_annotation(folder):
+    _, report = convert(folder, coco(['1.jpg'], [(0, [70, 1, 2, 2], {})]))
+    assert '  coco annotation 100: box (70, 1, 2, 2) is empty or outside the frame of 64x48 px' in str(report)
+
+
+@pytest.mark.parametrize(('names', 'message'), [
+    (['photo.jpg'], r'the image photo\.jpg of .* has no number at the end of its name'),
+    (['a/1.jpg', 'a/01.jpg'], r'a/1\.jpg and a/01\.jpg of .* are the same frame')])
+def test_names_that_give_no_order_are_an_error(folder, names, message):
+    with pytest.raises(InputError, match=message):
+        convert(folder, coco(names))
+
+
+def test_missing_images_are_an_error(folder):
+    write_images(folder, ['a/1.jpg'])
+    with pytest.raises(InputError, match=r'2 of the 3 images of .* are not in .*, the first is a/2\.jpg: name the f'):
+        convert(folder, coco(['a/1.jpg', 'a/2.jpg', 'a/3.jpg']), write=False)
+
+
+def test_images_of_another_size_are_an_error(folder):
+    with pytest.raises(InputError, match=r'1\.jpg is 64x48 px but .*coco\.json states 640x480'):
+        convert(folder, coco(['1.jpg'], size=(480, 640)))
+
+
+def test_a_track_with_two_boxes_in_a_frame_is_an_error(folder):
+    with pytest.raises(InputError, match='2 boxes of bird track 5 in frame 1: give each object'):
+        convert(folder, coco(['1.jpg'], [(0, [1, 1, 4, 4], {'track_id': 5})] * 2))
+
+
+@pytest.mark.parametrize(('change', 'message'), [
+    ({'images': []}, 'has no images but COCO needs them'), ({'categories': None}, 'has no categories'),
+    ({'annotations': 5}, 'has no annotations'), ({'images': [7]}, r'images\[0\] of .* is 7 but must be an object'),
+    ({'images': [{'id': 1}]}, r'images\[0\] of .* has file_name None but text is needed'),
+    ({'images': [{'id': 'x', 'file_name': '1.jpg'}]}, "has id 'x' but a whole number is needed"),
+    ({'images': [{'id': 1, 'file_name': '1.jpg'}] * 2}, 'has the id 1 twice in images'),
+    ({'categories': [{'id': 3, 'name': 'a'}, {'id': 4, 'name': 'a'}]}, 'has the category a twice'),
+    ({'annotations': [{'id': 1, 'image_id': 5, 'category_id': 3}]}, 'annotation 1 of .* has the image_id 5, which'),
+    ({'annotations': [{'id': 1, 'image_id': 10, 'category_id': 5}]}, 'has the category_id 5, which'),
+    ({'annotations': [{'id': 1, 'image_id': 10, 'category_id': 3, 'bbox': [1, 2]}]}, r'\[1, 2\] but four numbers')])
+def test_a_file_that_is_not_coco_is_an_error(folder, change, message):
+    write_images(folder, ['1.jpg'])
+    with pytest.raises(InputError, match=message):
+        convert(folder, {**coco(['1.jpg']), **change}, write=False)
+
+
+@pytest.mark.parametrize(('text', 'message'), [('{', 'cannot be read as JSON'), ('[]', 'holds a list but')])
+def test_a_file_that_is_no_json_object_is_an_error(folder, text, message):
+    (folder.parent / 'coco.json').write_text(text)
+    with pytest.raises(InputError, match=message):
+        convert_coco_frames(folder.parent / 'coco.json', folder, folder.parent / 'all.json')
+
+
+corner = st.integers(0, 30)
+length = st.integers(1, 18)
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), corner, corner, length, length), max_size=8))
+def test_boxes_written_in_the_format_come_back(boxes):
+    with tempfile.TemporaryDirectory() as folder:
+        content, _ = convert(Path(folder, 'images'), coco(
+            [f'a/{k}.jpg' for k in range(3)],
+            [(frame, [*box], {'track_id': k}) for k, (frame, *box) in enumerate(boxes)]))
+    frames = {image['id']: image['frame_id'] for image in content['images']}
+    found = [(frames[box['image_id']], *box['bbox']) for box in content['annotations']]
+    assert found == sorted(boxes, key=lambda box: box[0])

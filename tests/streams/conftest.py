@@ -1,0 +1,26 @@
+"""A tiny detector for streams."""
+
+import pytest
+from mmengine.config import Config
+from mmengine.dataset import Compose
+
+from tests.tiny import tiny_detector
+from tsm_det import OnlineDetector, config_path
+from tsm_det.streams.online_detector import image_pipeline
+
+
+@pytest.fixture
+def make_detector():
+    """Makes an OnlineDetector for frames of 128 px; another seed gives other weights."""
+    def make_detector(seed=0, capacity=4, **keys):
+        config = Config.fromfile(config_path('tsm_faster_rcnn_r18_synthvid'))
+        model = tiny_detector(seed)
+        model.dataset_meta = {'classes': ('a', 'b', 'c', 'd')}
+        pipeline = Compose(image_pipeline(config.test_dataloader.dataset.pipeline))
+        return OnlineDetector(model, pipeline, capacity, **keys)
+    return make_detector
+
+
+@pytest.fixture
+def detector(make_detector):
+    return make_detector(max_gap=2)

@@ -1,0 +1,214 @@
+"""From sources to files, by one call."""
+
+import json
+import os
+import shutil
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from tsm_det.errors import InputError
+from tsm_det.streams import progress
+from tsm_det.streams.detect_sources import detect_sources, open_sources
+from tsm_det.video import cameras
+from tsm_det.video.connection import Connection
+from tsm_det.video.outputs import Outputs
+
+
+@pytest.fixture
+def videos(tmp_path):
+    """Two folders, each with a video.mp4 of noise, of 9 and of 5 frames."""
+    paths = []
+    for seed, (folder, n) in enumerate((('east', 9), ('west', 5))):
+        paths.append(tmp_path / folder / 'video.mp4')
+        paths[-1].parent.mkdir()
+        with av.open(str(paths[-1]), 'w') as container:
+            stream = container.add_stream('libx264', rate=10, options={'g': '3', 'bf': '0'})
+            stream.width = stream.height = 128
+            for image in np.random.default_rng(seed).integers(0, 256, (n, 128, 128, 3), dtype=np.uint8):
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format='bgr24')))
+            container.mux(stream.encode())
+    return [str(path) for path in paths]
+
+
+def run(detector, names, path, **keys):
+    """The lines that a run over these sources writes."""
+    detect_sources(detector, open_sources(names), json_lines=str(path), score_thr=0, **keys)
+    return read(path)
+
+
+def read(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def num_frames(path):
+    with av.open(str(path)) as container:
+        return sum(1 for _ in container.decode(video=0))
+
+
+def test_several_sources_run_as_one_batch_and_give_what_each_gives_alone(make_detector, videos, tmp_path):
+    together = run(make_detector(), videos, tmp_path / 'both.jsonl')
+    assert [(line['stream'] == videos[0], line['frame_id']) for line in together[:4]] == [
+        (True, 0), (False, 0), (True, 1), (False, 1)]
+    for name, n in zip(videos, (9, 5), strict=True):
+        mine = [line for line in together if line['stream'] == name]
+        alone = run(make_detector(), [name], tmp_path / 'one.jsonl')
+        assert [line['reset'] for line in mine] == ['new', *[None] * (n - 1)]
+        for one, other in zip(mine, alone, strict=True):
+            assert (one['frame_id'], one['time_s']) == (other['frame_id'], other['time_s'])
+            boxes, expected = (np.array([box['bbox'] for box in line['detections']]) for line in (one, other))
+            np.testing.assert_allclose(boxes, expected, atol=0.011)  # the lines are rounded
+
+
+def test_a_video_of_each_source_is_drawn_into_a_folder(make_detector, videos, tmp_path):
+    sources = open_sources(videos)
+    assert [source.name for source in sources] == videos  # both are called video.mp4
+    assert detect_sources(make_detector(), sources, out=str(tmp_path / 'drawn')) == 14
+    assert {path.name: num_frames(path) for path in (tmp_path / 'drawn').iterdir()} == {
+        'video.mp4': 9, 'video-1.mp4': 5}
+
+
+def test_one_file_for_several_videos_is_refused(make_detector, videos):
+    with pytest.raises(InputError, match=r'--out is out.mp4 but 2 sources need a folder for their videos'):
+        detect_sources(make_detector(), open_sources(videos), out='out.mp4')
+
+
+@pytest.mark.parametrize('names', [['rtsp://u:a@cam/1', 'rtsp://u:b@cam/1'], ['rtsp://u:a@cam/1', 'rtsp://u@cam/1']])
+def test_an_address_with_two_passwords_is_named_twice(monkeypatch, names):
+    monkeypatch.setattr(cameras, 'connect', lambda *_: Connection(iter(()), 25.0))
+    with pytest.raises(InputError, match='two sources are called rtsp://u@cam/1 but a stream has one detector'):
+        open_sources(names)
+
+
+def test_a_folder_called_like_a_webcam_goes_by_its_path(monkeypatch, tmp_path):
+    monkeypatch.setattr(cameras, 'connect', lambda *_: Connection(iter(()), 25.0))
+    (tmp_path / '0').mkdir()
+    cv2.imwrite(str(tmp_path / '0' / 'a.png'), np.zeros((8, 8, 3), np.uint8))
+    assert [source.name for source in open_sources(['0', str(tmp_path / '0')])] == ['0', str(tmp_path / '0')]
+
+
+def test_a_source_named_twice_is_refused(videos):
+    with pytest.raises(InputError, match=r'video.mp4 is named twice but a stream has one detector'):
+        open_sources([videos[0], videos[1], videos[0]])
+
+
+def test_frames_may_be_passed_over(make_detector, videos, tmp_path):
+    lines = run(make_detector(), videos[:1], tmp_path / 'l.jsonl', stride=4, out=str(tmp_path / 'o.mp4'))
+    assert [line['frame_id'] for line in lines] == [0, 4, 8]
+    with av.open(str(tmp_path / 'o.mp4')) as container:
+        assert container.streams.video[0].average_rate == 2.5
+
+
+@pytest.mark.parametrize(('key', 'flag'), [('stride', '--stride'), ('max_frames', '--max-frames'),
+                                           ('save_every', '--save-every')])
+def test_a_number_below_one_gets_one_sentence(make_detector, videos, key, flag):
+    with pytest.raises(InputError, match=f'{flag} is 0 but a number from 1 is needed'):
+        detect_sources(make_detector(), open_sources(videos), **{key: 0})
+
+
+@pytest.mark.parametrize('stride', [1, 2])
+def test_a_run_that_was_stopped_goes_on_as_if_it_had_not(make_detector, videos, tmp_path, stride):
+    whole = run(make_detector(), videos, tmp_path / 'whole.jsonl', stride=stride)
+    path, state = tmp_path / 'lines.jsonl', str(tmp_path / 'state.pt')
+    run(make_detector(), videos, path, stride=stride, max_frames=2, save_state=state)
+    assert len(read(path)) == 4
+    assert run(make_detector(), videos, path, stride=stride, resume_state=state) == whole
+
+
+def interrupt_after(monkeypatch, lines):
+    """Let Ctrl-C come while a line is written."""
+    written = []
+
+    def write(self, *arguments):
+        if len(written) == lines:
+            raise KeyboardInterrupt
+        written.append(0)
+        original(self, *arguments)
+    original = Outputs.write
+    monkeypatch.setattr(Outputs, 'write', write)
+
+
+def test_ctrl_c_leaves_whole_files_and_a_state_to_go_on_from(make_detector, videos, tmp_path, monkeypatch):
+    whole = run(make_detector(), videos, tmp_path / 'whole.jsonl')
+    path, state, out = tmp_path / 'lines.jsonl', str(tmp_path / 'state.pt'), tmp_path / 'drawn'
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        interrupt_after(patched, lines=5)
+        run(make_detector(), videos, path, save_state=state, out=str(out))
+    assert len(read(path)) == 5
+    assert sorted(num_frames(file) for file in out.iterdir()) == [2, 3]
+    assert run(make_detector(), videos, path, resume_state=state, out=str(out)) == whole
+    # The round that was cut in two, of which one line was written, is done again; videos of before are kept.
+    assert {file.name: num_frames(file) for file in out.iterdir()} == {
+        'video.1.mp4': 3, 'video-1.1.mp4': 2, 'video.mp4': 7, 'video-1.mp4': 3}
+
+
+@pytest.mark.parametrize('rest', ['', '{"frame_id": 5, "str', '\n\n', 'null\n'])
+def test_lines_after_the_saved_frame_are_cut_whole_or_not(make_detector, videos, tmp_path, rest):
+    whole = run(make_detector(), videos[:1], tmp_path / 'whole.jsonl')
+    path, state = tmp_path / 'lines.jsonl', str(tmp_path / 'state.pt')
+    run(make_detector(), videos[:1], path, max_frames=3, save_state=state)
+    shutil.copyfile(state, tmp_path / 'kept.pt')
+    run(make_detector(), videos[:1], path, max_frames=5)
+    with path.open('a') as file:
+        file.write(rest)
+    assert run(make_detector(), videos[:1], path, resume_state=str(tmp_path / 'kept.pt')) == whole
+
+
+def test_the_state_is_written_after_every_so_many_rounds(make_detector, videos, tmp_path, monkeypatch):
+    saved = []
+    monkeypatch.setattr(progress, 'write_state', lambda path, signature, streams, places: saved.append(
+        ([stream.frame_id for stream in streams], [place.frame_id for place in places.values()])))
+    run(make_detector(), videos[:1], tmp_path / 'l.jsonl', save_state=str(tmp_path / 'state.pt'), save_every=4)
+    assert saved == [([3], [3]), ([7], [7]), ([8], [8])]
+
+
+def test_a_state_of_other_weights_loses_nothing(make_detector, videos, tmp_path):
+    path, state = tmp_path / 'lines.jsonl', str(tmp_path / 'state.pt')
+    before = run(make_detector(), videos[:1], path, max_frames=3, save_state=state)
+    with pytest.raises(InputError, match='was saved by a model with other weights'):
+        run(make_detector(seed=1), videos[:1], path, resume_state=state)
+    assert read(path) == before
+
+
+def test_what_was_detected_before_a_broken_frame_is_on_disk(make_detector, tmp_path):
+    (tmp_path / 'frames').mkdir()
+    for k in range(4):
+        cv2.imwrite(str(tmp_path / 'frames' / f'{k}.png'), np.full((128, 128, 3), 60 * k, np.uint8))
+    (tmp_path / 'frames' / '2.png').write_bytes(b'no image')
+    path = tmp_path / 'lines.jsonl'
+    with pytest.raises(InputError, match=r'2\.png cannot be read as an image'):
+        run(make_detector(), [str(tmp_path / 'frames')], path, out=str(tmp_path / 'o.mp4'))
+    assert [line['frame_id'] for line in read(path)] == [0, 1]
+    assert num_frames(tmp_path / 'o.mp4') == 2
+
+
+def test_a_window_without_a_screen_gets_one_sentence(make_detector, videos, monkeypatch):
+    def no_window(*_):
+        raise cv2.error('The function is not implemented')
+    monkeypatch.setattr(cv2, 'imshow', no_window)
+    monkeypatch.setattr(cv2, 'destroyAllWindows', no_window)
+    with pytest.raises(InputError, match='--show needs an OpenCV with windows and a screen'):
+        detect_sources(make_detector(), open_sources(videos), show=True)
+
+
+def test_a_window_without_a_screen_is_one_sentence_before_opencv_ends_the_process(
+        make_detector, videos, tmp_path, monkeypatch):
+    monkeypatch.setattr('sys.platform', 'linux')
+    monkeypatch.delenv('DISPLAY', raising=False)
+    monkeypatch.delenv('WAYLAND_DISPLAY', raising=False)
+    with pytest.raises(InputError, match='--show needs an OpenCV with windows and a screen'):
+        run(make_detector(), videos[:1], tmp_path / 'l.jsonl', show=True)
+
+
+def test_q_in_a_window_ends_the_run_like_ctrl_c(make_detector, videos, tmp_path, monkeypatch):
+    monkeypatch.setenv('DISPLAY', ':0')
+    keys = iter([255, 255, ord('q')])
+    monkeypatch.setattr(cv2, 'imshow', lambda *_: None)
+    monkeypatch.setattr(cv2, 'waitKey', lambda _: next(keys))
+    monkeypatch.setattr(cv2, 'destroyAllWindows', lambda: None)
+    with pytest.raises(KeyboardInterrupt):
+        run(make_detector(), videos[:1], tmp_path / 'l.jsonl', show=True)
+    assert len(read(tmp_path / 'l.jsonl')) == 3
+    assert os.listdir(tmp_path / 'east') == ['video.mp4']

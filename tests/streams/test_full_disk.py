@@ -1,0 +1,76 @@
+"""A disk that fills up in mid-run: one sentence, and what was written before is whole."""
+
+import errno
+import json
+import os
+
+import pytest
+import torch
+
+from tsm_det.errors import InputError
+from tsm_det.streams.detect_sources import detect_sources, open_sources
+from tsm_det.video import sinks
+from tsm_det.video.video_file import VideoFile
+
+
+def fails_from(call, original, error):
+    """Raise the error at this call and ever after, as a full disk does."""
+    count = iter(range(10**9))
+
+    def function(*arguments, **keys):
+        if next(count) >= call:
+            raise error
+        return original(*arguments, **keys)
+    return function
+
+
+def run(make_detector, video_file, tmp_path):
+    """Gives the error, which must come."""
+    with pytest.raises(InputError) as error:
+        detect_sources(
+            make_detector(), open_sources([str(video_file(n=12))]), out=str(tmp_path / 'out.mp4'),
+            json_lines=str(tmp_path / 'lines.jsonl'), save_state=str(tmp_path / 'state.pt'), save_every=3)
+    assert '\n' not in str(error.value)
+    return str(error.value)
+
+
+def num_lines(tmp_path):
+    """Each must be whole."""
+    return len(list(map(json.loads, (tmp_path / 'lines.jsonl').read_text().splitlines())))
+
+
+@pytest.mark.parametrize('error', [
+    OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), RuntimeError('PytorchStreamWriter failed writing file')],
+    ids=type)
+def test_no_room_for_the_state_keeps_lines_video_and_the_state_before(
+        make_detector, video_file, tmp_path, monkeypatch, error):
+    monkeypatch.setattr(torch, 'save', fails_from(1, torch.save, error))
+    assert 'state.pt cannot be written' in run(make_detector, video_file, tmp_path)
+    assert num_lines(tmp_path) == len(VideoFile(tmp_path / 'out.mp4')) == 6
+    streams = torch.load(tmp_path / 'state.pt', weights_only=True)['streams']
+    assert [stream['frame_id'] for stream in streams] == [2]
+
+
+def test_no_room_for_the_video_keeps_the_lines_and_the_state(make_detector, video_file, tmp_path, monkeypatch):
+    full = fails_from(5, sinks._H264Encoder.write, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+    monkeypatch.setattr(sinks._H264Encoder, 'write', full)
+    assert 'out.mp4 cannot be written (No space left on device)' in run(make_detector, video_file, tmp_path)
+    assert num_lines(tmp_path) == 6
+    streams = torch.load(tmp_path / 'state.pt', weights_only=True)['streams']
+    assert [stream['frame_id'] for stream in streams] == [4], 'of the last frame that was written everywhere'
+
+
+def test_no_room_for_the_lines_keeps_the_video(make_detector, video_file, tmp_path, monkeypatch):
+    full = fails_from(5, sinks.JsonLinesSink.write, InputError('lines.jsonl cannot be written (No space left)'))
+    monkeypatch.setattr(sinks.JsonLinesSink, 'write', full)
+    assert 'lines.jsonl cannot be written' in run(make_detector, video_file, tmp_path)
+    assert num_lines(tmp_path) == len(VideoFile(tmp_path / 'out.mp4')) == 5
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason='root may write everywhere')
+def test_a_read_only_folder_gets_one_sentence(make_detector, video_file, tmp_path):
+    source = video_file(n=3)
+    (tmp_path / 'locked').mkdir(mode=0o500)
+    for key in ('out', 'json_lines', 'save_state'):
+        with pytest.raises(InputError, match='cannot be written'):
+            detect_sources(make_detector(), open_sources([str(source)]), **{key: str(tmp_path / 'locked' / 'o.mp4')})

@@ -1,0 +1,153 @@
+"""What a run goes on from: the right sources, at the right frames, with nothing lost or written over."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+
+from tsm_det.errors import InputError
+from tsm_det.streams import progress
+from tsm_det.streams.detect_sources import detect_sources, open_sources
+from tsm_det.streams.progress import first_frames
+from tsm_det.streams.state_file import Place
+from tsm_det.video.cameras import Frame
+
+
+def run(detector, sources, folder, **keys):
+    """The lines that a run writes."""
+    sources = sources if not isinstance(sources[0], str) else open_sources(sources)
+    detect_sources(detector, sources, json_lines=str(folder / 'lines.jsonl'), score_thr=0, **keys)
+    return [json.loads(line) for line in (folder / 'lines.jsonl').read_text().splitlines()]
+
+
+@pytest.fixture
+def videos(video_file):
+    return [str(video_file(f'{name}.mp4', n=n)) for name, n in (('east', 9), ('west', 6))]
+
+
+def test_a_stream_that_is_not_held_goes_on_too(make_detector, videos, tmp_path, monkeypatch):
+    """As one whose state was not finite when the run was stopped."""
+    state = str(tmp_path / 'state.pt')
+    detector = make_detector()
+    held = detector.bank.held
+    monkeypatch.setattr(detector.bank, 'held', lambda: [one for one in held() if one.stream_id != 'west.mp4'])
+    before = run(detector, videos, tmp_path, max_frames=3, save_state=state)
+    lines = run(make_detector(), videos, tmp_path, resume_state=state)
+    assert lines[:6] == before
+    for name, n in (('east.mp4', 9), ('west.mp4', 6)):
+        assert [line['frame_id'] for line in lines if line['stream'] == name] == list(range(n))
+    assert [line['frame_id'] for line in lines if line['reset'] and line['stream'] == 'west.mp4'] == [0, 3]
+
+
+def test_a_part_of_the_sources_goes_on_with_a_part_of_the_room(make_detector, videos, tmp_path):
+    state = str(tmp_path / 'state.pt')
+    run(make_detector(capacity=2), videos, tmp_path, max_frames=3, save_state=state)
+    for capacity, left in ((1, ['east.mp4']), (2, ['west.mp4', 'east.mp4'])):
+        detector = make_detector(capacity=capacity)
+        lines = run(detector, videos[:1], tmp_path, max_frames=1, resume_state=state,
+                    save_state=str(tmp_path / 'other'))
+        assert [line['reset'] for line in lines[6:]] == [None]
+        assert detector.bank.stream_ids() == left
+
+
+def test_a_resumed_run_saves_where_it_began(make_detector, videos, tmp_path):
+    state = str(tmp_path / 'state.pt')
+    run(make_detector(), videos[:1], tmp_path, max_frames=2, save_state=state)
+    numbers = [len(run(make_detector(), videos[:1], tmp_path, max_frames=2, resume_state=state)) for _ in range(3)]
+    assert numbers == [4, 6, 8]
+
+
+def test_another_video_of_the_same_name_is_refused(make_detector, videos, video_file, tmp_path):
+    state = str(tmp_path / 'state.pt')
+    before = run(make_detector(), videos[:1], tmp_path, max_frames=2, save_state=state)
+    video_file('east.mp4', n=7)
+    with pytest.raises(InputError, match=r'east.mp4 has 7 frames but the one that .*state.pt was saved of has 9'):
+        run(make_detector(), videos[:1], tmp_path, resume_state=state)
+    assert len((tmp_path / 'lines.jsonl').read_text().splitlines()) == len(before)
+
+
+def test_another_stride_is_refused(make_detector, videos, tmp_path):
+    """A state is of frames that lie as far apart as before."""
+    state = str(tmp_path / 'state.pt')
+    before = run(make_detector(), videos, tmp_path, max_frames=2, stride=2, save_state=state)
+    with pytest.raises(InputError, match=r'--stride is 1 but .*state.pt was saved by a run with 2: give that one'):
+        run(make_detector(), videos, tmp_path, resume_state=state)
+    assert len((tmp_path / 'lines.jsonl').read_text().splitlines()) == len(before)
+    assert [line['frame_id'] for line in run(make_detector(), videos, tmp_path, stride=2, resume_state=state)
+            if line['stream'] == 'east.mp4'] == [0, 2, 4, 6, 8]
+
+
+def test_a_camera_did_not_wait_and_what_is_recorded_did(monkeypatch):
+    monkeypatch.setattr(progress.time, 'time', lambda: 1012.0)
+    sources = [SimpleNamespace(name='camera', fps=25.0, is_recorded=False), SimpleNamespace(
+        name='video', fps=25.0, is_recorded=True), SimpleNamespace(name='new', fps=25.0, is_recorded=False)]
+    places = {name: Place(10, None, 2, 1002.0) for name in ('camera', 'video')}
+    assert first_frames(places, sources, 2) == {'camera': 12 + 250, 'video': 12}
+
+
+def test_the_downtime_of_a_live_source_is_a_gap(make_detector, tmp_path, monkeypatch):
+    class Camera:
+        name, fps, num_frames, files, is_live, is_recorded = 'camera', 10.0, None, (), True, False
+
+        def frames(self, start=0, stride=1):
+            return (Frame(start + k, (start + k) / 10, np.full((128, 128, 3), k, np.uint8)) for k in range(3))
+    state = str(tmp_path / 'state.pt')
+    monkeypatch.setattr(progress.time, 'time', lambda: 100.0)
+    run(make_detector(max_gap=5), [Camera()], tmp_path, save_state=state)
+    monkeypatch.setattr(progress.time, 'time', lambda: 110.0)
+    lines = run(make_detector(max_gap=5), [Camera()], tmp_path, resume_state=state)
+    assert [(line['frame_id'], line['reset']) for line in lines] == [
+        (0, 'new'), (1, None), (2, None), (103, 'gap'), (104, None), (105, None)]
+
+
+@pytest.mark.parametrize('change', [
+    lambda detector: setattr(detector.model.backbone, 'shift_div', 4),
+    lambda detector: setattr(detector.model.neck, 'sites', (0,)),
+    lambda detector: setattr(detector.model.neck, 'shift_at', 'inner'),
+    lambda detector: setattr(detector.pipeline.transforms[0].transforms.transforms[1], 'scale', (64, 64))])
+def test_a_state_of_another_configuration_is_refused_before_anything_is_cut(make_detector, videos, tmp_path, change):
+    state = str(tmp_path / 'state.pt')
+    before = run(make_detector(), videos[:1], tmp_path, max_frames=3, save_state=state)
+    other = make_detector()
+    change(other)
+    with pytest.raises(InputError, match='other weights, shift, pipeline or engine'):
+        run(other, videos[:1], tmp_path, resume_state=state)
+    assert len((tmp_path / 'lines.jsonl').read_text().splitlines()) == len(before)
+
+
+@pytest.mark.parametrize('flags', [
+    dict(out='east.mp4'), dict(json_lines='east.mp4'), dict(save_state='east.mp4'), dict(out='./sub/../east.mp4'),
+    dict(json_lines='frames/1.png'), dict(json_lines='same', save_state='same'), dict(json_lines='link.mp4')])
+def test_no_output_is_written_over_a_source_or_another(
+        make_detector, videos, tmp_path, video_frame, monkeypatch, flags):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'frames').mkdir()
+    cv2.imwrite('frames/1.png', video_frame(1, 96, 128))
+    (tmp_path / 'sub').mkdir()
+    (tmp_path / 'link.mp4').symlink_to('east.mp4')
+    name = 'frames' if 'frames' in str(flags) else 'east.mp4'
+    before = {path: path.read_bytes() for path in tmp_path.rglob('*.*') if path.is_file()}
+    with pytest.raises(InputError, match='would be written over'):
+        detect_sources(make_detector(), open_sources([name]), **flags)
+    assert {path: path.read_bytes() for path in tmp_path.rglob('*.*') if path.is_file()} == before
+
+
+def test_a_folder_of_videos_is_not_written_into_itself(make_detector, videos, tmp_path):
+    before = [Path(path).read_bytes() for path in videos]
+    with pytest.raises(InputError, match=r'east.mp4 is a source'):
+        detect_sources(make_detector(), open_sources(videos), out=str(tmp_path))
+    assert [Path(path).read_bytes() for path in videos] == before
+
+
+def test_a_frame_that_cannot_be_resized_is_one_sentence(make_detector):
+    with pytest.raises(InputError, match='the image is 2x2000 px, which the pipeline cannot resize'):
+        make_detector()(np.zeros((2, 2000, 3), np.uint8))
+
+
+@pytest.mark.parametrize('score_thr', [float('nan'), 7, -1])
+def test_a_score_that_none_can_have_is_one_sentence(make_detector, videos, score_thr):
+    with pytest.raises(InputError, match='--score-thr is'):
+        detect_sources(make_detector(), open_sources(videos), score_thr=score_thr)

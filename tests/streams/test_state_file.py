@@ -1,0 +1,164 @@
+"""Streams that go on in another process."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.tiny import tiny_detector
+from tsm_det.engines import with_engine
+from tsm_det.errors import InputError
+from tsm_det.streams.state_file import _FORMAT, model_signature
+
+
+def frames(n, seed=0, size=(128, 128)):
+    return list(np.random.default_rng(seed).integers(0, 256, (n, *size, 3), dtype=np.uint8))
+
+
+def found(samples):
+    return [[sample.pred_instances[key] for key in ('bboxes', 'scores', 'labels')] for sample in samples]
+
+
+def run(detector, seen, start=0):
+    """Two streams of different sizes, frame by frame."""
+    return [found(detector.detect_batch([a, b], ['a', 7], [k, 2 * k])) for k, (a, b) in enumerate(seen, start)]
+
+
+@pytest.fixture
+def seen():
+    return list(zip(frames(6), frames(6, 1, (96, 128)), strict=True))
+
+
+def test_streams_that_were_saved_go_on_bit_for_bit(make_detector, seen, tmp_path):
+    whole = run(make_detector(), seen)
+    stopped = make_detector()
+    run(stopped, seen[:3])
+    stopped.save_state(tmp_path / 'new' / 'state.pt')
+    resumed = make_detector()
+    resumed.load_state(tmp_path / 'new' / 'state.pt')
+    assert str(run(resumed, seen[3:], start=3)) == str(whole[3:])
+    assert str(run(make_detector(), seen[3:], start=3)) != str(whole[3:])  # the state matters
+
+
+@pytest.mark.slow
+def test_another_process_goes_on_bit_for_bit(make_detector, seen, tmp_path):
+    detector = make_detector()
+    run(detector, seen[:3])
+    detector.save_state(tmp_path / 'state.pt')
+    torch.save(run(detector, seen[3:], start=3), tmp_path / 'here.pt')
+    program = (
+        'import sys, torch\n'
+        'from tests.streams.conftest import make_detector\n'
+        'from tests.streams.test_state_file import frames, run\n'
+        'torch.set_num_threads(int(sys.argv[2]))\n'
+        'detector = make_detector.__wrapped__()()\n'
+        'detector.load_state(sys.argv[1] + "/state.pt")\n'
+        'seen = list(zip(frames(6), frames(6, 1, (96, 128))))\n'
+        'torch.save(run(detector, seen[3:], start=3), sys.argv[1] + "/there.pt")\n')
+    root = Path(__file__).parents[2]
+    subprocess.run([sys.executable, '-c', program, str(tmp_path), str(torch.get_num_threads())], check=True, cwd=root,
+                   env={**os.environ, 'PYTHONPATH': str(root)})
+    here, there = (torch.load(tmp_path / f'{name}.pt') for name in ('here', 'there'))
+    torch.testing.assert_close(there, here, rtol=0, atol=0)
+
+
+def test_a_frame_that_was_seen_already_begins_afresh_after_loading(make_detector, seen, tmp_path):
+    detector = make_detector()
+    run(detector, seen[:3])
+    detector.save_state(tmp_path / 'state.pt')
+    resumed = make_detector()
+    resumed.load_state(tmp_path / 'state.pt')
+    reasons = [sample.metainfo['reset'] for sample in resumed.detect_batch(seen[0], ['a', 7], [2, 5])]
+    assert reasons == ['seek', None]
+
+
+def test_a_state_of_other_weights_is_refused(make_detector, seen, tmp_path):
+    detector = make_detector()
+    run(detector, seen[:1])
+    detector.save_state(tmp_path / 'state.pt')
+    other = make_detector(seed=1)
+    with pytest.raises(InputError, match=r'state.pt was saved by a model with other weights, .*: load the checkpoint'):
+        other.load_state(tmp_path / 'state.pt')
+
+
+def test_the_signature_knows_every_weight(make_detector):
+    model = make_detector().model
+    before = model_signature(model)
+    assert model_signature(make_detector().model) == before
+    with torch.no_grad():
+        model.rpn_head.rpn_cls.bias[0] += 1e-6
+    assert model_signature(model) != before
+
+
+@pytest.mark.parametrize('change', [
+    {'mean': [1.0, 2.0, 3.0]}, {'std': [57.0, 57.0, 57.5]}, {'bgr_to_rgb': False}, {'pad_size_divisor': 64}])
+def test_the_signature_knows_how_frames_are_normalised(change):
+    assert model_signature(tiny_detector(data_preprocessor=change)) != model_signature(tiny_detector())
+
+
+def test_the_signature_knows_the_engine(make_detector):
+    model = make_detector().model
+    assert not [module for module in model.modules() if isinstance(module, torch.nn.BatchNorm2d)], 'nothing is folded'
+    signatures = [model_signature(with_engine(model, engine)) for engine in ('eager', 'fast', 'compiled')]
+    assert len(set(signatures)) == 3
+    assert model_signature(with_engine(model, 'fast')) == signatures[1]
+
+
+@pytest.mark.parametrize(('content', 'message'), [
+    (None, 'cannot be read (No such file or directory): check the path'),
+    (b'', 'is not a file of saved streams'),
+    (b'some bytes', 'is not a file of saved streams'),
+    ({'format': 'another'}, 'is not a file of saved streams'),
+    ([1, 2], 'is not a file of saved streams'),
+    ({'format': 'tsm_det streams 3'}, 'was saved by an older tsm_det: start without it'),
+    ({'format': _FORMAT, 'model': 'x', 'streams': [{}], 'places': {}}, 'is not a file of saved streams'),
+    ({'format': _FORMAT, 'model': 'x', 'streams': [], 'places': {'a': (1, 2)}}, 'is not a file of saved streams'),
+    ({'format': _FORMAT, 'model': 'x', 'streams': [], 'places': {}}, 'was saved by a model with other weights')])
+def test_what_is_no_state_file_gets_one_sentence(make_detector, tmp_path, content, message):
+    path = tmp_path / 'state.pt'
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content is not None:
+        torch.save(content, path)
+    with pytest.raises(InputError) as error:
+        make_detector().load_state(path)
+    assert message in str(error.value) and '\n' not in str(error.value)
+
+
+class Evil:
+    def __reduce__(self):
+        return os.mkdir, ('evil',)
+
+
+def test_a_state_file_runs_no_code(make_detector, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    torch.save({'format': _FORMAT, 'model': Evil(), 'streams': [], 'places': {}}, 'state.pt')
+    with pytest.raises(InputError, match='is not a file of saved streams'):
+        make_detector().load_state('state.pt')
+    assert not Path('evil').exists()
+
+
+def test_an_id_that_cannot_be_saved_is_named(make_detector, tmp_path):
+    detector = make_detector()
+    detector.detect_batch(frames(1), [('camera', 1)])
+    with pytest.raises(InputError, match=r"the stream id \('camera', 1\) cannot be saved: name streams by strings"):
+        detector.save_state(tmp_path / 'state.pt')
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_state_with_more_streams_than_there_is_room_for_is_refused(make_detector, seen, tmp_path):
+    detector = make_detector()
+    run(detector, seen[:1])
+    detector.save_state(tmp_path / 'state.pt')
+    with pytest.raises(ValueError, match='2 streams came in one batch but there is room for 1'):
+        make_detector(capacity=1).load_state(tmp_path / 'state.pt')
+
+
+def test_a_place_that_cannot_be_written_gets_one_sentence(make_detector, tmp_path):
+    (tmp_path / 'file').touch()
+    with pytest.raises(InputError, match=r'state.pt cannot be written'):
+        make_detector().save_state(tmp_path / 'file' / 'state.pt')

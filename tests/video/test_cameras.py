@@ -1,0 +1,214 @@
+"""Live sources over connections that do what a script says."""
+
+import time
+from itertools import chain, repeat
+from threading import Event, active_count
+
+import numpy as np
+import pytest
+
+from tsm_det.errors import InputError
+from tsm_det.video import cameras as module
+from tsm_det.video.cameras import LiveSource
+from tsm_det.video.connection import Connection
+
+BREAK = ConnectionError('it broke off')
+# With next to no frames a second a break costs one frame id, however long it took.
+FPS = 1e-9
+
+
+@pytest.fixture
+def camera(monkeypatch):
+    """Makes a source of scripts, one a connection: numbers drawn in frames, None, Events, functions, errors."""
+    monkeypatch.setattr(module, '_SHORTEST_PAUSE_S', 0)
+    monkeypatch.setattr(module, '_LONGEST_PAUSE_S', 0)
+
+    def camera(*scripts, address='rtsp://camera', connection=None, **keys):
+        waiting, made = iter(scripts), {'fps': FPS, **(connection or {})}
+
+        def connect(*_):
+            script = next(waiting, BREAK)
+            if isinstance(script, Exception):
+                raise script
+            return Connection(play(script), **made)
+        monkeypatch.setattr(module, 'connect', connect)
+        return LiveSource(address, **keys)
+    return camera
+
+
+def play(script):
+    for step in script:
+        if isinstance(step, Exception):
+            raise step
+        if isinstance(step, Event):
+            step.wait(30)
+        elif callable(step):
+            step()
+        else:
+            yield None if step is None else np.full((2, 2, 3), step, np.uint8)
+
+
+def given(frames, limit=10**9):
+    """(frame id, number drawn) of so many frames that were given."""
+    found = []
+    for frame in frames:
+        if frame is None:
+            time.sleep(0.001)
+            continue
+        found.append((frame.frame_id, int(frame.image[0, 0, 0])))
+        if len(found) == limit:
+            break
+    return found
+
+
+def recorded(num_frames):
+    return {'is_recorded': True, 'num_frames': num_frames, 'fps': 10}
+
+
+def test_every_frame_is_given_however_late_it_is_asked_for(camera):
+    source = camera(range(60), every_frame=True)
+    assert given(source.frames(), 60) == [(k, k) for k in range(60)]
+    assert source.dropped == 0
+
+
+def test_who_comes_late_gets_the_newest_frame_and_the_others_are_counted(camera):
+    first_taken, all_read, late_taken, end = (Event() for _ in range(4))
+    source = camera([0, first_taken, *range(1, 9), all_read.set, late_taken, 9, end])
+    frames = source.frames()
+    assert given(frames, 1) == [(0, 0)]
+    first_taken.set()
+    assert all_read.wait(30)
+    assert given(frames, 1) == [(8, 8)]
+    assert source.dropped == 7
+    late_taken.set()
+    assert given(frames, 1) == [(9, 9)]
+    assert source.dropped == 7
+    end.set()
+
+
+def test_a_camera_that_breaks_off_comes_back_with_a_gap_in_the_frame_ids(camera):
+    source = camera([0, 1, 2, BREAK], BREAK, BREAK, [3, 4], [5], every_frame=True)
+    assert given(source.frames(), 6) == [(0, 0), (1, 1), (2, 2), (4, 3), (5, 4), (7, 5)]
+
+
+def test_the_gap_is_as_long_as_the_break(camera, monkeypatch):
+    clock = [0.0]
+
+    def pause(*_):
+        clock[0] += 3
+        return False
+    monkeypatch.setattr(module.Relay, 'heard', lambda self: clock[0])
+    monkeypatch.setattr(module.Relay, 'wait_closed', pause)
+    monkeypatch.setattr(module.time, 'monotonic', lambda: clock[0])
+    source = camera([0, 1, BREAK], BREAK, [2], every_frame=True, connection={'fps': 10}, stall_limit_s=999)
+    assert given(source.frames(), 3) == [(0, 0), (1, 1), (1 + 60 + 1, 2)]
+
+
+def test_a_damaged_frame_is_a_gap(camera):
+    source = camera([0, None, 2, None, None, 5], every_frame=True)
+    assert given(source.frames(), 3) == [(0, 0), (2, 2), (5, 5)]
+
+
+@pytest.mark.parametrize('silence', [[Event()], [BREAK], repeat(None)], ids=['mute', 'breaks', 'damaged'])
+def test_silence_ends_in_one_sentence_at_the_stall_limit(camera, silence):
+    source = camera(chain([0], silence), *[silence] * 9, stall_limit_s=0.05, address='rtsp://me:secret@camera/1')
+    with pytest.raises(InputError) as error:
+        given(source.frames())
+    assert str(error.value) == ('rtsp://me@camera/1 gave no frame for 0.05 s: check the camera and the network, or '
+                                'raise --stall-limit')
+
+
+def test_a_dead_address_is_refused_without_its_password(camera):
+    with pytest.raises(InputError) as error:
+        camera(ConnectionError('Connection refused'), address='rtsp://me:secret@camera/1')
+    assert str(error.value).startswith('nothing can be read from rtsp://me@camera/1 (Connection refused): check the')
+
+
+@pytest.mark.parametrize(('address', 'name'), [
+    ('rtsp://me:secret@camera:554/1', 'rtsp://me@camera:554/1'), ('http://camera:80/a@b', 'http://camera:80/a@b'),
+    ('rtsp://:secret@camera', 'rtsp://@camera'), ('0', '0')])
+def test_a_password_stays_out_of_the_name(camera, address, name):
+    assert camera([0], address=address).name == name
+
+
+def test_a_file_behind_an_address_is_given_whole_and_ends(camera):
+    source = camera(range(9), connection=recorded(9))
+    assert (source.is_live, source.is_recorded, source.every_frame, source.num_frames) == (True, True, True, 9)
+    assert [(frame.frame_id, frame.time_s) for frame in source.frames() if frame] == [(k, k / 10) for k in range(9)]
+
+
+def test_a_camera_is_not_recorded(camera):
+    assert not camera([0]).is_recorded
+
+
+def test_a_file_is_read_on_after_a_break_and_no_frame_comes_twice(camera):
+    source = camera([*range(4), BREAK], [*range(2), BREAK], BREAK, [*range(7), BREAK], range(9), connection=recorded(9))
+    assert given(source.frames()) == [(k, k) for k in range(9)]
+
+
+def test_a_file_may_be_begun_further_on_and_frames_passed_over(camera):
+    source = camera([*range(4), BREAK], range(12), connection=recorded(12))
+    assert given(source.frames(start=2, stride=3)) == [(2, 2), (5, 5), (8, 8), (11, 11)]
+
+
+def test_a_file_that_breaks_off_in_one_place_ends_in_one_sentence(camera):
+    source = camera(*[[*range(4), BREAK]] * 9, connection=recorded(9))
+    taken = []
+    with pytest.raises(InputError, match=r'rtsp://camera breaks off after 4 frames again and again'):
+        for frame in source.frames():
+            taken += [] if frame is None else [frame.frame_id]
+    assert taken == [0, 1, 2, 3]
+
+
+def test_a_camera_numbers_on_and_frames_are_passed_over(camera):
+    source = camera(range(9), every_frame=True)
+    assert given(source.frames(start=100, stride=4), 3) == [(100, 0), (104, 4), (108, 8)]
+
+
+def test_times_count_from_the_first_frame(camera, monkeypatch):
+    clock = iter(range(100, 10**6))
+    monkeypatch.setattr(module.time, 'monotonic', lambda: next(clock))
+    source = camera(range(3), every_frame=True, stall_limit_s=10**9)
+    frames = (frame for frame in source.frames() if frame is not None)
+    times_s = [next(frames).time_s for _ in range(3)]
+    assert 0 == times_s[0] < times_s[1] < times_s[2]
+
+
+def test_what_goes_wrong_in_the_thread_is_raised_where_frames_are_asked_for(camera):
+    source = camera([0, KeyError('a mistake of ours')], every_frame=True)
+    with pytest.raises(KeyError, match='a mistake of ours'):
+        given(source.frames())
+
+
+def test_leaving_closes_the_connection_and_ends_the_thread(camera):
+    closed = []
+
+    def images():
+        try:
+            yield from (np.zeros((2, 2, 3), np.uint8) for _ in range(10**9))
+        finally:
+            closed.append(True)
+    source = camera([], every_frame=True)
+    source._first = Connection(images(), FPS)
+    before = active_count()
+    frames = source.frames()
+    given(frames, 3)
+    frames.close()
+    assert (closed, active_count()) == ([True], before)
+
+
+def test_leaving_does_not_wait_for_a_camera_that_is_silent(camera):
+    end = Event()
+    source = camera([0, end], stall_limit_s=10**9)
+    frames = source.frames()
+    given(frames, 1)
+    frames.close()  # would not come back otherwise
+    end.set()
+
+
+def test_a_camera_may_be_looked_at_again(camera):
+    end = Event()
+    source = camera([0, 1, end], [2, 3], every_frame=True)
+    assert given(source.frames(), 2) == [(0, 0), (1, 1)]
+    end.set()
+    assert given(source.frames(), 2) == [(0, 2), (1, 3)]

@@ -1,0 +1,163 @@
+"""One connection: to servers of this process, whose pictures carry numbers."""
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from tests.soak.servers import Damage, Send, file_server, mjpeg_camera, mute_server, rtsp_camera
+from tsm_det.video.connection import connect, is_live_address, without_password
+from tsm_det.video.video_file import VideoFile
+
+LIMIT_S = 60
+
+
+@pytest.fixture
+def numbers(video_number):
+    """Connects, and gives the numbers of the pictures, None for a damaged one, and how they end."""
+    def numbers(address):
+        connection, found = connect(address, LIMIT_S, LIMIT_S), []
+        try:
+            for image in connection.images:
+                found.append(None if image is None else video_number(image))
+        except ConnectionError:
+            return connection, found, 'broke off'
+        return connection, found, 'ended'
+    return numbers
+
+
+@pytest.mark.parametrize('camera', [mjpeg_camera, rtsp_camera])
+def test_a_camera_gives_its_frames_until_it_hangs_up(camera, numbers, video_frame):
+    with camera([[Send(12, fps=200)]], video_frame) as (_, address):
+        connection, found, _ = numbers(address)
+    assert found == list(range(12))
+    assert (connection.is_recorded, connection.num_frames, connection.fps) == (False, None, 25)
+
+
+@pytest.mark.parametrize('size', [(96, 128), (24, 48)])
+def test_the_size_may_change_within_a_connection(numbers, video_frame, size):
+    """OpenCV gives the last picture of the old size again and again."""
+    with mjpeg_camera([[Send(6, 200), Send(6, 200, size)]], video_frame) as (_, address):
+        _, found, _ = numbers(address)
+    assert found == list(range(12))
+
+
+def test_a_damaged_frame_does_not_end_the_connection(numbers, video_frame):
+    with mjpeg_camera([[Send(6, 200), Damage(), Send(3, 200)]], video_frame) as (_, address):
+        _, found, _ = numbers(address)
+    assert found == [*range(6), None, *range(6, 9)]
+
+
+@pytest.mark.parametrize(('name', 'options'), [
+    ('video.mp4', {'muxer': {'movflags': 'faststart'}}), ('video.mkv', {}), ('video.ts', {})])
+def test_a_file_behind_http_gives_its_frames_and_ends(numbers, video_file, name, options):
+    with file_server(video_file(name, n=20, **options), []) as (_, address):
+        connection, found, end = numbers(address)
+    assert (found, end) == (list(range(20)), 'ended')
+    assert connection.is_recorded
+    assert connection.num_frames == (None if name.endswith('.ts') else 20)
+
+
+def test_a_server_that_does_not_say_how_long_a_file_is_hangs_up_at_its_end(numbers, video_file):
+    path = video_file(n=20, muxer={'movflags': 'faststart'})
+    with file_server(path, [], has_length=False) as (_, address):
+        _, found, end = numbers(address)
+    assert (found, end) == (list(range(20)), 'ended')
+
+
+@pytest.mark.parametrize('share', [0.4, 0.7, 0.9])
+@pytest.mark.parametrize('name', ['video.mp4', 'video.mkv', 'video.ts'])
+def test_a_file_that_is_cut_off_gives_whole_frames_before_it_breaks(tmp_path, name, share):
+    path = tmp_path / name
+    with av.open(str(path), 'w', options={'movflags': 'faststart'} if 'mp4' in name else {}) as container:
+        stream = container.add_stream('libx264', rate=25, options={'bf': '0'})
+        stream.width = stream.height = 128
+        for image in np.random.default_rng(0).integers(0, 256, (12, 128, 128, 3), dtype=np.uint8):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format='bgr24')))
+        container.mux(stream.encode())
+    with file_server(path, [share]) as (_, address):
+        images, found = connect(address, LIMIT_S, LIMIT_S).images, []
+        with pytest.raises(ConnectionError):
+            found.extend(images)
+    assert len(found) > 2
+    assert all(map(np.array_equal, found, VideoFile(path)))
+
+
+def test_what_does_not_answer_is_refused(tmp_path):
+    with pytest.raises(ConnectionError, match='Connection refused'):
+        connect('http://127.0.0.1:1/', LIMIT_S, LIMIT_S)
+    with mute_server() as place, pytest.raises(ConnectionError, match='no answer in time'):
+        connect(f'http://{place}/', 0.1, LIMIT_S)
+    (tmp_path / 'page.html').write_text('<p>not a video</p>' * 99)
+    with file_server(tmp_path / 'page.html', []) as (_, address), pytest.raises(ConnectionError):
+        connect(address, LIMIT_S, LIMIT_S)
+
+
+def test_a_camera_that_falls_silent_is_given_up_after_the_limit(video_frame):
+    with mjpeg_camera([[Send(5, 200), Send(1, fps=0.01)]], video_frame) as (_, address):
+        connection = connect(address, LIMIT_S, 0.1)
+        with pytest.raises(ConnectionError, match='no answer in time'):
+            list(connection.images)
+
+
+class Webcam:
+    """In place of cv2.VideoCapture."""
+
+    def __init__(self, place):
+        self.place, self.left, self.is_released = place, 3, False
+
+    def isOpened(self):
+        return self.place in (1, '/dev/video7')
+
+    def get(self, _):
+        return 0.0
+
+    def read(self):
+        self.left -= 1
+        return self.left >= 0, np.full((2, 2, 3), max(self.left, 0), np.uint8)
+
+    def release(self):
+        self.is_released = True
+
+
+@pytest.mark.parametrize('address', ['1', '/dev/video7'])
+def test_a_webcam_gives_frames_until_it_is_pulled_out(monkeypatch, address):
+    made = []
+    monkeypatch.setattr(cv2, 'VideoCapture', lambda place: made.append(Webcam(place)) or made[0])
+    connection, found = connect(address, 1, 1), []
+    with pytest.raises(ConnectionError):
+        found.extend(image[0, 0, 0] for image in connection.images)
+    assert (found, connection.fps, connection.is_recorded, made[0].is_released) == ([2, 1, 0], 30, False, True)
+
+
+def test_a_webcam_that_is_not_there_is_refused(monkeypatch):
+    monkeypatch.setattr(cv2, 'VideoCapture', Webcam)
+    with pytest.raises(ConnectionError, match='no such camera'):
+        connect('5', 1, 1)
+
+
+@pytest.mark.parametrize(('source', 'is_live'), [
+    ('0', True), ('/dev/video0', True), ('RTSP://camera', True), ('https://a/b.mp4', True), ('udp://@:5000', True),
+    ('a.mp4', False), ('²', False), ('folder/http://', False), ('', False)])
+def test_an_address_is_known_by_its_form(source, is_live):
+    assert is_live_address(source) == is_live
+
+
+@pytest.mark.parametrize(('end', 'is_recorded'), [('', False), ('#EXT-X-ENDLIST\n', True)])
+def test_a_playlist_that_may_grow_is_a_camera(tmp_path, video_file, end, is_recorded):
+    names = [video_file(f'{k}.ts', n=10, g='5').name for k in range(3)]
+    segments = ''.join(f'#EXTINF:0.4,\n{name}\n' for name in names)
+    (tmp_path / 'live.m3u8').write_text(f'#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:1\n{segments}{end}')
+    connection = connect(f'file://{tmp_path}/live.m3u8', 5, 5)
+    connection.images.close()
+    assert connection.is_recorded == is_recorded
+
+
+@pytest.mark.parametrize(('address', 'shown'), [
+    ('rtsp://u:secret@host/x', 'rtsp://u@host/x'), ('rtsp://u:se@cret@host/x', 'rtsp://u@host/x'),
+    ('rtsp://me@example.com:secret@cam:554/1', 'rtsp://me@example.com@cam:554/1'), ('rtsp://u:s:e@h/x', 'rtsp://u@h/x'),
+    ('rtsp://u:se#cret@h/x', 'rtsp://u@h/x'), ('rtsp://u:se?cret@h/x', 'rtsp://u@h/x'),
+    ('http://host/a@b', 'http://host/a@b'), ('http://host:80/a:b@c', 'http://host:80/a:b@c'),
+    ('http://host:80?a=b@c', 'http://host:80?a=b@c'), ('http://u@[::1]:80/x', 'http://u@[::1]:80/x'), ('0', '0')])
+def test_a_password_is_not_shown(address, shown):
+    assert without_password(address) == shown

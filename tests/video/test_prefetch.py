@@ -1,0 +1,68 @@
+"""Stages that work at the same time."""
+
+import threading
+
+import pytest
+
+from tsm_det.video.prefetch import ahead
+
+
+def test_items_come_in_their_order():
+    assert list(ahead(iter(range(500)), depth=3)) == list(range(500))
+
+
+def test_stages_run_at_the_same_time():
+    """Each stage waits for the other to have begun its own item: in one thread that would never end."""
+    first, second = threading.Event(), threading.Event()
+
+    def draw():
+        yield 0
+        first.set()
+        assert second.wait(10)
+        yield 1
+    taken = []
+    for item in ahead(draw()):
+        if item == 0:
+            assert first.wait(10)
+            second.set()
+        taken.append(item)
+    assert taken == [0, 1]
+
+
+def test_no_more_than_the_depth_is_drawn_ahead():
+    drawn = []
+    items = ahead(map(drawn.append, range(100)), depth=2)
+    next(items)
+    # One taken, two waiting, one in the hand of the thread.
+    for _ in range(50):
+        threading.Event().wait(0.01)
+    assert len(drawn) <= 4
+    items.close()
+
+
+def test_an_error_comes_after_the_items_before_it():
+    def draw():
+        yield 1
+        yield 2
+        raise KeyError('three')
+    taken = []
+    with pytest.raises(KeyError, match='three'):
+        for item in ahead(draw()):
+            taken.append(item)
+    assert taken == [1, 2]
+
+
+def test_a_loop_that_is_left_ends_the_thread_and_closes_the_source():
+    closed = []
+
+    def draw():
+        try:
+            yield from range(1000)
+        finally:
+            closed.append(threading.current_thread())
+    before = threading.active_count()
+    items = ahead(ahead(draw()))
+    assert [next(items), next(items)] == [0, 1]
+    items.close()
+    assert threading.active_count() == before
+    assert len(closed) == 1

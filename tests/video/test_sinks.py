@@ -1,0 +1,164 @@
+"""Sinks and the drawing of what goes into them."""
+
+import itertools
+import json
+import os
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from tsm_det.errors import InputError
+from tsm_det.video.drawing import draw_detections, label_colour
+from tsm_det.video.sinks import JsonLinesSink, VideoSink
+from tsm_det.video.video_file import VideoFile
+
+CAT = {'bbox': [1.5, 2.0, 30.25, 40.0], 'score': 0.75, 'label': 0, 'class': 'cat'}
+
+
+def test_json_lines_have_the_documented_form(tmp_path):
+    path = tmp_path / 'made' / 'out.jsonl'
+    with JsonLinesSink(path) as sink:
+        sink.write(0, 0.0, 'road', 'new', [CAT])
+        sink.write(1, 0.04, 'road', None, [])
+    assert [json.loads(line) for line in path.read_text().splitlines()] == [
+        {'frame_id': 0, 'time_s': 0.0, 'stream': 'road', 'reset': 'new', 'detections': [CAT]},
+        {'frame_id': 1, 'time_s': 0.04, 'stream': 'road', 'reset': None, 'detections': []}]
+
+
+def test_a_line_can_be_read_while_the_next_is_waited_for(tmp_path):
+    with JsonLinesSink(tmp_path / 'out.jsonl') as sink:
+        sink.write(0, 0.0, 'road', 'new', [CAT])
+        assert json.loads((tmp_path / 'out.jsonl').read_text())['frame_id'] == 0
+
+
+@pytest.mark.parametrize('broken', [{'score': float('nan')}, {'bbox': [0, 0, float('inf'), 1]}])
+def test_a_number_that_is_not_finite_is_never_written(tmp_path, broken):
+    with JsonLinesSink(tmp_path / 'out.jsonl') as sink:
+        with pytest.raises(InputError, match='frame 7 of road are not all finite'):
+            sink.write(7, 0.0, 'road', None, [{**CAT, **broken}])
+        sink.write(8, 0.0, 'road', None, [])
+    assert json.loads((tmp_path / 'out.jsonl').read_text())['frame_id'] == 8
+
+
+@pytest.mark.parametrize(('height', 'width'), [(48, 64), (47, 64), (48, 63), (47, 63)])
+def test_a_video_can_be_read_back(tmp_path, video_frame, video_number, height, width):
+    with VideoSink(tmp_path / 'made' / 'out.mp4', fps=12.5) as sink:
+        for k in range(30):
+            sink.write(video_frame(k)[:height, :width])
+    video = VideoFile(tmp_path / 'made' / 'out.mp4')
+    assert {frame.shape for frame in video} == {(48, 64, 3)}
+    assert [video_number(frame) for frame in video] == list(range(30))
+    assert video.fps == 12.5
+    assert os.listdir(tmp_path / 'made') == ['out.mp4']
+
+
+def test_a_video_plays_in_browsers(tmp_path, video_frame):
+    with VideoSink(tmp_path / 'out.mp4', fps=25) as sink:
+        sink.write(video_frame(0))
+    with av.open(str(tmp_path / 'out.mp4')) as container:
+        stream = container.streams.video[0]
+        assert (stream.codec.canonical_name, stream.pix_fmt, stream.start_time) == ('h264', 'yuv420p', 0)
+
+
+def test_what_is_on_disk_plays_before_the_end(tmp_path, video_frame, video_number):
+    with VideoSink(tmp_path / 'out.mp4', fps=5) as sink:
+        for k in range(60):
+            sink.write(video_frame(k))
+        part = list(VideoFile(tmp_path / 'out.part.mp4'))
+        assert not (tmp_path / 'out.mp4').exists()
+    assert [video_number(frame) for frame in part] == list(range(len(part)))
+    assert len(part) >= 20
+
+
+def test_what_was_written_before_an_error_is_kept(tmp_path, video_frame):
+    with pytest.raises(KeyboardInterrupt), VideoSink(tmp_path / 'out.mp4', fps=25) as sink:
+        sink.write(video_frame(0))
+        raise KeyboardInterrupt
+    assert len(VideoFile(tmp_path / 'out.mp4')) == 1
+
+
+def test_frames_of_another_size_are_scaled_to_the_first(tmp_path, video_frame):
+    with VideoSink(tmp_path / 'out.mp4', fps=25) as sink:
+        sink.write(video_frame(0))
+        sink.write(video_frame(1, 96, 200))
+    assert [frame.shape for frame in VideoFile(tmp_path / 'out.mp4')] == [(48, 64, 3)] * 2
+
+
+def test_frames_with_times_are_shown_at_them(tmp_path, video_frame):
+    times_s = [5.0, 5.1, 5.1, 6.5, 6.55, 9.0]
+    with VideoSink(tmp_path / 'out.mp4', 30) as sink:
+        for k, time_s in enumerate(times_s):
+            sink.write(video_frame(k, 96, 128), time_s)
+    with av.open(str(tmp_path / 'out.mp4')) as container:
+        shown_s = [float(frame.pts * frame.time_base) for frame in container.decode(video=0)]
+    assert shown_s == pytest.approx([0, 0.1, 0.1, 1.5, 1.55, 4], abs=1e-3)
+
+
+def test_no_frame_is_no_file(tmp_path):
+    with VideoSink(tmp_path / 'out.mp4', fps=25):
+        pass
+    assert not os.listdir(tmp_path)
+
+
+def test_without_libx264_it_writes_what_opencv_can(tmp_path, video_frame, monkeypatch):
+    monkeypatch.setattr(av, 'codecs_available', set())
+    with VideoSink(tmp_path / 'out.mp4', fps=25) as sink:
+        sink.write(video_frame(0))
+        sink.write(video_frame(1))
+    assert len(VideoFile(tmp_path / 'out.mp4')) == 2
+
+
+@pytest.mark.parametrize('sink', [JsonLinesSink, lambda path: VideoSink(path, fps=25)])
+@pytest.mark.parametrize('place', ['a_file/out.mp4', 'a_folder.mp4'])
+def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path, sink, place):
+    (tmp_path / 'a_file').touch()
+    (tmp_path / 'a_folder.mp4').mkdir()
+    with pytest.raises(InputError, match=str(tmp_path / place)), sink(tmp_path / place):
+        pass
+
+
+@pytest.mark.skipif(not os.path.exists('/dev/full'), reason='needs a device that is always full')
+def test_a_full_disk_is_one_sentence(tmp_path, video_frame):
+    with pytest.raises(InputError, match='No space left'), JsonLinesSink('/dev/full') as lines:
+        lines.write(0, 0.0, 'road', None, [])
+    with pytest.raises(InputError, match='No space left'), VideoSink(tmp_path / 'out.mp4', fps=5) as video:
+        (tmp_path / 'out.part.mp4').symlink_to('/dev/full')
+        for k in range(60):
+            video.write(video_frame(k))
+    assert not (tmp_path / 'out.mp4').exists()
+
+
+def test_drawing_leaves_the_image_alone_and_marks_the_box():
+    image = np.full((200, 300, 3), 77, np.uint8)
+    drawn = draw_detections(image, [{**CAT, 'bbox': [50, 60, 250, 180]}])
+    assert (image == 77).all()
+    assert tuple(drawn[180, 150]) == label_colour(0)
+    assert tuple(drawn[120, 150]) == (77, 77, 77)
+
+
+@pytest.mark.parametrize('box', [[-50, -60, 20, 30], [280, 190, 400, 300], [0, 0, 300, 200], [299, 0, 300, 2],
+                                 [5e9, 5e9, 6e9, 6e9], [10, 10, 10, 10]])
+def test_a_label_is_whole_wherever_the_box_is(box):
+    empty = np.zeros((200, 300, 3), np.uint8)
+    rows, columns = np.nonzero(draw_detections(empty, [{**CAT, 'bbox': [100, 100, 100, 100]}]).any(-1))
+    label = draw_detections(empty, [{**CAT, 'bbox': [100, 100, 100, 100]}])[rows.min():100, 100:columns.max() + 1]
+    found = cv2.matchTemplate(draw_detections(empty, [{**CAT, 'bbox': box}]), label, cv2.TM_SQDIFF)
+    assert label.shape[1] > label.shape[0] > 8
+    assert found.min() < 1
+
+
+def test_a_long_name_fits_into_a_small_frame():
+    drawn = draw_detections(np.zeros((40, 48, 3), np.uint8), [{**CAT, 'class': 'domestic_cat', 'bbox': [30, 5, 40, 9]}])
+    assert drawn.any(axis=(0, 2))[[0, -1]].all()
+
+
+def test_drawing_nothing_changes_nothing(video_frame):
+    np.testing.assert_array_equal(draw_detections(video_frame(3), []), video_frame(3))
+
+
+def test_colours_are_stable_and_distinct():
+    colours = [label_colour(label) for label in range(30)]
+    assert colours == [label_colour(label) for label in range(30)]
+    assert min(np.abs(np.subtract(a, b)).sum() for a, b in itertools.combinations(colours, 2)) > 20

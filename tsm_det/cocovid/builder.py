@@ -1,0 +1,193 @@
+"""CocoVID files, built video by video out of frames and boxes: what all converters have in common."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from tsm_det.cocovid.convert.frame_files import Frame
+from tsm_det.cocovid.linking import link_tracks
+from tsm_det.errors import InputError
+from tsm_det.files import write_json
+
+
+class Box(NamedTuple):
+    """A box as written down, xywh in px; without a track it will be linked into one."""
+
+    line: int  # where it is written; see Report.counted_by
+    frame: int  # frame id
+    label: str
+    box: tuple[float, float, float, float]
+    track: str | int | None = None
+    occluded: bool = False
+    is_crowd: bool = False
+
+
+class Dropped(NamedTuple):
+    """A row that became no annotation, and why."""
+
+    video: str
+    line: int
+    why: str
+
+
+@dataclass
+class Report:
+    """What a conversion did; as a string, a short summary."""
+
+    videos: int = 0
+    frames: int = 0
+    clipped: int = 0
+    boxes: Counter[str] = field(default_factory=Counter)  # per label, as are the tracks
+    tracks: Counter[str] = field(default_factory=Counter)
+    dropped: list[Dropped] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)  # what is no box by the format's own rules
+    counted_by: str = 'line'  # what a row is known by
+
+    def __str__(self) -> str:
+        lines = [f'{self.videos} videos, {self.frames} frames, {self.boxes.total()} boxes '
+                 f'({self.clipped} clipped to the frame), {self.tracks.total()} tracks']
+        lines += [f'  {label}: {count} boxes, {self.tracks[label]} tracks' for label, count in self.boxes.items()]
+        lines += [f'{count} {what}' for what, count in self.left_out.items()]
+        lines.append(f'{len(self.dropped)} rows dropped')
+        lines += [f'  {video} {self.counted_by} {line}: {why}' for video, line, why in self.dropped[:20]]
+        return '\n'.join([*lines, '  ...'] if len(self.dropped) > 20 else lines)
+
+
+class CocoVIDBuilder:
+    """Gathers videos; ids of videos, images, annotations and instances count from 1 over the file.
+
+    Args:
+        categories: id of each label, in order; see ``number_classes``.
+        max_gap: how many frames without a box a linked track survives.
+        first_frame: what the format calls frame 0, for messages.
+        counted_by: what the format knows a row by, for the report.
+    """
+
+    def __init__(self, categories: dict[str, int], max_gap: int = 5, first_frame: int = 0,
+                 counted_by: str = 'line') -> None:
+        self.report = Report(boxes=Counter(dict.fromkeys(categories, 0)), counted_by=counted_by)
+        self._categories, self._max_gap, self._first_frame = categories, max_gap, first_frame
+        self._content = {'videos': [], 'images': [], 'annotations': [],
+                         'categories': [{'id': number, 'name': label} for label, number in categories.items()]}
+        self._instances: dict[tuple, int] = {}
+
+    def add_video(self, name: str, frames: list[Frame], boxes: Iterable[Box], source: str | os.PathLike) -> None:
+        """Append a video: every frame becomes an image, every box an annotation, clipped to its frame.
+
+        Boxes that cannot be annotations are listed in the report: those of frames that are not in the video, and
+        ones that are not finite, or empty or under 1 px wide or high inside their frame.
+
+        Args:
+            frames: in order, with different frame ids.
+            boxes: in any order; those of a frame keep theirs.
+            source: the file that the boxes come from, for messages.
+
+        Raises:
+            InputError: a track has two boxes in a frame.
+        """
+        boxes = sorted(boxes, key=lambda box: box.frame)
+        self._refuse_shared_tracks(boxes, source)
+        shape = dict(zip(('height', 'width'), frames[0].size, strict=True))
+        self._content['videos'].append({'id': len(self._content['videos']) + 1, 'name': name, **shape})
+        image_ids = {frame.frame_id: self._add_image(frame) for frame in frames}
+        for box in _linked(self._fit(boxes, frames, name), self._max_gap):
+            self._add_annotation(box, image_ids[box.frame])
+
+    def write(self, path: str | os.PathLike) -> Report:
+        """Write the file; the report says what is in it."""
+        self.report.tracks = Counter(label for _, label, _, _ in self._instances)
+        self.report.videos, self.report.frames = len(self._content['videos']), len(self._content['images'])
+        write_json(self._content, path)
+        return self.report
+
+    def _refuse_shared_tracks(self, boxes: list[Box], source: str | os.PathLike) -> None:
+        tracks = Counter((box.frame, box.label, box.track) for box in boxes if box.track is not None)
+        for (frame, label, track), count in tracks.items():
+            if count > 1:
+                raise InputError(f'{source} has {count} boxes of {label} track {track} in frame '
+                                 f'{frame + self._first_frame}: give each object of a frame a track of its own')
+
+    def _add_image(self, frame: Frame) -> int:
+        image_id = len(self._content['images']) + 1
+        place = {} if frame.frame_in_file is None else {'frame_in_file': frame.frame_in_file}
+        self._content['images'].append({
+            'id': image_id, 'file_name': frame.file_name, 'width': frame.size[1], 'height': frame.size[0],
+            'video_id': len(self._content['videos']), 'frame_id': frame.frame_id, **place})
+        return image_id
+
+    def _add_annotation(self, box: Box, image_id: int) -> None:
+        self.report.boxes[box.label] += 1
+        video_id = len(self._content['videos'])
+        instance = self._instances.setdefault(
+            (video_id, box.label, box.is_crowd, box.track), len(self._instances) + 1)
+        self._content['annotations'].append({
+            'id': self.report.boxes.total(), 'image_id': image_id, 'video_id': video_id,
+            'category_id': self._categories[box.label], 'instance_id': instance, 'bbox': box.box,
+            'area': box.box[2] * box.box[3], 'iscrowd': int(box.is_crowd), 'occluded': box.occluded,
+            'generated': False})
+
+    def _fit(self, boxes: list[Box], frames: list[Frame], video: str) -> list[Box]:
+        """The boxes that can be kept, clipped to the frame; the others go into the report."""
+        sizes = {frame.frame_id: frame.size for frame in frames}
+        kept = []
+        for box in boxes:
+            size = sizes.get(box.frame)
+            clipped = size and _clip(box.box, size)
+            if size is None:
+                first, last = (place + self._first_frame for place in (min(sizes), max(sizes)))
+                why = (f'frame {box.frame + self._first_frame} is not in the video, which has frames {first} to {last}'
+                       + ' with gaps' * (len(sizes) <= last - first))
+            elif not all(map(math.isfinite, box.box)):
+                why = f'box {box.box} is not finite'
+            elif min(clipped[2:]) <= 0:
+                why = f'box {box.box} is empty or outside the frame of {size[1]}x{size[0]} px'
+            elif min(clipped[2:]) < 1:
+                why = f'box {box.box} has less than 1 px inside the frame, which mmdet passes over'
+            else:
+                self.report.clipped += clipped != box.box
+                kept.append(box._replace(box=clipped))
+                continue
+            self.report.dropped.append(Dropped(video, box.line, why))
+        return kept
+
+
+def number_classes(found: dict[str, str], classes: list[str] | None) -> dict[str, int]:
+    """Category ids from 1: of the classes in order, or of the labels found, sorted.
+
+    Args:
+        found: a place where each label stands, for messages.
+        classes: the categories; None takes the labels.
+
+    Raises:
+        InputError: a label is none of the classes, there is no class, or one is there twice.
+    """
+    classes = sorted(found) if classes is None else list(classes)
+    if not classes or len(set(classes)) < len(classes):
+        raise InputError(f'the classes are {classes} but need to be different, and at least one: name each once')
+    if unknown := sorted(found.keys() - set(classes)):
+        raise InputError(f'{found[unknown[0]]} has the label {unknown[0]!r}, which is none of the classes '
+                         f'{", ".join(classes)}: add it to the classes or mend the row')
+    return {label: number for number, label in enumerate(classes, start=1)}
+
+
+def _clip(box: tuple[float, float, float, float], size: tuple[int, int]) -> tuple[float, float, float, float]:
+    x, y, width, height = box
+    left, top = max(x, 0.0), max(y, 0.0)
+    # Written so that a box inside the frame stays as it is, bit by bit.
+    return left, top, min(width, x + width, size[1] - left), min(height, y + height, size[0] - top)
+
+
+def _linked(boxes: list[Box], max_gap: int) -> list[Box]:
+    """The boxes of a video with a track each, unique within its label."""
+    boxes = list(boxes)
+    for kind in {(box.label, box.is_crowd) for box in boxes if box.track is None}:
+        places = [place for place, box in enumerate(boxes) if box.track is None and (box.label, box.is_crowd) == kind]
+        tracks = link_tracks([boxes[place].frame for place in places], [boxes[place].box for place in places], max_gap)
+        for place, track in zip(places, tracks, strict=True):
+            boxes[place] = boxes[place]._replace(track=int(track))
+    return boxes

@@ -1,0 +1,93 @@
+"""What a CocoVID file holds: frames, and the boxes of each class by number, size and motion."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+
+from tsm_det.cocovid.motion import MOTION_RANGES, motion_iou
+from tsm_det.cocovid.records import Records
+from tsm_det.evaluation.tables import video_key
+
+# COCO's: sides of squares in px.
+_SIZES = {'small': (0, 32), 'medium': (32, 96), 'large': (96, np.inf)}
+
+
+def make_table(records: Records, name: str) -> str:
+    """Two tables as text: the file as a whole, and its classes.
+
+    Shares are of boxes: by size (COCO's ranges of area) and by motion (FGFA's ranges of motion IoU; boxes alone in
+    their tracks have none). Sizes are roots of areas; speeds are how far centres of a track move a frame.
+    """
+    lengths = Counter(image.get('video_id') for image in records.images.values())
+    stills = lengths.pop(None, 0)
+    with_box = {annotation['image_id'] for annotation in records.annotations.values()}
+    empty, frames = len(records.images.keys() - with_box), len(records.images)
+    spread = [f'{value:g}' for value in np.percentile(list(lengths.values()) or [0], [0, 50, 100])]
+    whole = [['', 'videos', 'stills', 'frames', 'shortest / median / longest', 'frames without a box'],
+             [name, str(len(records.videos)), str(stills), str(frames), ' / '.join(spread),
+              f'{empty} ({_percent(empty, frames)} %)']]
+    head = ['', 'boxes', 'tracks', 'median size', *_SIZES, *MOTION_RANGES, 'alone', 'median speed']
+    units = ['', '', '', 'px', *['%'] * (len(_SIZES) + len(MOTION_RANGES) + 1), 'px/frame']
+    return '\n'.join([*_align(whole), '', *_align([head, units, *_class_rows(records)]), ''])
+
+
+def _class_rows(records: Records) -> list[list[str]]:
+    """A row a class, and one of all classes where there are several."""
+    annotations = [annotation for annotation in records.annotations.values()
+                   if annotation['image_id'] in records.images]
+    boxes = np.array([annotation['bbox'] for annotation in annotations], float).reshape(-1, 4)
+    is_sound = np.isfinite(boxes).all(1) & (boxes[:, 2:] > 0).all(1)
+    annotations, boxes = [annotations[k] for k in np.flatnonzero(is_sound)], boxes[is_sound]
+    classes = np.array([annotation['category_id'] for annotation in annotations], int)
+    tracks, frames = _tracks(records, annotations)
+    columns = (tracks, np.sqrt(boxes[:, 2:].prod(1)), motion_iou(tracks, frames, boxes),
+               _speeds(tracks, frames, boxes))
+    rows = [_row(category['name'], [column[classes == number] for column in columns])
+            for number, category in records.categories.items()]
+    return rows if len(rows) < 2 else [*rows, _row('all', columns)]
+
+
+def _row(name: str, columns: list[np.ndarray]) -> list[str]:
+    tracks, sizes, overlaps, speeds = columns
+    row = [name, str(len(tracks)), str(len(np.unique(tracks))), _median(sizes)]
+    row += [_percent(np.sum((low <= sizes) & (sizes < high)), len(sizes)) for low, high in _SIZES.values()]
+    row += [_percent(np.sum((low <= overlaps) & (overlaps <= high)), len(sizes))
+            for low, high in MOTION_RANGES.values()]
+    return [*row, _percent(np.isnan(overlaps).sum(), len(sizes)), _median(speeds[~np.isnan(speeds)])]
+
+
+def _tracks(records: Records, annotations: list[dict]) -> tuple[np.ndarray, np.ndarray]:
+    """A number for the track of each box, over the whole file, and the box's frame id."""
+    images = [records.images[annotation['image_id']] for annotation in annotations]
+    keys = [(video_key(image), annotation['instance_id']) if annotation.get('instance_id') else
+            (None, None, annotation['id']) for image, annotation in zip(images, annotations, strict=True)]
+    numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+    frames = [image.get('frame_id') or 0 for image in images]
+    return np.array([numbers[key] for key in keys], int), np.array(frames, int)
+
+
+def _speeds(tracks: np.ndarray, frames: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """Px per frame that the centre of each box is from its track's box before; NaN where there is none."""
+    order = np.lexsort((frames, tracks))
+    centres = (boxes[:, :2] + boxes[:, 2:] / 2)[order]
+    far, steps = np.linalg.norm(np.diff(centres, axis=0), axis=1), np.diff(frames[order])
+    follows = (np.diff(tracks[order]) == 0) & (steps > 0)
+    speeds = np.full(len(tracks), np.nan)
+    speeds[order[1:][follows]] = far[follows] / steps[follows]
+    return speeds
+
+
+def _median(values: np.ndarray) -> str:
+    return f'{np.median(values):.1f}' if len(values) else '-'
+
+
+def _percent(part: int, whole: int) -> str:
+    return f'{100 * part / whole:.1f}' if whole else '-'
+
+
+def _align(rows: list[list[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ['  '.join([row[0].ljust(widths[0]), *(text.rjust(width) for text, width in
+                                                   zip(row[1:], widths[1:], strict=True))]) for row in rows]

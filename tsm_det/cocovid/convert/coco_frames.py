@@ -1,0 +1,117 @@
+"""A folder of frames with boxes in COCO's JSON, turned into a CocoVID file."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
+from pathlib import Path, PurePosixPath
+
+from tsm_det.cocovid.builder import Box, CocoVIDBuilder, Report
+from tsm_det.cocovid.coco_json import is_whole, read_coco
+from tsm_det.cocovid.convert.frame_files import Frame, check_size, image_size, split_number
+from tsm_det.errors import InputError
+from tsm_det.video.sources import IMAGE_SUFFIXES
+
+
+def convert_coco_frames(file: str | os.PathLike, images: str | os.PathLike, out: str | os.PathLike, max_gap: int = 5,
+                        progress: Callable[[list], Iterable] = iter) -> Report:
+    """Write the CocoVID file of a COCO file whose images are frames of videos.
+
+    The number at the end of a file's name is its frame id. Files with the same folder and the same name before the
+    number are a video, called by its folder, or by the name where a folder has several or there is none:
+    ``cam1/000123.jpg`` and ``cam1_000123.jpg`` are frame 123 of ``cam1``. Images that the file does not list are left
+    out and counted: whether anything is in them is not known. Category ids stay; boxes whose annotations have
+    no ``instance_id``, ``track_id`` or ``attributes.track_id`` are linked into tracks, label by label.
+
+    Args:
+        file: the COCO file.
+        images: the folder that its file names are relative to.
+        out: the JSON file to write; its file names are the same.
+        max_gap: how many frames without a box a linked track survives; raise it where only every k-th frame
+            is there.
+        progress: wraps the list of videos.
+
+    Raises:
+        InputError: the file is not COCO, an image is missing or of another size, or has no number in its name.
+    """
+    folder, content = Path(images), read_coco(Path(file))
+    videos = _videos(content['images'], file)
+    _check_files(content['images'], folder, file)
+    names = {category['id']: category['name'] for category in content['categories']}
+    builder = CocoVIDBuilder({name: number for number, name in names.items()}, max_gap, counted_by='annotation')
+    if (more := _count_images(folder) - len(content['images'])) > 0:
+        builder.report.left_out[f'images in {folder} that {Path(file).name} does not list left out'] = more
+    boxes = defaultdict(list)
+    for annotation in content['annotations']:
+        if annotation.get('bbox'):
+            boxes[annotation['image_id']].append(annotation)
+        else:
+            builder.report.left_out['annotations without a box left out'] += 1
+    for name, frames in progress(videos):
+        its_boxes = [_box(annotation, number, names) for number, image in frames.items()
+                     for annotation in boxes[image['id']]]
+        builder.add_video(name, _frames(frames, folder, file), its_boxes, file)
+    return builder.write(out)
+
+
+def _videos(images: list[dict], file: str | os.PathLike) -> list[tuple[str, dict[int, dict]]]:
+    """The name of each video, and its images by their numbers, in order."""
+    groups = defaultdict(dict)
+    for image in images:
+        path = PurePosixPath(image['file_name'])
+        if (split := split_number(path.name)) is None:
+            raise InputError(f'the image {path} of {file} has no number at the end of its name but the order of frames '
+                             'is taken from it: rename the files cam1_000001.jpg, cam1_000002.jpg, ...')
+        prefix, number = split
+        if (other := groups[path.parent, prefix].setdefault(number, image)) is not image:
+            raise InputError(f'the images {other["file_name"]} and {path} of {file} are the same frame by their names: '
+                             'rename one')
+    names = _names(list(groups), Path(file).stem)
+    return [(names[group], dict(sorted(frames.items()))) for group, frames in sorted(groups.items())]
+
+
+def _names(groups: list[tuple[PurePosixPath, str]], default: str) -> dict[tuple[PurePosixPath, str], str]:
+    """What to call the video of each folder and prefix: as short as leaves them different."""
+    prefixes, names = Counter(parent for parent, _ in groups), {}
+    for parent, prefix in groups:
+        folder = [] if parent == PurePosixPath() else [str(parent)]
+        own = [] if folder and prefixes[parent] == 1 else [prefix.rstrip('_-. ')]
+        names[parent, prefix] = '/'.join(filter(None, folder + own)) or default
+    count = Counter(names.values())
+    return {group: name if count[name] == 1 else '/'.join(map(str, group)) for group, name in names.items()}
+
+
+def _check_files(images: list[dict], folder: Path, file: str | os.PathLike) -> None:
+    missing = [image['file_name'] for image in images if not os.path.isfile(folder / image['file_name'])]
+    if missing:
+        raise InputError(f'{len(missing)} of the {len(images)} images of {file} are not in {folder}, the first is '
+                         f'{missing[0]}: name the folder that the file names are relative to')
+
+
+def _count_images(folder: Path) -> int:
+    return sum(name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith('.')
+               for _, _, names in os.walk(folder) for name in names)
+
+
+def _frames(images: dict[int, dict], folder: Path, file: str | os.PathLike) -> list[Frame]:
+    """The frames of a video; of stated sizes the first is held against the image."""
+    first = next(iter(images.values()))
+    if (size := _stated_size(first)) is not None:
+        check_size(folder / first['file_name'], size, str(file))
+    return [Frame(number, image['file_name'], _stated_size(image) or image_size(folder / image['file_name']))
+            for number, image in images.items()]
+
+
+def _stated_size(image: dict) -> tuple[int, int] | None:
+    size = image.get('height'), image.get('width')
+    return size if all(is_whole(length, 1) for length in size) else None
+
+
+def _box(annotation: dict, frame: int, names: dict[int, str]) -> Box:
+    attributes = annotation.get('attributes')
+    attributes = attributes if isinstance(attributes, dict) else {}
+    tracks = annotation.get('instance_id'), annotation.get('track_id'), attributes.get('track_id')
+    track = next((str(track) for track in tracks if track is not None), None)
+    return Box(annotation['id'], frame, names[annotation['category_id']], tuple(annotation['bbox']), track,
+               bool(attributes.get('occluded')), bool(annotation.get('iscrowd')))

@@ -1,0 +1,89 @@
+"""Frames as files hold them: those of a video file, those of a folder of images."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from PIL import Image
+
+from tsm_det.errors import InputError
+from tsm_det.video.sources import IMAGE_SUFFIXES
+from tsm_det.video.video_file import VideoFile
+
+_ORIENTATION = 0x0112  # EXIF: how the camera was held; from 5 on width and height are exchanged
+
+
+class Frame(NamedTuple):
+    """A frame of a video: ``size`` is (H, W) as displayed; without ``frame_in_file`` its file is an image."""
+
+    frame_id: int
+    file_name: str
+    size: tuple[int, int]
+    frame_in_file: int | None = None
+
+
+def video_frames(path: Path, file_name: str) -> list[Frame]:
+    """All frames of a video file, of which one is decoded.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    video = VideoFile(path)
+    size = video.read(0).shape[:2]
+    return [Frame(k, file_name, size, k) for k in range(len(video))]
+
+
+def images_of(folder: Path, suffixes: tuple[str, ...] = IMAGE_SUFFIXES) -> list[Path]:
+    """The image files of a folder, sorted by name; hidden files and files of other kinds are left alone.
+
+    Raises:
+        InputError: there is no such folder, or no image in it.
+    """
+    if not folder.is_dir():
+        raise InputError(f'{folder} is not a folder: name one that holds the frames as images')
+    images = sorted(name for name in os.listdir(folder)
+                    if name.lower().endswith(suffixes) and not name.startswith('.'))
+    if not images:
+        raise InputError(f'{folder} holds no image ({", ".join(suffixes)}): put the frames there')
+    return [folder / name for name in images]
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Size (H, W) of an image as displayed, out of its header.
+
+    Raises:
+        InputError: it is missing or no image.
+    """
+    try:
+        with Image.open(path) as image:
+            # Asking a PNG file without EXIF for its orientation would decode all of it. OpenCV turns no WebP.
+            turned = image.format != 'WEBP' and 'exif' in image.info and image.getexif().get(_ORIENTATION, 1) >= 5
+            return image.size if turned else image.size[::-1]
+    except (OSError, ValueError, SyntaxError) as error:
+        what = 'is missing' if isinstance(error, FileNotFoundError) else 'cannot be read as an image'
+        raise InputError(f'{path} {what}: fetch it again or check the folder') from error
+
+
+def check_size(path: Path, stated: tuple[int, int], where: str) -> None:
+    """Refuse an image of another size (H, W) than ``where`` states.
+
+    Raises:
+        InputError: it is, or cannot be read.
+    """
+    if (size := image_size(path)) != tuple(stated):
+        raise InputError(f'{path} is {size[1]}x{size[0]} px but {where} states {stated[1]}x{stated[0]}: the boxes '
+                         'would be out of place, so take the images that were annotated')
+
+
+def split_number(name: str) -> tuple[str, int] | None:
+    """What stands before the number at the end of a file's name, and the number; None without one.
+
+    Roboflow's exports end in a checksum (``NAME-0012_jpg.rf.d2c1....jpg``), which does not count.
+    """
+    stem = re.sub(r'_(jpe?g|png)\.rf\.\w+$', '', Path(name).stem, flags=re.IGNORECASE)
+    found = re.search(r'[0-9]+$', stem)
+    # More digits than a whole number of numpy has are no count of frames.
+    return (stem[:found.start()], int(found.group())) if found and len(found.group()) <= 18 else None

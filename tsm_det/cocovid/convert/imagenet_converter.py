@@ -1,0 +1,132 @@
+"""ImageNet VID and the stills of DET, as published, turned into CocoVID files."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from tsm_det.cocovid.convert.imagenet_lists import read_stills, read_videos
+from tsm_det.cocovid.convert.imagenet_parts import stills_part, video_part
+from tsm_det.cocovid.convert.imagenet_xml import CATEGORIES, SYNSETS, Problem
+from tsm_det.cocovid.parts import join_parts, make_parts
+from tsm_det.errors import InputError
+
+# What the published lists amount to; the first of each counts their entries.
+_OFFICIAL = {
+    'imagenet_vid_train': {'videos listed': 3862, 'videos': 3862, 'images': 1_122_397, 'key frames': 57_834},
+    'imagenet_vid_val': {'videos listed': 555, 'videos': 555, 'images': 176_126},
+    'imagenet_det_30classes': {'stills listed': 53_639, 'listed twice': 378, 'images': 53_261}}
+_STILLS_A_PART = 500
+
+
+@dataclass
+class Report:
+    """What a file holds, beside what the official set has, and all that is wrong with the data.
+
+    As a string: the counts, and the first problems in full.
+    """
+
+    file: Path
+    counts: Counter[str]
+    problems: list[Problem]
+
+    @property
+    def problems_file(self) -> Path:
+        """Where all problems stand, one a line."""
+        return self.file.with_suffix('.problems.txt')
+
+    @property
+    def mismatches(self) -> list[str]:
+        """In which counts a set differs from the official one, if most of that is listed: a smaller one is a sample."""
+        official = _OFFICIAL[self.file.stem]
+        listed, number = next(iter(official.items()))
+        is_sample = self.counts[listed] < number / 2
+        return [what for what, count in official.items() if not is_sample and self.counts[what] != count]
+
+    def __str__(self) -> str:
+        official = _OFFICIAL[self.file.stem]
+        lines = [f'{self.file}', f'  {"":26}{"here":>11}{"official":>11}']
+        for what in [*official, *sorted(self.counts.keys() - official.keys())]:
+            lines.append(f'  {what:26}{self.counts[what]:11,}' + (f'{official[what]:11,}' if what in official else ''))
+        kinds = Counter(problem.kind for problem in self.problems)
+        lines += [f'  problem: {kind:26}{count:,}' for kind, count in kinds.most_common()]
+        lines += [f'    {" ".join(filter(None, problem))}' for problem in self.problems[:20]]
+        if len(self.problems) > 20:
+            lines.append(f'    ... all {len(self.problems):,} are in {self.problems_file}')
+        lines += [f'ERROR: the number of {what} is not the official one: mend what the problems name and '
+                  'convert again' for what in self.mismatches]
+        return '\n'.join(lines)
+
+
+class Reports(list):
+    """The :class:`Report` of each file that was made."""
+
+    @property
+    def exit_status(self) -> int:
+        """1 when a set that is meant to be the official one is not, else 0."""
+        return int(any(report.mismatches for report in self))
+
+    def __str__(self) -> str:
+        return '\n'.join(map(str, self))
+
+
+def _plain(items: Iterable, total: int) -> Iterable:
+    """No progress bar."""
+    return items
+
+
+def convert_imagenet_vid(root: str | os.PathLike, out: str | os.PathLike, splits: Iterable[str] = ('train', 'val'),
+                         lists: str | os.PathLike | None = None, workers: int | None = None,
+                         progress: Callable[..., Iterable] = _plain) -> Reports:
+    """Write ``imagenet_vid_train.json`` and ``imagenet_vid_val.json``.
+
+    A frame without a JPEG or without a readable XML file is left out; that, and each object left out or clipped, is
+    a problem in the report and in ``NAME.problems.txt``. An interrupted run goes on where it was.
+
+    Args:
+        root: holds ``Annotations/VID``, ``Data/VID`` and ``ImageSets``.
+        out: folder for the files; the file names in them are relative to ``root/Data``.
+        splits: ``train``, ``val`` or both.
+        lists: folder of the lists when it is not ``root/ImageSets``.
+        workers: how many processes; None is one a core.
+        progress: wraps what is finished and takes its ``total``, e.g. ``tqdm``.
+
+    Raises:
+        InputError: a folder or a list is missing, a line of a list is wrong, or ``out`` cannot be written.
+    """
+    root = Path(root)
+    plans = {split: read_videos(root, split, lists) for split in splits}
+    return Reports(
+        _convert(plan, video_part, root, Path(out, f'imagenet_vid_{split}.json'),
+                 Counter({'videos listed': len(plan)}), workers, progress) for split, plan in plans.items())
+
+
+def convert_imagenet_det(root: str | os.PathLike, out: str | os.PathLike, lists: str | os.PathLike | None = None,
+                         workers: int | None = None, progress: Callable[..., Iterable] = _plain) -> Reports:
+    """Write ``imagenet_det_30classes.json``, the stills of DET that have an object of VID's classes.
+
+    A still that is listed twice is taken once. See :func:`convert_imagenet_vid` for the rest.
+    """
+    listed = read_stills(Path(root), lists)
+    stills = list(dict.fromkeys(listed))
+    plan = [tuple(stills[start:start + _STILLS_A_PART]) for start in range(0, len(stills), _STILLS_A_PART)]
+    counts = Counter({'stills listed': len(listed), 'listed twice': len(listed) - len(stills)})
+    return Reports([_convert(plan, stills_part, Path(root), Path(out, 'imagenet_det_30classes.json'), counts, workers,
+                             progress)])
+
+
+def _convert(plan: list, convert: Callable[[Path, object], dict], root: Path, out: Path, counts: Counter[str],
+             workers: int | None, progress: Callable[..., Iterable]) -> Report:
+    parts = make_parts(plan, partial(convert, root), root, out, workers, progress)
+    categories = [{'id': number, 'name': SYNSETS[synset], 'synset': synset} for synset, number in CATEGORIES.items()]
+    joined = join_parts(parts, categories, out)
+    report = Report(out, counts + joined.counts, [Problem(*problem) for problem in joined.problems])
+    try:
+        report.problems_file.write_text(''.join(f'{" ".join(filter(None, problem))}\n' for problem in report.problems))
+    except OSError as error:
+        raise InputError(f'{report.problems_file} cannot be written ({error.strerror}): make room for it') from error
+    return report

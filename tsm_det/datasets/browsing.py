@@ -1,0 +1,93 @@
+"""The clips of a config, drawn as the pipeline gives them: what tools/browse_dataset.py calls."""
+
+from __future__ import annotations
+
+import copy
+import os
+import random
+from collections.abc import Iterable, Iterator
+from itertools import chain, groupby, islice
+from pathlib import Path
+
+import numpy as np
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
+from torch.utils.data import Dataset
+from tqdm import tqdm
+
+from tsm_det.datasets.contact_sheet import clip_picture, sheets
+from tsm_det.errors import InputError
+from tsm_det.png import write_png
+from tsm_det.randomness import seeded
+
+_STRETCH = 8  # frames of a video that val and test show as a clip
+_MOST_FRAMES = 48  # of a clip; a sampler of whole videos would fill a sheet with one
+
+
+def browse(config: Config, out: str | os.PathLike, split: str = 'train', clips: int = 8,
+           seed: int | None = None) -> list[Path]:
+    """Write contact sheets of clips that the config's dataset, sampler and pipeline give, and nothing else.
+
+    Of ``train`` the clips that a training with that seed begins with; of ``val`` and ``test``, whose sampler gives
+    single frames in order, stretches of consecutive frames drawn at random.
+
+    Args:
+        config: from :func:`tsm_det.config.load_config`.
+        out: folder for ``SPLIT_01.png``, ``SPLIT_02.png``...; made if missing.
+        split: ``'train'``, ``'val'`` or ``'test'``.
+        clips: how many.
+        seed: of sampler, augmentation and stretches; None is the config's, or 0.
+
+    Returns:
+        The files, in order.
+
+    Raises:
+        InputError: the split, the annotation file or a frame is missing, or ``out`` cannot be written.
+    """
+    for name, number, least in (('number of clips', clips, 1), ('seed', seed or 0, 0)):
+        if number < least:
+            raise InputError(f'the {name} is {number} but a number from {least} is needed')
+    if not config.get(f'{split}_dataloader'):
+        raise InputError(f'the config has no {split}_dataloader: choose another --split or config')
+    init_default_scope(config.get('default_scope', 'mmdet'))
+    seed = config.get('randomness', {}).get('seed') or 0 if seed is None else seed
+    loader = Runner.build_dataloader(_boxes_first(config[f'{split}_dataloader']), seed=seed)
+    # The loader's own order, walked in this process; iterating over the loader would start its workers.
+    order = chain.from_iterable(loader.batch_sampler)
+    chosen = [[index] for index in islice(order, clips)] if split == 'train' else _stretches(order, clips, seed)
+    with seeded(seed), tqdm(chosen, desc='clips', unit='clip') as progress:
+        drawn = (_draw(loader.dataset, indices) for indices in progress)
+        return [write_png(sheet, Path(out, f'{split}_{number:02d}.png'))
+                for number, sheet in enumerate(sheets(drawn), 1)]
+
+
+def _boxes_first(loader: dict) -> dict:
+    """The loader with annotations read before anything moves the pixels: mmdet's test pipelines read them after."""
+    loader = copy.deepcopy(loader)
+    for step in loader.dataset.pipeline:
+        transforms = step.get('transforms', [])
+        for transform in [transform for transform in transforms[2:] if 'Annotations' in transform['type']]:
+            transforms.remove(transform)
+            transforms.insert(1, transform)
+    return loader
+
+
+def _stretches(order: Iterable, clips: int, seed: int) -> list[list]:
+    """Some of the runs of up to ``_STRETCH`` frames that the order falls into; an index of a whole video is a run."""
+    runs = []
+    for _, indices in groupby(order, key=lambda index: index[0] if isinstance(index, tuple) else index):
+        runs += _cut(indices)
+    return [runs[place] for place in sorted(random.Random(seed).sample(range(len(runs)), min(clips, len(runs))))]
+
+
+def _cut(indices: Iterator) -> Iterator[list]:
+    while run := list(islice(indices, _STRETCH)):
+        yield run
+
+
+def _draw(dataset: Dataset, indices: list) -> np.ndarray:
+    parts = [dataset[index] for index in indices]
+    frames = [frame for part in parts for frame in part['inputs']][:_MOST_FRAMES]
+    samples = [sample for part in parts for sample in part['data_samples']][:_MOST_FRAMES]
+    return clip_picture(frames, samples, dataset.metainfo['classes'])

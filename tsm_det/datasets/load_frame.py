@@ -1,0 +1,59 @@
+"""Frames for mmdet's pipelines, out of image files and out of video files."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from mmcv.transforms import LoadImageFromFile
+from mmdet.registry import TRANSFORMS
+
+from tsm_det.errors import InputError
+from tsm_det.video.video_file import VideoFile
+
+
+@TRANSFORMS.register_module()
+class LoadFrame(LoadImageFromFile):
+    """Loads an image file, or one frame of a video file where ``frame_in_file`` says which.
+
+    Takes ``img_path``, and ``frame_in_file`` (0-based; None or absent: ``img_path`` is an image). Adds ``img``
+    ``(H, W, 3)`` BGR in the displayed orientation, ``img_shape`` and ``ori_shape`` ``(H, W)``.
+
+    Keeps the last video file open: frames asked for in order are read in order. A copy, in this process or
+    another, opens its own.
+
+    Args:
+        kwargs: keys of ``LoadImageFromFile``; of these a frame of a video file heeds ``to_float32`` only.
+
+    Raises:
+        InputError: the file is missing or damaged, or the video has no such frame.
+    """
+
+    def __init__(self, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self._video: VideoFile | None = None
+
+    def transform(self, results: dict) -> dict | None:
+        """Add the image to ``results``."""
+        if results.get('frame_in_file') is None:
+            return self._load_image(results)
+        path = results['img_path']
+        if self._video is None or self._video.path != path:
+            self._video = VideoFile(path)
+        image = self._video.read(results['frame_in_file'])
+        results['img'] = image.astype(np.float32) if self.to_float32 else image
+        results['img_shape'] = results['ori_shape'] = image.shape[:2]
+        return results
+
+    def _load_image(self, results: dict) -> dict | None:
+        path = results['img_path']
+        try:
+            return super().transform(results)
+        except FileNotFoundError as error:
+            raise InputError(f'the image {path} is missing: check data_root and the file names of '
+                             'the annotation file') from error
+        except (OSError, AssertionError, cv2.error) as error:
+            raise InputError(f'{path} cannot be read as an image: fetch it again, or give frame_in_file '
+                             'if it is a video') from error
+
+    def __getstate__(self) -> dict:
+        return {**self.__dict__, '_video': None}

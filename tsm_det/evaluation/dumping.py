@@ -1,0 +1,78 @@
+"""What a test run leaves behind besides its metrics: the detections, and the frames with them drawn in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import mmengine
+from mmdet.evaluation.metrics import BaseVideoMetric
+from mmdet.structures import TrackDataSample
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from tsm_det.datasets.load_frame import LoadFrame
+from tsm_det.errors import InputError
+from tsm_det.files import write_bytes
+from tsm_det.streams.detections import detections_of
+from tsm_det.video.drawing import draw_detections
+
+
+class DumpDetections(BaseVideoMetric):
+    """Writes the detections of all frames of all videos to one pickle file, a dict a frame as mmdet does.
+
+    Args:
+        out: path of the file.
+    """
+
+    def __init__(self, out: str) -> None:
+        super().__init__()
+        self.out = out
+
+    def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
+        """Keep what was predicted and the meta information of every frame of the clips."""
+        for clip in data_samples:
+            for frame in clip['video_data_samples']:
+                found = frame.cpu().to_dict()
+                for truth in ('gt_instances', 'ignored_instances', 'instances'):
+                    found.pop(truth, None)
+                self.results.append(found)
+
+    def compute_metrics(self, results: list[dict]) -> dict:
+        """Write the file; there is nothing to score."""
+        write_bytes(mmengine.dump(results, file_format='pkl'), self.out)
+        return {}
+
+
+class DrawDetections(Hook):
+    """Writes every test frame with its detections as ``FOLDER/VIDEO_ID-NAME/FRAME_ID.jpg``.
+
+    Args:
+        folder: made if missing.
+        score_thr: detections below it are not drawn.
+    """
+
+    def __init__(self, folder: str, score_thr: float = 0.3) -> None:
+        self.folder = Path(folder)
+        self.score_thr = score_thr
+        self.load = LoadFrame()
+
+    def after_test_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
+                        outputs: Sequence[TrackDataSample] | None = None) -> None:
+        """Draw the frames of a batch, read anew from their files."""
+        classes = runner.test_loop.dataloader.dataset.metainfo['classes']
+        for clip in outputs:
+            for frame in clip:
+                image = self.load({key: frame.metainfo.get(key) for key in ('img_path', 'frame_in_file')})['img']
+                path = self.folder / _video_name(frame.metainfo) / f'{frame.frame_id:06d}.jpg'
+                path.parent.mkdir(parents=True, exist_ok=True)
+                if not cv2.imwrite(str(path), draw_detections(image, detections_of(frame, classes, self.score_thr))):
+                    raise InputError(f'{path} cannot be written: give a --show-dir with room that you may write to')
+
+
+def _video_name(metainfo: dict) -> str:
+    path, video_id = Path(metainfo['img_path']), metainfo['video_id']
+    name = path.parent.name if metainfo.get('frame_in_file') is None else path.stem
+    # Names of files and folders may repeat, the id does not; that of a still is a tuple.
+    return '-'.join(map(str, [*(video_id if isinstance(video_id, tuple) else [video_id]), name]))
