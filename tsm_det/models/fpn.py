@@ -10,7 +10,8 @@ from mmdet.registry import MODELS
 from torch import Tensor
 
 from tsm_det.errors import InputError
-from tsm_det.shift import Shifted, pasts_by_site
+from tsm_det.shift_inplace import shift_in_place
+from tsm_det.sites import pasts_by_site
 
 
 @MODELS.register_module()
@@ -85,8 +86,8 @@ class TSMFPN(FPN):
         with self._shifted(merged, num_frames, pasts) as (shifted, present):
             return self._outputs(self._replaced(merged, shifted)), present
 
-    def _shifted(self, levels: Sequence[Tensor], num_frames: int, pasts: dict[int, Tensor | None]) -> Shifted:
-        return Shifted([levels[site] for site in self.sites], num_frames, [pasts[site] for site in self.sites],
+    def _shifted(self, levels: Sequence[Tensor], num_frames: int, pasts: dict[int, Tensor | None]) -> shift_in_place:
+        return shift_in_place([levels[site] for site in self.sites], num_frames, [pasts[site] for site in self.sites],
                        self.shift_div)
 
     def _replaced(self, levels: Sequence[Tensor], shifted: Sequence[Tensor]) -> list[Tensor]:

@@ -11,7 +11,8 @@ from mmdet.registry import MODELS
 from torch import Tensor, nn
 
 from tsm_det.errors import InputError
-from tsm_det.shift import Shifted, pasts_by_site
+from tsm_det.shift_inplace import shift_in_place
+from tsm_det.sites import pasts_by_site
 
 
 class TemporalResidual:
@@ -31,7 +32,7 @@ class TemporalResidual:
 
     def _shift_and_add(
             self, frames: Tensor, num_frames: int, past: Tensor | None, shift_div: int) -> tuple[Tensor, Tensor]:
-        with Shifted([frames], num_frames, [past], shift_div) as ([shifted], [present]):
+        with shift_in_place([frames], num_frames, [past], shift_div) as ([shifted], [present]):
             out = self.residual(shifted)
         out += frames if self.downsample is None else self.downsample(frames)
         return self.relu(out), present
