@@ -10,7 +10,7 @@ from torch import Tensor
 from tsm_det.shift import check_clip, check_past, fit_past, temporal_shift
 
 
-class shift_in_place:  # noqa: N801 (used like torch.no_grad)
+class shift_in_place:
     """Context manager: shift feature maps in place and restore them on exit.
 
     ``with shift_in_place(maps, T, pasts, shift_div) as (shifted, presents):`` gives what :func:`temporal_shift`
