@@ -1,4 +1,4 @@
-"""A picture of a benchmark: how calls are spread, where their time goes, what more streams bring."""
+"""Plot a benchmark: latency of calls, stages, and throughput over streams."""
 
 from __future__ import annotations
 
@@ -9,17 +9,16 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from tsm_det.benchmark.stages import STAGES
+from tsm_det.benchmark.latency import STAGES
 from tsm_det.png import COLOURS
 
-_INCHES_AN_ARM, _INCHES_AROUND = 0.55, 1.3
+_INCHES_PER_ARM, _INCHES_AROUND = 0.55, 1.3
 
 
 def draw_benchmark(report: dict) -> Figure:
-    """Draw what :func:`tsm_det.benchmark.benchmark.benchmark` returns: a panel for latency, one for stages, and one
-    for streams where they were timed."""
+    """Plot a benchmark's report: one panel for latency, one for stages, one for streams if they were timed."""
     arms, streams = report['arms'], report.get('by_streams')
-    heights = [_INCHES_AROUND + _INCHES_AN_ARM * len(arms)] * 2 + [3.2] * bool(streams)
+    heights = [_INCHES_AROUND + _INCHES_PER_ARM * len(arms)] * 2 + [3.2] * bool(streams)
     figure = Figure(figsize=(9, sum(heights) + 0.9), dpi=110, layout='constrained')
     latency, stages, *rest = figure.subplots(len(heights), 1, gridspec_kw={'height_ratios': heights})
     figure.suptitle(_headline(report), fontsize=11)
@@ -32,7 +31,7 @@ def draw_benchmark(report: dict) -> Figure:
 
 def _headline(report: dict) -> str:
     machine, ratios = report['machine'], report['ratios']
-    names = {'whole': 'time of a call, tsm / 2d', 'throughput_vs_mmdet': 'frames per second, tsm / mmdet'}
+    names = {'whole': 'time per call, tsm / 2d', 'throughput_vs_mmdet': 'frames per second, tsm / mmdet'}
     return '\n'.join([
         *(f'{what}: {ratios[key]["median"]:.3f} (95 % interval {ratios[key]["low"]:.3f} to {ratios[key]["high"]:.3f})'
           for key, what in names.items() if key in ratios),
@@ -52,10 +51,10 @@ def _draw_latency(axes: Axes, arms: Sequence[dict]) -> None:
                       ha='right', va='center', fontsize=9, bbox=dict(fc='white', ec='none', alpha=0.8))
     pooled = np.concatenate([arm['samples']['wall_ms'] for arm in arms])
     low, high = pooled.min(), max(arm['p99_ms'] for arm in arms)
-    # Room at the right for the numbers; calls slower than all 99 % lie beyond it.
+    # Leave room at the right for the numbers; calls slower than every p99 lie beyond it.
     axes.set_xlim(low - 0.05 * (high - low), high + 0.6 * (high - low) + 1e-6)
     _name_rows(axes, arms)
-    axes.set_xlabel('ms a call; box: quartiles, whiskers: 5 % and 95 %')
+    axes.set_xlabel('ms per call; box: quartiles, whiskers: 5 % and 95 %')
     axes.set_title(f'Latency of {len(arms[0]["samples"]["wall_ms"])} calls', loc='left', fontsize=10)
 
 
@@ -72,7 +71,7 @@ def _draw_stages(axes: Axes, arms: Sequence[dict]) -> None:
                           color='black' if sum(to_rgb(colour)) > 1.3 else 'white')
         left += widths
     _name_rows(axes, arms)
-    axes.set_xlabel('ms a call, medians')
+    axes.set_xlabel('ms per call, medians')
     axes.set_title('Stages', loc='left', fontsize=10)
     axes.legend(ncols=len(STAGES), loc='lower right', bbox_to_anchor=(1, 1), fontsize=9, frameon=False,
                 handlelength=1, columnspacing=1.2)
@@ -86,7 +85,7 @@ def _draw_streams(axes: Axes, table: Sequence[dict]) -> None:
     axes.set_xscale('log', base=2)
     axes.set_xticks(counts, [str(count) for count in counts])
     axes.set_ylim(0, 1.1 * max(arm['fps'] for row in table for arm in row['arms']))
-    axes.set_xlabel('streams in a batch')
+    axes.set_xlabel('streams per batch')
     axes.set_ylabel('frames per second')
     axes.set_title('Throughput, all streams together', loc='left', fontsize=10)
     axes.legend(fontsize=9, frameon=False)
