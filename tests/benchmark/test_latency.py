@@ -109,7 +109,7 @@ def test_the_rest_of_a_call_is_post_processing():
 def test_backbone_and_neck_are_compared_together_call_by_call():
     arm = samples_with([20.0] * 3, backbone=[1.0, 5.0, 9.0], neck=[9.0, 5.0, 1.0], busy=3)
     baseline = samples_with([10.0] * 3, backbone=[4.0] * 3, neck=[1.0] * 3)
-    two, six = ({key: number for key in ('median', 'low', 'high')} for number in (2, 6))
+    two, six = (dict.fromkeys(('median', 'low', 'high'), number) for number in (2, 6))
     assert latency_ratios(arm, baseline) == {
         'whole': two, 'backbone_neck': two, 'processor': six, 'processor_backbone_neck': six}
 

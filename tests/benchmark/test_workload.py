@@ -16,8 +16,9 @@ from tsm_det.errors import InputError
     (dict(clip_length=0), '--clip-length is 0'), (dict(threads=0), '--threads is 0'),
     (dict(size=(0, 4)), '--size is 0 4'), (dict(score_thr=1.0), '--score-thr is 1.0'),
     (dict(score_thr=float('nan')), '--score-thr is nan'), (dict(source='a.mp4', size=(4, 4)), '--source and --size'),
-    (dict(engine='steam'), 'steam.*eager, fast'), (dict(device='abacus'), 'abacus'), (dict(device='cuda:99'), 'cuda:99'),
-    (dict(plot='plot.jpg'), r'plot\.jpg.*\.png'), (dict(json='/'), '/ '), (dict(report='/'), '/ ')])
+    (dict(engine='steam'), 'steam.*eager, fast'), (dict(device='abacus'), 'abacus'),
+    (dict(device='cuda:99'), 'cuda:99'), (dict(plot='plot.jpg'), r'plot\.jpg.*\.png'),
+    (dict(json='/'), '/ '), (dict(report='/'), '/ ')])
 def test_wrong_options_are_refused(wrong, facts):
     with pytest.raises(InputError, match=facts):
         BenchmarkOptions('config.py', 'baseline.py', **wrong).check()

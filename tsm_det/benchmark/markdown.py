@@ -69,14 +69,15 @@ def _stages(arms: Sequence[dict]) -> list[str]:
 
 
 def _cost(arms: Sequence[dict]) -> list[str]:
-    return ['## Cost', '', 'GFLOPs: convolutions and matrix products of one frame in eager mode, a multiply-add as two. '
-            'State: of all streams. Peak memory: resident, of a separate process that builds the arm and makes three '
-            'calls; "before" is the part that Python and its libraries took.', '',
-            *markdown_table(
-                ['arm', 'parameters', 'GFLOPs', 'state MB', 'peak memory MB', 'before MB', 'peak CUDA MB'],
-                [[arm['name'], f'{arm["parameters"]:,}', f'{arm["flops"] / 1e9:.2f}', *map(_megabytes, (
-                    arm['state_bytes'], *(arm['memory'][key] for key in ('peak_bytes', 'before_bytes', 'cuda_peak_bytes')),
-                ))] for arm in arms])]
+    rows = []
+    for arm in arms:
+        sizes = arm['state_bytes'], *(arm['memory'][key] for key in ('peak_bytes', 'before_bytes', 'cuda_peak_bytes'))
+        rows.append([arm['name'], f'{arm["parameters"]:,}', f'{arm["flops"] / 1e9:.2f}',
+                     *('-' if size is None else f'{size / 1e6:.1f}' for size in sizes)])
+    head = ['arm', 'parameters', 'GFLOPs', 'state MB', 'peak memory MB', 'before MB', 'peak CUDA MB']
+    return ['## Cost', '', 'GFLOPs: convolutions and matrix products of one frame in eager mode, a multiply-add as '
+            'two. State: of all streams. Peak memory: resident, of a separate process that builds the arm and makes '
+            'three calls; "before" is the part that Python and its libraries took.', '', *markdown_table(head, rows)]
 
 
 def _streams(rows: Sequence[dict]) -> list[str]:
@@ -110,7 +111,3 @@ def _times(arm: dict, *keys: str) -> list[str]:
 
 def _range(low: int, high: int) -> str:
     return str(low) if low == high else f'{low} to {high}'
-
-
-def _megabytes(number: int | None) -> str:
-    return '-' if number is None else f'{number / 1e6:.1f}'
