@@ -45,7 +45,7 @@ def test_a_stage_called_by_another_stage_is_part_of_it(arms, images, ticking):
     model = arms['tsm'].model
     model.extract_maps = model.extract_maps  # engines set it on the instance
     with StageClock(arms['tsm']) as clock:
-        model.backbone.forward_clip = clock._timed('backbone', model.backbone.forward_clip)
+        model.backbone.forward_clip = clock._timed(model.backbone, 'forward_clip', 'backbone')
         clock(images[:1])
     assert clock.times_ms == {'preprocess': 2000, 'maps': 1000, 'rpn': 1000, 'roi': 2000}
 

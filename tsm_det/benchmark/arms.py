@@ -41,13 +41,8 @@ class TimedArm(Protocol):
 class ArmPlan(NamedTuple):
     """How to build an arm, here or in another process.
 
-    Args:
-        name: of the arm.
-        config: of the detector.
-        checkpoint: None for random weights, the same for all arms.
-        device: e.g. 'cpu' or 'cuda:0'.
-        engine: None for mmdet's own detector and per-frame path.
-        streams: largest number of frames per call.
+    Without a checkpoint all arms have the same random weights. An engine of None is mmdet's own detector, called per
+    frame. ``streams`` is the largest number of frames per call.
     """
 
     name: str
@@ -58,11 +53,7 @@ class ArmPlan(NamedTuple):
     streams: int = 1
 
     def build(self) -> TimedArm:
-        """Build the arm.
-
-        Raises:
-            InputError: the checkpoint does not fit, or the engine is unknown.
-        """
+        """Build the arm; raise InputError when the checkpoint does not fit or the engine is unknown."""
         torch.manual_seed(0)
         return MMDetArm(self) if self.engine is None else OnlineArm(self)
 

@@ -34,18 +34,10 @@ _SETTINGS = ('warmup', 'streams', 'engine', 'proposals', 'detections', 'score_th
 
 
 def benchmark(options: BenchmarkOptions, command: str) -> dict:
-    """Time a detector and its 2D baseline, and write the files named in the options.
+    """Time a detector and its 2D baseline, write the files named in the options, and return all figures.
 
-    Args:
-        options: what to time.
-        command: command line, for the record.
-
-    Returns:
-        All figures, see docs/benchmark.md: ``command``, ``date``, ``machine``, ``settings``, ``size``, ``arms``,
-        ``ratio``, ``ratios``; ``by_streams`` and ``training`` if asked for.
-
-    Raises:
-        InputError: an option is wrong, or a file cannot be read or written.
+    The result is the JSON file of docs/benchmark.md; ``command``, the command line, is recorded in it. Raises
+    InputError when an option is wrong, or a file cannot be read or written.
     """
     options.check()
     plans = arm_plans(options)

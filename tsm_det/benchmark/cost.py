@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -36,12 +37,9 @@ def count_operations(plan: ArmPlan, image: np.ndarray) -> dict[str, int]:
 def peak_memory(plan: ArmPlan, images: Sequence[np.ndarray]) -> dict[str, int | None]:
     """Measure the peak memory of a new process that builds the arm and calls it a few times on ``images``.
 
-    Returns:
-        In bytes, None where unknown: ``peak_bytes`` resident; ``before_bytes`` resident before the arm was built, with
-        Python and its libraries loaded; ``cuda_peak_bytes`` allocated on the device.
-
-    Raises:
-        InputError: the process failed.
+    Returns bytes, None where unknown: ``peak_bytes`` resident; ``before_bytes`` resident before the arm was built, with
+    Python and its libraries loaded; ``cuda_peak_bytes`` allocated on the device. Raises InputError when that process
+    fails.
     """
     request = pickle.dumps((plan, list(images), torch.get_num_threads()))
     child = subprocess.run([sys.executable, '-W', 'ignore', '-m', __name__], input=request, capture_output=True)
@@ -65,8 +63,8 @@ def _measure_memory(plan: ArmPlan, images: Sequence[np.ndarray], threads: int) -
 def _resident(field: str) -> int | None:
     # The peak of getrusage, which more systems have, is inherited from the parent process.
     status = Path('/proc/self/status')
-    lines = status.read_text().splitlines() if status.exists() else []
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(f'{field}:')), None)
+    match = re.search(rf'^{field}:\s*(\d+) kB', status.read_text(), re.MULTILINE) if status.exists() else None
+    return match and 1024 * int(match[1])
 
 
 if __name__ == '__main__':

@@ -6,8 +6,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from functools import partial, wraps
+from functools import partial
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 from mmdet.structures import DetDataSample
@@ -17,7 +18,6 @@ from tsm_det.benchmark.timing import TimedCall, interleaved, percentiles, ratio_
 
 # 'maps' replaces backbone, neck and RPN convolutions where an engine runs them as one call.
 STAGES = ('preprocess', 'backbone', 'neck', 'maps', 'rpn', 'roi', 'post')
-_MISSING = object()
 
 
 class StageClock:
@@ -33,7 +33,7 @@ class StageClock:
         self.device = device
         self._clear()
         self._inside = False
-        self._replaced: list[tuple[object, str, object]] = []
+        self._patches = ExitStack()
 
     def __call__(self, images: Sequence[np.ndarray]) -> list[DetDataSample]:
         self._clear()
@@ -41,28 +41,20 @@ class StageClock:
 
     def __enter__(self) -> StageClock:
         for owner, name, stage in stage_methods(self.arm):
-            self._replace(owner, name, partial(self._timed, stage))
-        self._replace(self.arm.model.rpn_head, 'predict_by_feat', self._counted)
+            self._patches.enter_context(patch.object(owner, name, self._timed(owner, name, stage)))
         return self
 
     def __exit__(self, *_: object) -> None:
-        while self._replaced:
-            owner, name, before = self._replaced.pop()
-            if before is _MISSING:
-                delattr(owner, name)
-            else:
-                setattr(owner, name, before)
+        self._patches.close()
 
     def _clear(self) -> None:
         self.times_ms: dict[str, float] = defaultdict(float)
         self.cpu_ms: dict[str, float] = defaultdict(float)
         self.proposals: list[int] = []
 
-    def _replace(self, owner: object, name: str, wrap: Callable[[Callable], Callable]) -> None:
-        self._replaced.append((owner, name, vars(owner).get(name, _MISSING)))
-        setattr(owner, name, wrap(getattr(owner, name)))
+    def _timed(self, owner: object, name: str, stage: str) -> Callable:
+        method = getattr(owner, name)
 
-    def _timed(self, stage: str, method: Callable) -> Callable:
         def timed_method(*args: Any, **kwargs: Any) -> Any:
             if self._inside:  # called by another stage, which includes it
                 return method(*args, **kwargs)
@@ -73,20 +65,14 @@ class StageClock:
                 self._inside = False
             self.times_ms[stage] += wall_ms
             self.cpu_ms[stage] += cpu_ms
+            if name == 'predict_by_feat':
+                self.proposals += map(len, result)
             return result
         return timed_method
 
-    def _counted(self, method: Callable) -> Callable:
-        @wraps(method)
-        def counted(*args: Any, **kwargs: Any) -> list:
-            proposals = method(*args, **kwargs)
-            self.proposals += map(len, proposals)
-            return proposals
-        return counted
-
 
 def stage_methods(arm: TimedArm) -> list[tuple[object, str, str]]:
-    """Object, method name and stage of each method that a clock times."""
+    """Object, name and stage of each timed method."""
     model = arm.model
     forward = 'forward_clip' if hasattr(model.backbone, 'forward_clip') else 'forward'
     # An engine that runs all convolutions as one call sets it on the instance.
@@ -141,17 +127,11 @@ class ArmSamples:
 
 def compare_latency(arms: Mapping[str, TimedArm], batches: Callable[[], Iterator[list[np.ndarray]]], frames: int = 50,
                     warmup: int = 5, device: str = 'cpu') -> dict[str, ArmSamples]:
-    """Time whole calls, from images to detections, of several arms on the same frames, interleaved.
+    """Time ``frames`` whole calls per arm, from images to detections, interleaved on the same frames.
 
-    On a CPU stages are timed in the same calls. On CUDA whole calls are timed in a first pass, and stages in a second
-    pass over the same frames, since it synchronises the device between them.
-
-    Args:
-        arms: by name.
-        batches: iterates over the frames of all streams from the first one.
-        frames: timed calls per arm.
-        warmup: calls per arm before them.
-        device: of the arms.
+    ``batches()`` iterates over the frames of all streams from the first one. On a CPU stages are timed in the same
+    calls. On CUDA whole calls are timed in a first pass, and stages in a second pass over the same frames, since the
+    device is synchronised between stages.
     """
     samples = {name: ArmSamples() for name in arms}
     on_cuda = device.startswith('cuda')

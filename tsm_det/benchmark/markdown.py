@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tsm_det.benchmark.latency import STAGES
 from tsm_det.text_table import markdown_table
 
-_RATIOS = {
+RATIOS = {
     'whole': 'time per call, tsm / 2d',
     'backbone_neck': 'backbone + neck, tsm / 2d',
     'maps': 'backbone + neck + RPN convolutions, tsm / 2d',
@@ -49,7 +49,7 @@ def _conditions(report: dict) -> list[str]:
 
 def _ratios(ratios: dict[str, dict]) -> list[str]:
     return ['## Ratios', '', 'Ratios of medians; the interval is a bootstrap over pairs of interleaved calls.', '',
-            *_ratio_table({what: ratios[key] for key, what in _RATIOS.items() if key in ratios})]
+            *_ratio_table({what: ratios[key] for key, what in RATIOS.items() if key in ratios})]
 
 
 def _latency(arms: Sequence[dict]) -> list[str]:

@@ -29,13 +29,8 @@ def interleaved(arms: Mapping[str, Callable[[Any], Any]], inputs: Iterator, coun
                 device: str = 'cpu', unit: str = 'frames') -> Iterator[TimedCall]:
     """Call every arm on the same input, in alternating order, so that a slow phase of the machine slows all arms.
 
-    Args:
-        arms: callables by name.
-        inputs: one per call of each arm; fetching it is not timed.
-        count: timed calls per arm.
-        warmup: calls per arm before them, made but not returned.
-        device: synchronised before and after a call.
-        unit: label of the progress bar.
+    After ``warmup`` inputs whose calls are not returned come ``count`` timed ones; fetching an input is not timed.
+    The device is synchronised before and after a call; ``unit`` labels the progress bar.
     """
     for k in tqdm(range(warmup + count), desc=unit, mininterval=2):
         given = next(inputs)
@@ -56,18 +51,10 @@ def timed(function: Callable[[], Any], device: str = 'cpu') -> tuple[float, floa
 
 def throughput(arms: Mapping[str, TimedArm], batches: Callable[[int], Iterator[list[np.ndarray]]], streams: int,
                frames: int = 50, warmup: int = 5, device: str = 'cpu') -> list[dict]:
-    """Time calls with 1, 2, 4, ... streams up to ``streams``, arms interleaved; all streams start over at each number.
+    """Time ``frames`` calls per arm with 1, 2, 4, ... up to ``streams`` streams, which start over at each number.
 
-    Args:
-        arms: by name.
-        batches: given a number of streams, iterates over their frames from the first one.
-        streams: largest number.
-        frames: timed calls per arm at each number.
-        warmup: calls per arm before them.
-        device: of the arms.
-
-    Returns:
-        ``streams`` and ``arms`` of each number: percentiles in ms per call, frames per second over all streams.
+    ``batches(n)`` iterates over the frames of n streams. Returns ``streams`` and ``arms`` for each number: percentiles
+    in ms per call, and frames per second over all streams.
     """
     table = []
     for count in stream_counts(streams):

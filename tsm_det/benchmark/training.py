@@ -47,14 +47,11 @@ class TrainingArm:
 
 def compare_training(plans: Sequence[ArmPlan], frames: Iterator[np.ndarray], steps: int, warmup: int = 1,
                      clip_length: int = 8) -> dict:
-    """Time training steps on one clip each, interleaved: losses, backward and optimizer.
+    """Time ``steps`` training steps per arm, interleaved, on clips of ``clip_length`` frames with random ground truth.
 
     Args:
         plans: of two arms, the baseline second; engines are ignored.
-        frames: ``(H, W, 3)`` BGR uint8, resized as in testing; ground truth is random.
-        steps: timed steps per arm.
-        warmup: steps per arm before them.
-        clip_length: frames per step.
+        frames: ``(H, W, 3)`` BGR uint8, resized as in testing.
 
     Returns:
         ``steps``, ``clip_length``, ``arms`` (percentiles in ms per step, frames per second, and ``processor_ms``, the

@@ -53,12 +53,7 @@ class BenchmarkOptions:
     cfg_options: dict | None = None
 
     def check(self) -> None:
-        """Check all options before anything is built or timed.
-
-        Raises:
-            InputError: a number is too small, two options exclude each other, the engine or device is unknown, or a
-                file cannot be written.
-        """
+        """Raise InputError, before anything is built or timed, when an option is wrong or a file cannot be written."""
         for name, least in _LEAST.items():
             value = getattr(self, name)
             if value is not None and value < least:
@@ -78,12 +73,9 @@ class BenchmarkOptions:
             check_writable(path)
 
     def limit(self, config: Config) -> Config:
-        """Copy a config with this benchmark's limits on proposals and detections in ``test_cfg``.
+        """Copy a config with the limits on proposals and detections in ``test_cfg``, and ``nms_pre`` at least as large.
 
-        ``nms_pre`` is raised to the number of proposals where it is smaller.
-
-        Raises:
-            InputError: it does not describe a two-stage detector.
+        Raises InputError when it does not describe a two-stage detector.
         """
         config = copy.deepcopy(config)
         test_cfg = config.model.get('test_cfg') or {}
@@ -97,14 +89,9 @@ class BenchmarkOptions:
 
 
 def frames_of(source: str | None, size: tuple[int, int]) -> Iterator[np.ndarray]:
-    """Yield frames ``(H, W, 3)`` BGR uint8 without end; a source starts over where it ends.
+    """Yield frames ``(H, W, 3)`` BGR uint8 without end: of a source, starting over where it ends, or random ones.
 
-    Args:
-        source: None for random frames, the same ones each time.
-        size: (H, W) of random frames.
-
-    Raises:
-        InputError: the source cannot be read, or has no frame.
+    Random frames of ``size`` (H, W) are the same each time. Raises InputError when a source cannot be read.
     """
     if source is None:
         yield from cycle(np.random.default_rng(0).integers(0, 256, (_RANDOM_FRAMES, *size, 3), dtype=np.uint8))
