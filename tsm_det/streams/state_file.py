@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from hashlib import sha256
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import torch
 from torch import nn
 
 from tsm_det.errors import InputError
+from tsm_det.files import write_atomically
 from tsm_det.shift import ShiftState
 from tsm_det.stream_bank import HeldStream
 
@@ -67,7 +66,6 @@ def write_state(path: str | os.PathLike, signature: str, streams: list[HeldStrea
     Raises:
         InputError: it cannot be written, or a stream id is not a string, a whole number or None.
     """
-    path = Path(path)
     if strange := [stream.stream_id for stream in streams if not isinstance(stream.stream_id, str | int | None)]:
         raise InputError(f'the stream id {strange[0]!r} cannot be saved: name streams by strings or whole numbers')
     content = {
@@ -75,13 +73,8 @@ def write_state(path: str | os.PathLike, signature: str, streams: list[HeldStrea
         'places': {name: tuple(place) for name, place in (places or {}).items()},
         'streams': [{**stream._asdict(), 'state': {part: list(pasts) for part, pasts in stream.state._asdict().items()}}
                     for stream in streams]}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=f'.{path.name}.', dir=path.parent) as workshop:
-            torch.save(content, Path(workshop, 'whole'))
-            os.replace(Path(workshop, 'whole'), path)
-    except (OSError, RuntimeError) as error:  # torch says by a RuntimeError that a disk is full
-        raise InputError(f'{path} cannot be written ({error}): name a file in a folder with room') from error
+    with write_atomically(path, RuntimeError) as temporary:  # a full disk is a RuntimeError of torch
+        torch.save(content, temporary)
 
 
 def read_state(path: str | os.PathLike, signature: str) -> SavedState:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import IO
@@ -17,6 +16,7 @@ import numpy as np
 from mmengine.logging import print_log
 
 from tsm_det.errors import InputError
+from tsm_det.files import writing
 
 _TICK_S = Fraction(1, 90_000)
 
@@ -41,7 +41,7 @@ class JsonLinesSink:
         self.last_frames = last_frames
 
     def __enter__(self) -> JsonLinesSink:
-        with _writing(self.path):
+        with writing(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file: IO[str] = open(self.path, 'w' if self.last_frames is None else 'a', encoding='utf-8')
             if self.last_frames is not None:
@@ -49,7 +49,7 @@ class JsonLinesSink:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with _writing(self.path):
+        with writing(self.path):
             self._file.close()
 
     def write(self, frame_id: int, time_s: float, stream: str, reset: str | None,
@@ -62,7 +62,7 @@ class JsonLinesSink:
         except ValueError as error:
             raise InputError(f'the detections of frame {frame_id} of {stream} are not all finite: '
                              'check the checkpoint') from error
-        with _writing(self.path):
+        with writing(self.path):
             self._file.write(text + '\n')
             self._file.flush()
 
@@ -107,7 +107,7 @@ class VideoSink:
     def __enter__(self) -> VideoSink:
         if self.path.suffix.lower() != '.mp4' or self.path.is_dir():
             raise InputError(f'{self.path} cannot be the video to write: give a file name that ends in .mp4')
-        with _writing(self.path):
+        with writing(self.path, av.FFmpegError):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.part.touch()
             self.part.unlink()
@@ -115,7 +115,7 @@ class VideoSink:
 
     def __exit__(self, *_: object) -> None:
         if self._encoder is not None:
-            with _writing(self.path):
+            with writing(self.path, av.FFmpegError):
                 self._encoder.close()
                 os.replace(self.part, self.path)
 
@@ -127,7 +127,7 @@ class VideoSink:
             time_s: when it was seen, if frames do not come at the rate; all frames have a time or none.
         """
         height, width = image.shape[:2]
-        with _writing(self.path):
+        with writing(self.path, av.FFmpegError):
             if self._encoder is None:
                 self._size = width, height
                 self._encoder = _encoder(self.part, self.fps, (width + width % 2, height + height % 2))
@@ -184,12 +184,3 @@ class _Mpeg4Encoder:
 
     def close(self) -> None:
         self._writer.release()
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, av.FFmpegError) as error:
-        raise InputError(f'{path} cannot be written ({error.strerror or error}): choose a place with room '
-                         'that you may write to') from error
