@@ -37,9 +37,6 @@ def open_detector(model: str, checkpoint: str | None = None, device: str = 'cpu'
     Raises:
         InputError: a file is missing or of another kind, or the device is not there.
     """
-    if max_gap is not None and max_gap < 1:
-        raise InputError(f'--max-gap is {max_gap} but a number from 1 (no frame missing) is needed: raise it, or leave '
-                         'it out')
     if not model.endswith('.onnx'):
         return OnlineDetector.from_config(load_config(model, cfg_options), None if checkpoint == 'none' else checkpoint,
                                           device, capacity, max_gap, engine=engine)
