@@ -17,7 +17,7 @@ from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
 
 from tsm_det.errors import InputError
-from tsm_det.evaluation.matched_results import evaluator_with_truth
+from tsm_det.evaluation.evaluation_set import ground_truth_evaluator
 from tsm_det.files import write_bytes, write_text
 from tsm_det.models.loading import load_weights
 
@@ -102,7 +102,7 @@ def _scores(path: str | os.PathLike) -> dict[str, float]:
 
 
 def _results(config: Config, scores: dict[str, float]) -> dict:
-    return {'Task': 'Video Object Detection', 'Dataset': _dataset(evaluator_with_truth(config)['ann_file']),
+    return {'Task': 'Video Object Detection', 'Dataset': _dataset(ground_truth_evaluator(config)['ann_file']),
             'Metrics': scores}
 
 
