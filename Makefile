@@ -1,7 +1,7 @@
-# make help says what there is. Variables: PYTHON, TORCH, STACK, VENV, OUT.
+# `make help` lists the targets. Variables: PYTHON, TORCH, STACK, VENV, OUT.
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
-# The build for processors alone is a tenth of the default one; where its index is out of reach, take what there is.
+# The CPU build is a tenth of the default one; without access to its index, fall back to the default index.
 CPU_INDEX := --index-url https://download.pytorch.org/whl/cpu --retries 0 --timeout 15
 STACK ?= onedl
 VENV ?= .venv
@@ -11,47 +11,48 @@ WHEELS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tsm_det/wheels
 BIN := $(VENV)/bin
 RUN := $(BIN)/python
 READY := $(VENV)/.ready-$(STACK)-$(subst =,-,$(firstword $(TORCH)))
-# The fork and upstream install the same packages: each has its own distribution of mmcv to compile.
+# The fork and upstream install the same packages from different distributions.
 MMCV_onedl := onedl-mmcv==2.3.6
 MMCV_openmmlab := mmcv==2.1.0
 MMCV := $(MMCV_$(STACK))
 MMCV_WHEEL := $(subst ==,-,$(subst -,_,$(MMCV)))
 SYNTH := configs/tsm_faster_rcnn_r18_synthvid.py
 SYNTH_2D := configs/faster_rcnn_r18_synthvid.py
-# Threads that wait by spinning take turns with other programs' work very badly: 20 times slower on busy cores.
+PUBLISHED := data/checkpoints/tsm_faster_rcnn_r18_synthvid-ae1fb280.pth
+# Spinning threads slow other programs down, and themselves 20 times on busy cores.
 export OMP_WAIT_POLICY ?= PASSIVE
 .DELETE_ON_ERROR:
 .PHONY: help setup demo test test-fast soak lint clean
 
-help:  ## say what there is
+help:  ## list the targets
 	@echo "make TARGET [PYTHON=$(PYTHON)] [TORCH=$(TORCH)] [STACK=onedl|openmmlab] [VENV=$(VENV)] [OUT=$(OUT)]"
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
 	@echo "CUDA: make demo TORCH='torch==2.11.0 --index-url https://download.pytorch.org/whl/cu130'"
 
-setup: $(READY)  ## make $(VENV) with everything in it; the first time on a machine compiles mmcv (about 11 minutes)
+setup: $(READY)  ## install everything into $(VENV); the first run on a machine compiles mmcv (about 11 minutes)
 
-demo: $(READY) $(OUT)/tsm/metrics.json $(OUT)/2d/metrics.json $(OUT)/latency.json $(OUT)/detections.mp4  ## the main job on synthetic video: train, evaluate, compare, draw (about 15 minutes)
+demo: $(READY) $(OUT)/tsm/metrics.json $(OUT)/2d/metrics.json $(OUT)/latency.json $(OUT)/detections.mp4 $(OUT)/side_by_side.gif  ## train shift and 2D on synthetic video, evaluate, compare, draw (about 15 minutes)
 	@$(RUN) -m tsm_det.benchmark.demo_report $(OUT)
 
-test: $(READY)  ## the whole test suite
+test: $(READY)  ## run the full test suite (installs the environment first if needed)
 	$(RUN) -m pytest
 
-test-fast: $(READY)  ## the tests that take seconds
+test-fast: $(READY)  ## run the fast tests
 	$(RUN) -m pytest -m 'not slow'
 
-soak: $(READY)  ## long runs: memory, many streams, broken cameras and files, killed processes, overlap; 15 minutes
+soak: $(READY)  ## run the long tests: memory, many streams, broken cameras and files, killed processes (15 minutes)
 	$(RUN) -m pytest -s tests/soak/soak_*.py
 
-lint: $(READY)  ## ruff
+lint: $(READY)  ## run ruff
 	$(BIN)/ruff check .
 
-clean:  ## remove what the demo and the tests made; $(VENV), data and work_dirs (your trainings) stay
+clean:  ## remove the output of demo and tests; keep $(VENV), data and work_dirs
 	rm -rf $(OUT) build .pytest_cache .ruff_cache .hypothesis
 
 $(READY): setup.py
 	@$(PYTHON) -c "import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))" || \
 	  { echo "error: $$($(PYTHON) --version) is not 3.10 to 3.12: make $(MAKECMDGOALS) PYTHON=python3.11"; exit 2; }
-	@test -n "$(MMCV)" || { echo "error: STACK=$(STACK) is neither onedl nor openmmlab"; exit 2; }
+	@test -n "$(MMCV)" || { echo "error: STACK is $(STACK) but must be onedl or openmmlab"; exit 2; }
 	@echo "== 1/4 $(VENV) with $(TORCH)"
 	rm -f $(VENV)/.ready-*
 	test ! -e $(VENV)/.stack -o "$$(cat $(VENV)/.stack 2>/dev/null)" = $(STACK) || rm -rf $(VENV)
@@ -59,7 +60,7 @@ $(READY): setup.py
 	@echo $(STACK) > $(VENV)/.stack
 	$(if $(filter file,$(origin TORCH)),$(BIN)/pip install $(TORCH) $(CPU_INDEX) ||) $(BIN)/pip install $(TORCH)
 	$(BIN)/pip install -q numpy 'setuptools<81' wheel ninja psutil packaging
-	@echo "== 2/4 $(MMCV), compiled once a torch version and kept in $(WHEELS)"
+	@echo "== 2/4 $(MMCV), compiled once per torch version, kept in $(WHEELS)"
 	@set -e; cache="$(WHEELS)/$$($(RUN) -c 'import torch; print(torch.__version__)')"; \
 	tag=$$($(RUN) -c 'import sys; print("cp%d%d" % sys.version_info[:2])'); mkdir -p "$$cache"; \
 	if ! ls "$$cache"/$(MMCV_WHEEL)-$$tag-*.whl >/dev/null 2>&1; then \
@@ -71,13 +72,13 @@ $(READY): setup.py
 	$(BIN)/pip install -q --force-reinstall --no-deps "$$cache"/$(MMCV_WHEEL)-$$tag-*.whl
 	@echo "== 3/4 tsm_det[$(STACK),dev]"
 	$(BIN)/pip install -q --no-build-isolation -e '.[$(STACK),dev]'
-	@echo "== 4/4 OpenCV without a screen, in place of the one that needs libGL"
+	@echo "== 4/4 OpenCV headless (the default build needs libGL)"
 	@version=$$($(BIN)/pip list --format=freeze | sed -n 's/^opencv-python==//p'); \
 	$(BIN)/pip install -q --force-reinstall --no-deps "opencv-python-headless$${version:+==$$version}"
 	@$(RUN) -W ignore -c 'import tsm_det' 
 	@touch $@
 
-# An interrupted training goes on from its last checkpoint; what is finished is not done again.
+# An interrupted training resumes from its last checkpoint; finished steps are not repeated.
 $(OUT)/tsm/trained: | $(READY)
 	$(RUN) tools/train.py $(SYNTH) --work-dir $(@D) --resume
 	@touch $@
@@ -92,3 +93,7 @@ $(OUT)/latency.json: | $(OUT)/tsm/trained
 	$(RUN) tools/benchmark.py $(SYNTH) "$$(cat $(OUT)/tsm/last_checkpoint)" --baseline $(SYNTH_2D) --size 128 128 --frames 200 --proposals 100 --json $@
 $(OUT)/detections.mp4: | $(OUT)/tsm/trained
 	$(RUN) tools/detect_video.py $(SYNTH) "$$(cat $(OUT)/tsm/last_checkpoint)" data/synthvid/val/000.mp4 --out $@ --json $(OUT)/detections.jsonl
+# The picture of README.md: the 2D detector of this demo beside the published weights.
+$(OUT)/side_by_side.gif: | $(OUT)/2d/trained
+	$(RUN) tools/side_by_side.py data/synthvid/val/019.mp4 --detector 'per-frame (2D)' $(SYNTH_2D) "$$(cat $(OUT)/2d/last_checkpoint)" \
+	  --detector shift $(SYNTH) $(PUBLISHED) --frames 12 --score-thr 0.4 --fps 2 --out $@

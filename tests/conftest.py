@@ -11,6 +11,8 @@ import pytest
 from hypothesis import settings
 from mmengine.logging import MMLogger
 
+TOOLS = Path(__file__).parents[1] / 'tools'
+
 # How long an example takes says nothing about the code on a busy machine.
 settings.register_profile('untimed', deadline=None)
 settings.load_profile('untimed')
@@ -23,8 +25,9 @@ def run(monkeypatch, capfd):
         tool, *arguments = shlex.split(line)
         MMLogger._instance_dict.clear()  # a logger of an earlier test writes to that test's closed output
         monkeypatch.setattr(sys, 'argv', [f'tools/{tool}.py', *arguments])
+        monkeypatch.syspath_prepend(TOOLS)
         try:
-            runpy.run_path(str(Path(__file__).parents[1] / 'tools' / f'{tool}.py'), run_name='__main__')
+            runpy.run_path(str(TOOLS / f'{tool}.py'), run_name='__main__')
             status = 0
         except SystemExit as end:
             status = end.code or 0

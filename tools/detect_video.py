@@ -1,50 +1,51 @@
 """Detect objects in videos, folders of images, cameras and network streams, frame by frame."""
 
-import argparse
+from argparse import Namespace
 
-from tsm_det.cli import CfgOptions, one_sentence_errors
-from tsm_det.engines import ENGINES
-from tsm_det.export.exported_detector import open_detector
-from tsm_det.streams.detect_sources import detect_sources, open_sources
+from command_line import add_cfg_options, add_device, add_engine, make_parser, path_of, run
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        usage='python tools/detect_video.py configs/tsm_faster_rcnn_r18_synthvid.py CHECKPOINT '
-              'data/synthvid/val/000.mp4 --out out.mp4 --json out.jsonl [options]', description=__doc__)
-    parser.add_argument('config', help='config file; or a .onnx file, which stands for CONFIG CHECKPOINT')
-    parser.add_argument('checkpoint', help="checkpoint file, or 'none' for random weights")
-    parser.add_argument('sources', nargs='*', metavar='SOURCE', help='video file, folder or glob of images, webcam '
-                        '(0 or /dev/video0), or address (rtsp://..., http://...); several run as one batch')
-    parser.add_argument('--out', help='mp4 file with the detections drawn in; a folder for several sources')
-    parser.add_argument('--json', help='JSON lines file, one line a frame')
-    parser.add_argument('--show', action='store_true', help='draw into windows too; q ends it')
-    parser.add_argument('--score-thr', type=float, default=0.3, help='keep detections from this score (default: 0.3)')
-    parser.add_argument('--stride', type=int, default=1, help='look at every so many frames (default: 1)')
-    parser.add_argument('--max-frames', type=int, help='stop after so many frames of each source')
-    parser.add_argument('--every-frame', action='store_true', help='drop none of a live source; it may fall behind')
-    parser.add_argument('--stall-limit', type=float, default=10, help='seconds a live source may give no frame (10)')
-    parser.add_argument('--max-gap', type=int, help='start a stream afresh after a larger step of frame ids')
-    parser.add_argument('--save-state', metavar='PATH', help='file to go on from later, written at the end and')
-    parser.add_argument('--save-every', type=int, default=100, metavar='N', help='after so many frames of each (100)')
-    parser.add_argument('--resume-state', metavar='PATH', help='go on from such a file; --json is cut there')
-    parser.add_argument('--device', default='cpu', help='cpu (default) or cuda:0')
-    parser.add_argument('--engine', default='eager', help=f'{", ".join(ENGINES)}: see docs/engines.md')
-    parser.add_argument('--cfg-options', nargs='+', action=CfgOptions, help='override keys of the config')
+def parse_args() -> Namespace:
+    parser = make_parser('detect_video.py configs/tsm_faster_rcnn_r18_synthvid.py CHECKPOINT '
+                         'data/synthvid/val/000.mp4 --out out.mp4 --json out.jsonl [options]', __doc__)
+    add = parser.add_argument
+    add('config', help='config file; or a .onnx file, which replaces CONFIG CHECKPOINT')
+    add('checkpoint', help="checkpoint file, or 'none' for random weights")
+    add('sources', nargs='*', metavar='SOURCE', help='video file, folder or glob of images, webcam (0 or /dev/video0), '
+        'or address (rtsp://..., http://...); several run as one batch')
+    add('--out', help='mp4 file with the detections drawn; a folder for several sources')
+    add('--json', help='JSON lines file, one line per frame')
+    add('--show', action='store_true', help='draw into windows too; q ends it')
+    add('--score-thr', type=float, default=0.3, help='lowest score to keep (default: 0.3)')
+    add('--stride', type=int, default=1, metavar='N', help='detect in every N-th frame (default: 1)')
+    add('--max-frames', type=int, metavar='N', help='stop after N frames of each source (default: all)')
+    add('--every-frame', action='store_true', help='drop no frame of a live source; it may fall behind')
+    add('--stall-limit', type=float, default=10, metavar='S', help='stop a live source after S seconds without a '
+        'frame (default: 10)')
+    add('--max-gap', type=int, metavar='N', help='reset a stream after a step of more than N frame ids (default: '
+        'never); 0 resets it at every frame')
+    add('--save-state', metavar='PATH', help='file to resume from, written during the run and at its end')
+    add('--save-every', type=int, default=100, metavar='N', help='frames of each source between writes (default: 100)')
+    add('--resume-state', metavar='PATH', help='resume from such a file; --json is cut there and continued')
+    add_device(parser)
+    add_engine(parser)
+    add_cfg_options(parser)
     args = parser.parse_intermixed_args()
     if args.config.endswith('.onnx'):
-        args.checkpoint, args.sources = None, [args.checkpoint, *args.sources]
+        args.checkpoint, args.sources = 'none', [args.checkpoint, *args.sources]
     elif not args.sources:
         parser.error('the following arguments are required: SOURCE')
     return args
 
 
-@one_sentence_errors
-def main() -> None:
-    args = parse_args()
+def main(args: Namespace) -> None:
+    from tsm_det.config import parse_options
+    from tsm_det.export.exported_detector import open_detector
+    from tsm_det.streams.detect_sources import detect_sources, open_sources
+
     sources = open_sources(args.sources, args.every_frame, args.stall_limit)
-    detector = open_detector(
-        args.config, args.checkpoint, args.device, max(64, len(sources)), args.max_gap, args.cfg_options, args.engine)
+    detector = open_detector(args.config, path_of(args.checkpoint), args.device, max(64, len(sources)), args.max_gap,
+                             parse_options(args.cfg_options), args.engine)
     frames = detect_sources(
         detector, sources, args.out, args.json, args.score_thr, args.show, args.stride, args.max_frames,
         args.save_state, args.save_every, args.resume_state)
@@ -52,4 +53,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run(parse_args, main)

@@ -1,32 +1,31 @@
 """Draw precision-recall curves by class and by motion, and what was missed in each video over time, as PNG files."""
 
-import argparse
+from argparse import Namespace
 
-from tsm_det.cli import CfgOptions, one_sentence_errors
-from tsm_det.config import load_config
-from tsm_det.evaluation.result_plots import plot_results
+from command_line import add_cfg_options, make_parser, run
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        usage='python tools/plot_results.py configs/tsm_faster_rcnn_r18_synthvid.py RESULTS.pkl --out DIR [options]',
-        description=__doc__)
-    parser.add_argument('config', help='config file; its test_evaluator names the truth')
-    parser.add_argument('results', help='what tools/test.py --out wrote; a pickle that asks for anything but tensors, '
-                                        'arrays and plain values is refused')
+def parse_args() -> Namespace:
+    parser = make_parser('plot_results.py configs/tsm_faster_rcnn_r18_synthvid.py RESULTS.pkl --out DIR [options]',
+                         __doc__)
+    parser.add_argument('config', help='config file; its test_evaluator names the ground truth')
+    parser.add_argument('results', help='file that tools/test.py --out wrote; a pickle of anything but tensors, arrays '
+                                        'and plain values is refused')
     parser.add_argument('--out', required=True, help='folder for the pictures')
     parser.add_argument('--score-thr', type=float, default=0.3,
-                        help='in the strips, detections count from this score (default: 0.3)')
-    parser.add_argument('--cfg-options', nargs='+', action=CfgOptions, help='override keys: a.b=value ...')
+                        help='lowest score of a detection in the strips (default: 0.3)')
+    add_cfg_options(parser)
     return parser.parse_args()
 
 
-@one_sentence_errors
-def main() -> None:
-    args = parse_args()
-    for path in plot_results(load_config(args.config, args.cfg_options), args.results, args.out, args.score_thr):
+def main(args: Namespace) -> None:
+    from tsm_det.config import load_config, parse_options
+    from tsm_det.evaluation.result_plots import plot_results
+
+    config = load_config(args.config, parse_options(args.cfg_options))
+    for path in plot_results(config, args.results, args.out, args.score_thr):
         print(path)
 
 
 if __name__ == '__main__':
-    main()
+    run(parse_args, main)

@@ -1,43 +1,37 @@
 """Stream the test videos frame by frame through a detector and score every frame."""
 
-import argparse
 import os
+from argparse import Namespace
 
-from tsm_det.cli import CfgOptions, one_sentence_errors
-from tsm_det.config import load_config
-from tsm_det.engines import ENGINES
-from tsm_det.errors import InputError
-from tsm_det.runner import test
+from command_line import add_cfg_options, add_detector, add_engine, add_launcher, make_parser, path_of, run
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        usage='python tools/test.py configs/tsm_faster_rcnn_r18_synthvid.py CHECKPOINT --metrics metrics.json '
-              '[options]', description=__doc__)
-    parser.add_argument('config', help='config file')
-    parser.add_argument('checkpoint', help="checkpoint file, or 'none' for random weights")
+def parse_args() -> Namespace:
+    parser = make_parser(
+        'test.py configs/tsm_faster_rcnn_r18_synthvid.py CHECKPOINT --metrics metrics.json [options]', __doc__)
+    add_detector(parser)
     parser.add_argument('--work-dir', help='folder for logs (default: work_dirs/CONFIG)')
     parser.add_argument('--out', help='.pkl file for the detections of all frames')
-    parser.add_argument('--show-dir', help='folder for all frames with their detections drawn in')
+    parser.add_argument('--show-dir', help='folder for all frames with their detections drawn')
     parser.add_argument('--metrics', help='JSON file for all metrics')
-    parser.add_argument('--engine', default='eager', help=f'{", ".join(ENGINES)}: see docs/engines.md')
-    parser.add_argument('--cfg-options', nargs='+', action=CfgOptions, help='override keys: a.b=value ...')
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='job launcher')
     parser.add_argument('--tta', action='store_true', help='refused: a stream has one view of each frame')
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by the launcher')
-    return parser.parse_args()
-
-
-@one_sentence_errors
-def main() -> None:
-    args = parse_args()
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    add_engine(parser)
+    add_cfg_options(parser)
+    add_launcher(parser)
+    args = parser.parse_args()
     if args.tta:
-        raise InputError('--tta was given but a stream has one view of each frame: test without it')
-    config = load_config(args.config, args.cfg_options, args.work_dir, args.launcher)
-    checkpoint = None if args.checkpoint == 'none' else args.checkpoint
-    test(config, checkpoint, args.out, args.show_dir, args.metrics, args.engine)
+        parser.error('--tta was given but a stream has one view of each frame: test without it')
+    return args
+
+
+def main(args: Namespace) -> None:
+    from tsm_det.config import load_config, parse_options
+    from tsm_det.runner import test
+
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    config = load_config(args.config, parse_options(args.cfg_options), args.work_dir, args.launcher)
+    test(config, path_of(args.checkpoint), args.out, args.show_dir, args.metrics, args.engine)
 
 
 if __name__ == '__main__':
-    main()
+    run(parse_args, main)

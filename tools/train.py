@@ -1,36 +1,32 @@
 """Train a detector on clips."""
 
-import argparse
 import os
+from argparse import Namespace
 
-from tsm_det.cli import CfgOptions, one_sentence_errors
-from tsm_det.config import load_config
-from tsm_det.runner import train
+from command_line import add_cfg_options, add_launcher, make_parser, run
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        usage='python tools/train.py configs/tsm_faster_rcnn_r18_synthvid.py [options]', description=__doc__)
+def parse_args() -> Namespace:
+    parser = make_parser('train.py configs/tsm_faster_rcnn_r18_synthvid.py [options]', __doc__)
     parser.add_argument('config', help='config file')
     parser.add_argument('--work-dir', help='folder for logs and checkpoints (default: work_dirs/CONFIG)')
     parser.add_argument('--amp', action='store_true', help='train in mixed precision (needs CUDA)')
     parser.add_argument('--auto-scale-lr', action='store_true', help='scale the learning rate to the batch size')
     parser.add_argument('--resume', nargs='?', const=True, default=False,
-                        help='go on from a checkpoint, or from the latest of the work dir')
-    parser.add_argument('--cfg-options', nargs='+', action=CfgOptions, help='override keys: a.b=value ...')
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='job launcher')
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by the launcher')
+                        help='continue from a checkpoint, or from the latest in the work dir')
+    add_cfg_options(parser)
+    add_launcher(parser)
     return parser.parse_args()
 
 
-@one_sentence_errors
-def main() -> None:
-    args = parse_args()
+def main(args: Namespace) -> None:
+    from tsm_det.config import load_config, parse_options
+    from tsm_det.runner import train
+
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    config = load_config(args.config, args.cfg_options, args.work_dir, args.launcher)
-    checkpoint = train(config, args.amp, args.auto_scale_lr, args.resume)
-    print(f'trained: {checkpoint}')
+    config = load_config(args.config, parse_options(args.cfg_options), args.work_dir, args.launcher)
+    print(f'trained: {train(config, args.amp, args.auto_scale_lr, args.resume)}')
 
 
 if __name__ == '__main__':
-    main()
+    run(parse_args, main)

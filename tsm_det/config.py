@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import Config, ConfigDict
+from mmengine.config import Config, ConfigDict, DictAction
 
 from tsm_det.errors import InputError
 
@@ -52,6 +54,22 @@ def load_config(path: str, cfg_options: dict | None = None, work_dir: str | None
     config.work_dir = work_dir or config.get('work_dir') or str(Path('work_dirs', Path(path).stem))
     config.launcher = launcher
     return config
+
+
+def parse_options(words: Sequence[str]) -> dict[str, Any]:
+    """Read ``KEY=VALUE`` words as mmengine's ``DictAction`` does: dotted keys to values.
+
+    Raises:
+        InputError: a word is not such a pair.
+    """
+    if wrong := [word for word in words if not re.match(r'[^=\s-][^=\s]*=', word)]:
+        raise InputError(f'{wrong[0]!r} is not an option: give KEY=VALUE')
+    parsed = argparse.Namespace()
+    try:
+        DictAction((), 'options')(None, parsed, words)
+    except AssertionError as error:
+        raise InputError(f'the options {" ".join(words)} cannot be read ({error}): close its brackets') from error
+    return parsed.options
 
 
 def override(config: Config, options: dict[str, Any]) -> None:

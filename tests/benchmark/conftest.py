@@ -8,7 +8,7 @@ import pytest
 
 from tests.tiny import SIZE, TINY, tiny_model_config
 from tsm_det import config_path
-from tsm_det.benchmark import comparison
+from tsm_det.benchmark import benchmark as module
 from tsm_det.benchmark.arms import ArmPlan
 from tsm_det.benchmark.options import Options
 from tsm_det.config import load_config
@@ -70,8 +70,8 @@ def tiny_options():
 def report(tiny_options):
     """What a benchmark gives with everything in it that can be asked for, but for the memory, which is made up."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(comparison, 'peak_memory', lambda plan, images: MEMORY)
-        return comparison.benchmark(
+        patch.setattr(module, 'peak_memory', lambda plan, images: MEMORY)
+        return module.benchmark(
             tiny_options(vs_mmdet=True, streams=2, train=1, clip_length=2), 'python tools/benchmark.py ...')
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.benchmark.conftest import MEMORY
-from tsm_det.benchmark import comparison
+from tsm_det.benchmark import benchmark as module
 from tsm_det.benchmark.benchmark import arm_plans
 from tsm_det.benchmark.markdown import benchmark_page
 from tsm_det.benchmark.plot import draw_benchmark
@@ -76,8 +76,8 @@ def test_the_picture_has_a_panel_for_each_part(report, left_out):
 def test_files_are_written_and_threads_are_put_back(tiny_options, tmp_path, monkeypatch):
     before = torch.get_num_threads()
     seen = []
-    monkeypatch.setattr(comparison, 'peak_memory', lambda plan, images: seen.append(torch.get_num_threads()) or MEMORY)
-    report = comparison.benchmark(
+    monkeypatch.setattr(module, 'peak_memory', lambda plan, images: seen.append(torch.get_num_threads()) or MEMORY)
+    report = module.benchmark(
         tiny_options(threads=before + 1, frames=1, json=str(tmp_path / 'b.json'), plot=str(tmp_path / 'b.png'),
                      report=str(tmp_path / 'b.md')), 'the command')
     assert seen == [before + 1] * 2

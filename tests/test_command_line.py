@@ -1,4 +1,4 @@
-"""How a command line ends: in one sentence, and when it is asked to, leaving nothing behind."""
+"""How a tool reads its options and how it ends: with one sentence, and on request, leaving nothing behind."""
 
 import os
 import signal
@@ -12,14 +12,17 @@ import pytest
 from tests.serving.pages import eventually
 from tests.tiny import TINY
 from tsm_det import config_path
-from tsm_det.cli import one_sentence_errors
+from tsm_det.config import parse_options
 from tsm_det.datasets.synthetic_vid import make_synthetic_vid
+from tsm_det.engines import ENGINES
 from tsm_det.errors import InputError
 
 ROOT = Path(__file__).parent.parent
+TOOLS = sorted(path.stem for path in (ROOT / 'tools').glob('*.py') if path.stem not in ('command_line', 'converters'))
 PROGRAM = '''
-import os, signal, time
-from tsm_det.cli import one_sentence_errors
+import os, signal, sys, time
+sys.path.insert(0, 'tools')
+from command_line import run
 
 # What a shell starts in the background ignores Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -28,8 +31,7 @@ def sleep():
     while True:
         time.sleep(0.01)
 
-@one_sentence_errors
-def main():
+def main(args):
     here, there = os.pipe()
     child = os.fork()
     if not child:
@@ -44,7 +46,7 @@ def main():
     finally:
         print('cleaned up', flush=True)
 
-main()
+run(lambda: None, main)
 '''
 
 
@@ -62,7 +64,7 @@ def test_ctrl_c_and_a_polite_kill_unwind_this_process_and_end_its_forks(number, 
     finally:
         process.kill()
     assert (line, out, process.returncode) == ('child 143\n', 'cleaned up\n', status)
-    assert err.splitlines()[-1] == 'interrupted: what was written so far is kept'
+    assert err.startswith('interrupted: ')
     assert 'Traceback' not in err
 
 
@@ -86,7 +88,7 @@ def test_a_training_that_is_killed_politely_takes_its_workers_along(tmp_path):
         if is_there(process.pid):
             os.killpg(process.pid, signal.SIGKILL)
     # Behind the sentence, workers that were sending may have something to say.
-    said, sentence, _ = log.read_text().partition('interrupted: what was written so far is kept')
+    said, sentence, _ = log.read_text().partition('interrupted: ')
     assert sentence
     assert 'Traceback' not in said
 
@@ -99,23 +101,65 @@ def is_there(group):
     return True
 
 
-def test_the_signal_means_afterwards_what_it_did_before(capsys):
+@pytest.fixture
+def run_main(monkeypatch):
+    """``run`` of tools/command_line.py, for a main function without options."""
+    monkeypatch.syspath_prepend(ROOT / 'tools')
+    from command_line import run
+    return lambda main: run(lambda: None, main)
+
+
+def test_the_signal_means_afterwards_what_it_did_before(run_main, capsys):
     before = signal.getsignal(signal.SIGTERM)
     seen = []
 
-    @one_sentence_errors
-    def main():
+    def main(_):
         seen.append(signal.getsignal(signal.SIGTERM))
         raise InputError('a was b: do c')
     with pytest.raises(SystemExit) as end:
-        main()
+        run_main(main)
     assert (end.value.code, capsys.readouterr().err) == (2, 'error: a was b: do c\n')
     assert signal.getsignal(signal.SIGTERM) is before is not seen[0]
 
 
-def test_a_thread_that_may_set_no_signals_runs_all_the_same():
+def test_other_errors_keep_their_traceback(run_main):
+    with pytest.raises(ValueError, match='not ours'):
+        run_main(lambda _: int('not ours'))
+
+
+def test_a_thread_that_may_set_no_signals_runs_all_the_same(run_main):
     done = []
-    thread = threading.Thread(target=one_sentence_errors(lambda: done.append(True)))
+    thread = threading.Thread(target=lambda: run_main(done.append))
     thread.start()
     thread.join()
-    assert done == [True]
+    assert done == [None]
+
+
+@pytest.mark.parametrize('tool', TOOLS)
+def test_help_does_not_wait_for_torch(tool):
+    program = ("import runpy, sys\nsys.argv = ['tool', '--help']\nsys.path.insert(0, 'tools')\n"
+               f"try:\n    runpy.run_path('tools/{tool}.py', run_name='__main__')\n"
+               "except SystemExit:\n    assert not {'torch', 'mmengine', 'numpy', 'tsm_det'} & sys.modules.keys()\n"
+               "else:\n    raise AssertionError('no help')\n")
+    done = subprocess.run([sys.executable, '-c', program], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith('usage: python tools/')
+
+
+def test_the_engines_that_help_names_are_those_there_are(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / 'tools')
+    from command_line import ENGINES as named
+    assert named == ', '.join(ENGINES)
+
+
+def test_options_are_dotted_keys_with_values_as_python_has_them():
+    assert parse_options([]) == {}
+    assert parse_options(['a.b=2', 'c=x=y', 'd=[1,2]', 'e=(3,0.5)', 'f=True', 'g=']) == {
+        'a.b': 2, 'c': 'x=y', 'd': [1, 2], 'e': (3, 0.5), 'f': True, 'g': ''}
+
+
+@pytest.mark.parametrize('word', ['score_thr', '0.05', '=3', '--stride=2', '', 'a=(1,2'])
+def test_a_word_that_sets_nothing_is_refused(word):
+    with pytest.raises(InputError) as refusal:
+        parse_options(['a=1', word])
+    assert word in str(refusal.value)

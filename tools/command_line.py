@@ -1,0 +1,91 @@
+"""What all tools share. Standard library only, so that --help does not wait for torch and mmdet."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+ENGINES = 'eager, fast, fast-bf16, compiled, compiled-bf16'
+
+
+def make_parser(example: str, description: str) -> ArgumentParser:
+    """A parser whose help begins with a command that works."""
+    return ArgumentParser(usage=f'python tools/{example}', description=description)
+
+
+def add_detector(parser: ArgumentParser) -> None:
+    """Add CONFIG and CHECKPOINT."""
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help="checkpoint file, or 'none' for random weights")
+
+
+def add_engine(parser: ArgumentParser) -> None:
+    """Add --engine."""
+    parser.add_argument('--engine', default='eager', help=f'one of {ENGINES} (default: eager): see docs/engines.md')
+
+
+def add_device(parser: ArgumentParser) -> None:
+    """Add --device."""
+    parser.add_argument('--device', default='cpu', help='cpu (default) or cuda:0')
+
+
+def add_launcher(parser: ArgumentParser) -> None:
+    """Add what job launchers set."""
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='job launcher')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by the launcher')
+
+
+def add_cfg_options(parser: ArgumentParser) -> None:
+    """Add --cfg-options, which may be given several times."""
+    parser.add_argument('--cfg-options', nargs='+', action='extend', default=[], metavar='KEY=VALUE',
+                        help='override keys of the config: a.b=value')
+
+
+def path_of(checkpoint: str) -> str | None:
+    """None for the checkpoint 'none'."""
+    return None if checkpoint == 'none' else checkpoint
+
+
+def run(parse_args: Callable[[], Namespace], main: Callable[[Namespace], None]) -> None:
+    """Run a tool: exit status 2 and one sentence for bad input, 130 for Ctrl-C, 143 for SIGTERM."""
+    args = parse_args()
+    try:
+        with _sigterm_as_interrupt():
+            main(args)
+    except KeyboardInterrupt as end:
+        kept = ' '.join(getattr(end, '__notes__', ['what was written so far is kept']))
+        print(f'interrupted: {kept}', file=sys.stderr)
+        sys.exit(128 + (signal.SIGTERM if end.args == (signal.SIGTERM,) else signal.SIGINT))
+    except ValueError as error:
+        from tsm_det.errors import InputError
+        if not isinstance(error, InputError):
+            raise
+        # A DataLoader's worker process puts its traceback above the message.
+        sentence = str(error).strip().splitlines()[-1].removeprefix('tsm_det.errors.InputError: ')
+        print(f'error: {sentence}', file=sys.stderr)
+        sys.exit(2)
+
+
+@contextmanager
+def _sigterm_as_interrupt() -> Iterator[None]:
+    """Let SIGTERM, which service managers send, end the block as Ctrl-C does; a process forked in it just ends."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    process = os.getpid()
+
+    def end(number: int, _: object) -> None:
+        if os.getpid() == process:
+            raise KeyboardInterrupt(number)
+        os._exit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
