@@ -3,24 +3,19 @@
 Started again, it continues; finished steps are not repeated.
 """
 
-import argparse
 import os
 import shlex
 import sys
+from argparse import Namespace
 from pathlib import Path
 
-from tsm_det.cli import one_sentence_errors
-from tsm_det.comparison.comparison import Plan, compare
-from tsm_det.comparison.part_scores import VideoTable
-from tsm_det.comparison.runs import runs_of_arms, runs_of_results, runs_of_work_dirs
-from tsm_det.engines import ENGINES
-from tsm_det.errors import InputError
+from command_line import add_cfg_options, add_engine, make_parser, run
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, usage='python tools/compare.py --arm tsm configs/tsm_faster_rcnn_r18_synthvid.py '
-        '--arm 2d configs/faster_rcnn_r18_synthvid.py --baseline 2d --out work_dirs/compare [options]')
+def parse_args() -> Namespace:
+    parser = make_parser(
+        'compare.py --arm tsm configs/tsm_faster_rcnn_r18_synthvid.py --arm 2d configs/faster_rcnn_r18_synthvid.py '
+        '--baseline 2d --seeds 0 1 2 --out work_dirs/compare [options]', __doc__)
     add, arms = parser.add_argument, parser.add_mutually_exclusive_group(required=True)
     arms.add_argument('--arm', nargs='+', action='append', metavar=('NAME CONFIG', 'KEY=VALUE'),
                       help='train an arm: its name, its config, keys that it overrides; once per arm')
@@ -38,27 +33,28 @@ def parse_args() -> argparse.Namespace:
     add('--group-column', default='scene', help='of --groups: their groups (default: scene)')
     add('--by', nargs='+', default=[], metavar='COLUMN', help='of --groups: more parts to report')
     add('--draws', type=int, default=1000, help='of the bootstrap (default: 1000)')
-    add('--engine', default='eager', help=f'of tests and latency: {", ".join(ENGINES)}')
     add('--latency-frames', type=int, default=200, help='timed per arm (default: 200; 0: none)')
-    add('--cfg-options', nargs='+', default=[], metavar='KEY=VALUE', help='override keys of all arms')
-    return parser.parse_args()
-
-
-@one_sentence_errors
-def main() -> None:
-    args, tools = parse_args(), Path(os.path.relpath(Path(__file__).parent))
+    add_engine(parser)
+    add_cfg_options(parser)
+    args = parser.parse_args()
     if args.by and not args.groups:
-        raise InputError(f'--by {args.by[0]} is a column of --groups CSV, which is not given: give both')
+        parser.error(f'--by {args.by[0]} is a column of --groups CSV, which is not given: give both')
+    return args
+
+
+def main(args: Namespace) -> None:
+    from tsm_det.comparison.comparison import compare
+    from tsm_det.comparison.part_scores import VideoTable
+    from tsm_det.comparison.runs import runs_of_arms, runs_of_results, runs_of_work_dirs
+
+    tools, options = Path(os.path.relpath(Path(__file__).parent)), args.cfg_options
+    runs = (runs_of_arms(args.arm, args.seeds, args.out, tools, args.engine, options) if args.arm else
+            runs_of_work_dirs(args.work_dirs, tools, args.engine, options) if args.work_dirs else
+            runs_of_results(args.results, args.out, options))
     videos = VideoTable(args.groups, args.video_column, args.group_column, tuple(args.by)) if args.groups else None
-    if args.arm:
-        runs = runs_of_arms(args.arm, args.seeds, args.out, tools, args.engine, args.cfg_options)
-    elif args.work_dirs:
-        runs = runs_of_work_dirs(args.work_dirs, tools, args.engine, args.cfg_options)
-    else:
-        runs = runs_of_results(args.results, args.out, args.cfg_options)
-    print(compare(Plan(runs, args.baseline, args.out, args.jobs, args.threads, videos, args.draws, args.latency_frames,
-                       shlex.join(['python', *sys.argv]))))
+    print(compare(runs, args.baseline, args.out, args.jobs, args.threads, videos, args.draws, args.latency_frames,
+                  shlex.join(['python', *sys.argv])))
 
 
 if __name__ == '__main__':
-    main()
+    run(parse_args, main)

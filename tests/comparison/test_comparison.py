@@ -17,7 +17,7 @@ from mmengine import dump
 
 from tsm_det import config_path
 from tsm_det.comparison import comparison
-from tsm_det.comparison.comparison import Plan, compare
+from tsm_det.comparison.comparison import compare
 from tsm_det.comparison.jobs import run_all
 from tsm_det.comparison.runs import runs_of_arms, runs_of_results, runs_of_work_dirs
 from tsm_det.comparison.training_arms import differing_keys, read_arms
@@ -86,31 +86,29 @@ def folder(tmp_path_factory, data_root):
     return folder
 
 
-def plan_of(runs, out, **keys):
-    return Plan(**{**dict(runs=runs, baseline='poor', out=out, jobs=2, threads=3, draws=50, latency_frames=0,
-                          command='as typed'), **keys})
+def judge(runs, out, **keys):
+    return compare(runs, out=out, **{**dict(baseline='poor', jobs=2, threads=3, draws=50, latency_frames=0,
+                                            command='as typed'), **keys})
 
 
-def trained(folder, data_root, out, arms, seeds=(0,), engine='eager', **keys):
-    """A plan of arms ``(name, option, ...)``."""
-    words = [[name, SYNTH, f'found={folder}/{name}.pkl', *options] for name, *options in arms]
-    return plan_of(runs_of_arms(words, seeds, out, folder / 'tools', engine, [f'data_root={data_root}']), out, **keys)
-
-
-BOTH = ('good',), ('poor',)
+def runs_of(folder, data_root, out, *arms, seeds=(0,), engine='eager'):
+    """Runs of arms ``(name, option, ...)``."""
+    words = [[name, SYNTH, f'found={folder}/{name}.pkl', *options] for name, *options in arms or [['good'], ['poor']]]
+    return runs_of_arms(words, seeds, out, folder / 'tools', engine, [f'data_root={data_root}'])
 
 
 @pytest.fixture
-def plan(folder, data_root, tmp_path):
-    return lambda *arms, **keys: trained(folder, data_root, tmp_path / 'out', arms or BOTH, **keys)
+def runs(folder, data_root, tmp_path):
+    return lambda *arms, **keys: runs_of(folder, data_root, tmp_path / 'out', *arms, **keys)
 
 
 @pytest.fixture(scope='module')
 def compared(folder, data_root, tmp_path_factory):
-    """A plan of two arms and two seeds that was carried out, and what was printed."""
-    plan = trained(folder, data_root, tmp_path_factory.mktemp('out'), seeds=[0, 1], engine='fast', arms=[
-        ('good', 'model.backbone.shift_div=4'), ('poor', 'optim_wrapper.optimizer.lr=1')])
-    return plan, compare(plan)
+    """The folder of a comparison of two arms and two seeds, its runs, and its output."""
+    out = tmp_path_factory.mktemp('out')
+    runs = runs_of(folder, data_root, out, ('good', 'model.backbone.shift_div=4'),
+                   ('poor', 'optim_wrapper.optimizer.lr=1'), seeds=[0, 1], engine='fast')
+    return out, runs, judge(runs, out)
 
 
 def calls(out):
@@ -129,9 +127,9 @@ def row(table, *cells):
 
 
 def test_every_arm_is_trained_with_every_seed_then_tested(compared):
-    plan, _ = compared
-    assert calls(plan.out) == {f'{arm}/seed{seed}': ['train 3', 'test'] for arm in ('good', 'poor') for seed in (0, 1)}
-    results = json.loads((plan.out / 'results.json').read_text())
+    out, _, _ = compared
+    assert calls(out) == {f'{arm}/seed{seed}': ['train 3', 'test'] for arm in ('good', 'poor') for seed in (0, 1)}
+    results = json.loads((out / 'results.json').read_text())
     assert [(run['arm'], run['seed'], run['state']) for run in results['runs']] == [
         ('good', 0, 'finished'), ('poor', 0, 'finished'), ('good', 1, 'finished'), ('poor', 1, 'finished')]
     assert results['runs'][0]['metrics'] == {'coco/AP50': 0.5}
@@ -145,71 +143,72 @@ def test_every_arm_is_trained_with_every_seed_then_tested(compared):
 
 
 def test_the_table_has_the_numbers_and_the_commands(compared):
-    plan, printed = compared
+    out, runs, printed = compared
     assert row(printed, 'good')[1:3] == ['1.000 ± 0.000', '2'] and row(printed, 'poor')[3:] == ['baseline', '1']
-    table = page(plan.out)
+    table = page(out)
     assert all(line in table for line in printed.splitlines()[:4]) and 'as typed' in table
     assert 'Unfinished' not in table
     assert '`model.backbone.shift_div`, `optim_wrapper.optimizer.lr` (**' in table
-    run, = [run for run in plan.runs if (run.arm.name, run.seed) == ('good', 1)]
+    run, = [run for run in runs if (run.arm.name, run.seed) == ('good', 1)]
     assert (f'OMP_NUM_THREADS=3 python {run.tools}/train.py {run.arm.config} --work-dir {run.folder} --resume '
             f'--cfg-options {run.arm.options[0]} ') in table
     assert f'{run.tools}/test.py {run.arm.config} {run.folder}/iter_3.pth ' in table
     assert table.count('randomness.seed=1\n') == 4
-    assert table.count(' --engine fast ') == len(plan.runs)
+    assert table.count(' --engine fast ') == len(runs)
 
 
 def test_the_plots_can_be_looked_at(compared):
-    plan, printed = compared
+    out, _, printed = compared
     names = {'arm_and_seed', 'motion', 'class', 'subset', 'frame'}
-    assert {path.name for path in plan.out.glob('*.png')} == {f'ap50_by_{name}.png' for name in names}
-    for path in plan.out.glob('*.png'):
+    assert {path.name for path in out.glob('*.png')} == {f'ap50_by_{name}.png' for name in names}
+    for path in out.glob('*.png'):
         assert str(path) in printed
         height, width, _ = cv2.imread(str(path)).shape
         assert 200 < height < 1500 and 800 < width < 2000
 
 
-def test_finished_steps_are_not_repeated_but_tests_with_another_engine_are(plan):
+def test_finished_steps_are_not_repeated_but_tests_with_another_engine_are(runs, tmp_path):
+    out = tmp_path / 'out'
     for keys in (dict(), dict(), dict(seeds=[0, 1]), dict(engine='fast')):
-        compare(plan(**keys))
-    assert calls(plan().out) == {f'{arm}/seed{seed}': ['train 3', 'test', 'test'][:3 - seed]
+        judge(runs(**keys), out)
+    assert calls(out) == {f'{arm}/seed{seed}': ['train 3', 'test', 'test'][:3 - seed]
                                  for arm in ('good', 'poor') for seed in (0, 1)}
-    table = page(plan().out)
+    table = page(out)
     assert (table.count('--engine fast'), table.count('--engine eager'), table.count('resumed')) == (2, 0, 0)
 
 
-def test_a_run_that_fails_leaves_the_others_alone_and_is_tried_again(plan, tmp_path):
+def test_a_run_that_fails_leaves_the_others_alone_and_is_tried_again(runs, tmp_path):
     broken = tmp_path / 'broken'
     broken.touch()
     arms, out = [('good',), ('poor', f'fails_while={broken}')], tmp_path / 'out'
     log = out / 'poor' / 'seed0' / 'train.log'
     with pytest.raises(InputError, match=f'1 of 2 .*{log}'):
-        compare(plan(*arms))
+        judge(runs(*arms), out)
     assert log.read_text().splitlines()[-1] == 'error: this one fails'
     assert '**Unfinished: 1 of 2 runs are missing.**' in page(out)
     assert row(page(out), 'poor', '0')[2:4] == ['-', f'**failed** {log}']
     assert row(page(out), 'poor', '-')[2:4] == ['**unfinished**, 0 of 1', 'baseline']
     broken.unlink()
-    compare(plan(*arms))
+    judge(runs(*arms), out)
     assert calls(out) == {'good/seed0': ['train 3', 'test'], 'poor/seed0': ['train 3', 'train 3', 'test']}
     assert 'Unfinished' not in page(out)
     assert [' (resumed)' in cell for cell in row(page(out), 'poor', '0')[4:]] == [True, False]
 
 
-def test_commands_of_missing_steps_can_be_typed(plan, monkeypatch):
+def test_commands_of_missing_steps_can_be_typed(runs, tmp_path, monkeypatch):
     monkeypatch.setattr(comparison, 'run_all', lambda *_: None)
-    plan = plan(('good',), ('poor', 'model.backbone.shift_stages=(2, 3)'))
-    compare(plan)
-    left = [shlex.split(line, comments=True) for line in page(plan.out).splitlines()
+    runs = runs(('good',), ('poor', 'model.backbone.shift_stages=(2, 3)'))
+    judge(runs, tmp_path)
+    left = [shlex.split(line, comments=True) for line in page(tmp_path).splitlines()
             if line.endswith('  # not done yet')]
-    assert [words[:3] for words in left] == [['python', f'{run.tools}/train.py', SYNTH] for run in plan.runs]
+    assert [words[:3] for words in left] == [['python', f'{run.tools}/train.py', SYNTH] for run in runs]
     assert 'model.backbone.shift_stages=(2, 3)' in left[1]
 
 
-def test_a_folder_with_a_run_of_another_config_is_refused(plan):
-    compare(plan(draws=1))
+def test_a_folder_with_a_run_of_another_config_is_refused(runs, tmp_path):
+    judge(runs(), tmp_path)
     with pytest.raises(InputError, match='good/seed0 .*model.backbone.shift_div'):
-        plan(('good', 'model.backbone.shift_div=4'), ('poor',))
+        runs(('good', 'model.backbone.shift_div=4'), ('poor',))
 
 
 def alive(pid):
@@ -228,31 +227,29 @@ def wait_for(condition):
 
 
 @pytest.mark.skipif(not sys.platform.startswith('linux'), reason='reads /proc')
-def test_an_interruption_ends_the_children_and_a_second_start_continues(plan):
+def test_an_interruption_ends_the_children_and_a_second_start_continues(runs):
     arms = ('good', 'hangs=yes'), ('poor',)
-    runs = plan(*arms).runs
-    pid = runs[0].folder / 'pid'
+    pid = runs(*arms)[0].folder / 'pid'
 
     def interrupted():
         wait_for(lambda: pid.is_file() and pid.read_text())
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_all(runs, 2, 3, interrupted)
+        run_all(runs(*arms), 2, 3, interrupted)
     assert not alive(int(pid.read_text()))
-    assert [run.state for run in plan(*arms).runs] == ['unfinished', 'finished']
+    assert [run.state for run in runs(*arms)] == ['unfinished', 'finished']
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith('linux'), reason='reads /proc')
-def test_sigterm_ends_the_children(plan, tmp_path):
-    run = plan(('poor', 'hangs=yes')).runs[0]
-    program = ('import sys; from pathlib import Path; from tsm_det.cli import one_sentence_errors; '
-               'from tsm_det.comparison.jobs import run_all; from tsm_det.comparison.runs import runs_of_arms; '
-               'runs = runs_of_arms([sys.argv[3:]], [0], *map(Path, sys.argv[1:3]), "eager"); '
-               'one_sentence_errors(lambda: run_all(runs, 1, 1, lambda: None))()')
-    parent = subprocess.Popen([sys.executable, '-c', program, tmp_path / 'out', run.tools, 'poor', run.arm.config,
-                               *run.arm.options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+def test_sigterm_ends_the_children(runs, folder, tmp_path):
+    run, = runs(('poor', 'hangs=yes'))
+    for name in ('compare.py', 'command_line.py'):
+        shutil.copy(Path(__file__).parents[2] / 'tools' / name, folder / 'tools')
+    parent = subprocess.Popen([sys.executable, folder / 'tools' / 'compare.py', '--arm', 'poor', SYNTH,
+                               *run.arm.options, '--seeds', '0', '--baseline', 'poor', '--out', tmp_path / 'out'],
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     pid = run.folder / 'pid'
     wait_for(lambda: pid.is_file() and pid.read_text())
     assert alive(int(pid.read_text()))
@@ -261,11 +258,11 @@ def test_sigterm_ends_the_children(plan, tmp_path):
     assert not alive(int(pid.read_text()))
 
 
-def test_latency_is_measured_once_per_arm(plan, tmp_path):
+def test_latency_is_measured_once_per_arm(runs, tmp_path):
     for _ in range(2):
-        compare(plan(latency_frames=7))
-    assert row(page(tmp_path / 'out'), 'good', '1.000')[4] == '1.010 [1.000, 1.020]'
-    figures = tmp_path / 'out' / 'good' / 'latency.json'
+        judge(runs(), tmp_path, latency_frames=7)
+    assert row(page(tmp_path), 'good', '1.000')[4] == '1.010 [1.000, 1.020]'
+    figures = tmp_path / 'good' / 'latency.json'
     assert figures.with_name('calls').read_text() == 'latency\n'
     command = json.loads(figures.read_text())['command']
     assert ' --frames 7 --proposals 100 ' in command and 'good/seed0/iter_3.pth --baseline ' in command
@@ -289,9 +286,9 @@ def work_dirs(folder, data_root, tmp_path):
 def test_work_dirs_trained_elsewhere_are_tested_and_judged(compared, folder, work_dirs, tmp_path):
     for _ in range(2):
         runs = runs_of_work_dirs(work_dirs, folder / 'tools', 'eager', [f'found={folder}/good.pkl'])
-        compare(plan_of(runs, tmp_path / 'out'))
+        judge(runs, tmp_path / 'out')
     assert calls(tmp_path) == {'good/run0': ['test'], 'good/run1': ['test']}
-    ours, theirs = (json.loads((out / 'results.json').read_text()) for out in (tmp_path / 'out', compared[0].out))
+    ours, theirs = (json.loads((out / 'results.json').read_text()) for out in (tmp_path / 'out', compared[0]))
     assert ours['parts'] == theirs['parts']
     assert [(run['arm'], run['seed'], list(run['steps'])) for run in ours['runs']] == [
         ('good', 0, ['test']), ('good', 1, ['test']), ('poor', 0, []), ('poor', 1, [])]
@@ -315,8 +312,8 @@ def test_two_result_files_of_the_same_weights_are_compared(compared, folder, dat
     good, poor = folder / 'good.pkl', folder / 'poor.pkl'
     runs = runs_of_results([['good', SYNTH, str(good), str(good)], [
         'poor', SYNTH, 'model.streams.max_gap=0', str(poor), str(poor)]], tmp_path, [f'data_root={data_root}'])
-    compare(plan_of(runs, tmp_path, latency_frames=9))
-    ours, theirs = (json.loads((out / 'results.json').read_text()) for out in (tmp_path, compared[0].out))
+    judge(runs, tmp_path, latency_frames=9)
+    ours, theirs = (json.loads((out / 'results.json').read_text()) for out in (tmp_path, compared[0]))
     assert ours['parts'] == theirs['parts']
     assert [arm['differs_in'] for arm in ours['arms']] == [['model.streams'], []]
     assert str(good) in page(tmp_path) and not calls(tmp_path)
@@ -331,17 +328,19 @@ def test_results_that_are_missing_are_errors(tmp_path, words, facts):
 
 @pytest.mark.parametrize(('keys', 'facts'), [
     (dict(baseline='mine'), 'baseline is mine .*good, poor'), (dict(jobs=0), '--jobs is 0 .*1'),
-    (dict(draws=0), '--draws is 0'), (dict(latency_frames=-1), '--latency-frames is -1 .*0'),
-    (dict(seeds=[-1, 0]), '--seeds has -1 .*0'), (dict(engine='warp'), 'warp .*eager, fast')])
-def test_a_wrong_plan_is_refused_before_anything_runs(plan, tmp_path, keys, facts):
+    (dict(draws=0), '--draws is 0'), (dict(latency_frames=-1), '--latency-frames is -1 .*0')])
+def test_wrong_arguments_are_refused_before_anything_runs(runs, tmp_path, keys, facts):
     with pytest.raises(InputError, match=facts):
-        compare(plan(**keys))
+        judge(runs(), tmp_path / 'out', **keys)
     assert not (tmp_path / 'out').exists()
 
 
-def test_arms_that_are_tested_differently_are_refused(plan):
-    with pytest.raises(InputError, match='poor and good .*test_evaluator.count_key_frame'):
-        compare(plan(('good',), ('poor', 'test_evaluator.count_key_frame=True')))
+@pytest.mark.parametrize(('arms', 'keys', 'facts'), [
+    ([], dict(seeds=[-1, 0]), '--seeds has -1 .*0'), ([], dict(engine='warp'), 'warp .*eager, fast'),
+    ([('good',), ('poor', 'test_evaluator.count_key_frame=True')], {}, 'good and poor .*evaluator.count_key_frame')])
+def test_runs_that_cannot_be_compared_are_refused(runs, tmp_path, arms, keys, facts):
+    with pytest.raises(InputError, match=facts):
+        judge(runs(*arms, **keys), tmp_path)
 
 
 @pytest.mark.parametrize(('words', 'facts'), [

@@ -6,7 +6,6 @@ import json
 import os
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -18,7 +17,7 @@ from tsm_det.comparison.jobs import Children, run_all
 from tsm_det.comparison.part_scores import PartScores, VideoTable
 from tsm_det.comparison.runs import Run
 from tsm_det.comparison.summary import Summary
-from tsm_det.comparison.training_arms import TrainingArm, differing_keys
+from tsm_det.comparison.training_arms import differing_keys
 from tsm_det.engines import check_engine
 from tsm_det.errors import InputError
 from tsm_det.evaluation.evaluation_set import ground_truth_evaluator
@@ -26,79 +25,74 @@ from tsm_det.files import write_json, write_text
 from tsm_det.runner import check_data
 
 
-@dataclass
-class Plan:
-    """What to compare, and how.
-
-    ``jobs`` runs work at a time with ``threads`` each, None: as the cores allow; ``latency_frames`` are timed per arm,
-    0: none; ``command`` is the command line.
-    """
-
-    runs: Sequence[Run]
-    baseline: str
-    out: Path
-    jobs: int | None = None
-    threads: int | None = None
-    videos: VideoTable | None = None
-    draws: int = 1000
-    latency_frames: int = 200
-    command: str = ''
-
-    @property
-    def arms(self) -> list[TrainingArm]:
-        """The arms of the runs."""
-        return list(dict.fromkeys(run.arm for run in self.runs))
-
-
-def compare(plan: Plan) -> str:
-    """Do the steps that are left, and write ``table.md``, ``results.json`` and plots into ``plan.out``.
+def compare(runs: Sequence[Run], baseline: str, out: Path, jobs: int | None = None, threads: int | None = None,
+            videos: VideoTable | None = None, draws: int = 1000, latency_frames: int = 200, command: str = '') -> str:
+    """Do the steps that are left, and write ``table.md``, ``results.json`` and plots into ``out``.
 
     The files are updated after each run; steps that an earlier call finished are not repeated.
+
+    Args:
+        runs: of all arms and seeds.
+        baseline: name of the arm that the others are compared with.
+        out: folder.
+        jobs: runs at a time; None: as the cores allow, 1 with CUDA.
+        threads: per run; None: the cores divided by the jobs.
+        videos: groups of videos; None: their scenes.
+        draws: of the bootstrap.
+        latency_frames: timed per arm; 0: none.
+        command: the command line, for the table.
 
     Returns:
         The table of arms, as Markdown, and the paths of the files.
 
     Raises:
-        InputError: something in the plan is wrong, or a run failed; the others are finished first.
+        InputError: an argument is wrong, or a run failed; the others are finished first.
     """
-    _check(plan)
-    scores = PartScores(plan.arms[0].load(plan.runs[0].seed), plan.videos)
-    summary, latency = Summary(plan.arms, plan.baseline, scores, plan.draws), {}
-    _write(plan, summary.collect(plan.runs, latency))
+    for name, value, least in (('jobs', jobs, 1), ('threads', threads, 1), ('draws', draws, 1),
+                               ('latency-frames', latency_frames, 0)):
+        if value is not None and value < least:
+            raise InputError(f'--{name} is {value} but a number from {least} is needed')
+    _check(runs, baseline)
+    summary = Summary(runs, baseline, PartScores(runs[0].arm.load(runs[0].seed), videos), draws)
+    latency: dict[str, dict | None] = {}
+
+    def write() -> str:
+        content = {'command': command, **summary.collect(latency)}
+        write_json(content, out / 'results.json', indent=2)
+        write_text(page(content), out / 'table.md')
+        return '\n'.join(map(str, [headline(content), out / 'table.md', out / 'results.json',
+                                   *draw_plots(content, out)]))
+
+    write()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
-    jobs = plan.jobs or (1 if torch.cuda.is_available() else max(1, min(len(plan.runs), cores // (plan.threads or 1))))
-    # The same when started again, as sums depend on the number of threads.
-    threads = plan.threads or max(1, cores // jobs)
-    run_all(plan.runs, jobs, threads, lambda: _write(plan, summary.collect(plan.runs, latency)))
-    first = {run.arm.name: run for run in reversed(plan.runs)
+    jobs = jobs or (1 if torch.cuda.is_available() else max(1, min(len(runs), cores // (threads or 1))))
+    # Sums depend on the number of threads: a second start must choose the same.
+    run_all(runs, jobs, threads or max(1, cores // jobs), write)
+    first = {run.arm.name: run for run in reversed(runs)
              if run.state == 'finished' and (run.folder / 'last_checkpoint').is_file()}
-    if plan.latency_frames and plan.baseline in first:
-        baseline = first.pop(plan.baseline)
-        latency |= {name: measure_latency(run, baseline, plan.out, plan.latency_frames) for name, run in first.items()}
-    content = summary.collect(plan.runs, latency)
-    written = _write(plan, content)
-    if failed := [run for run in plan.runs if run.failed]:
-        raise InputError(f'{len(failed)} of {len(plan.runs)} runs failed: read '
+    for name, run in first.items() if latency_frames and baseline in first else ():
+        if name != baseline:
+            latency[name] = measure_latency(run, first[baseline], out, latency_frames)
+    written = write()
+    if failed := [run for run in runs if run.failed]:
+        raise InputError(f'{len(failed)} of {len(runs)} runs failed: read '
                          f'{", ".join(str(run.failed) for run in failed)}, fix the cause and start again')
-    return '\n'.join([headline(content), *map(str, written)])
+    return written
 
 
-def _check(plan: Plan) -> None:
-    """Refuse, before hours are spent, what cannot be compared."""
-    names = [arm.name for arm in plan.arms]
-    if plan.baseline not in names:
-        raise InputError(f'the baseline is {plan.baseline} but the arms are {", ".join(names)}: name one of them')
-    for name, least in (('jobs', 1), ('threads', 1), ('draws', 1), ('latency_frames', 0)):
-        if getattr(plan, name) is not None and getattr(plan, name) < least:
-            raise InputError(f'--{name.replace("_", "-")} is {getattr(plan, name)} but a number from {least} is needed')
-    configs = {run.arm: (run, run.arm.load(run.seed)) for run in plan.runs}
-    evaluator = ground_truth_evaluator(configs[plan.arms[0]][1])
-    for run, config in configs.values():
+def _check(runs: Sequence[Run], baseline: str) -> None:
+    """Refuse, before hours are spent, arms that cannot be compared."""
+    first = {run.arm.name: run for run in reversed(runs)}
+    if baseline not in first:
+        raise InputError(f'the baseline is {baseline} but the arms are {", ".join(sorted(first))}: name one of them')
+    evaluator = ground_truth_evaluator(first[baseline].arm.load(0))
+    for name, run in first.items():
         check_engine(run.engine)
+        config = run.arm.load(run.seed)
         check_data(config, 'test_dataloader', *(() if run.trained else ('train_dataloader', 'val_dataloader')))
         if keys := differing_keys(ground_truth_evaluator(config), evaluator):
-            raise InputError(f'{run.arm.name} and {names[0]} are tested differently (test_evaluator.{keys[0]}): give '
-                             'both the same test_evaluator')
+            raise InputError(f'{name} and {baseline} are tested differently (test_evaluator.{keys[0]}): give both the '
+                             'same test_evaluator')
 
 
 def measure_latency(run: Run, baseline: Run, out: Path, frames: int) -> dict | None:
@@ -123,10 +117,3 @@ def measure_latency(run: Run, baseline: Run, out: Path, frames: int) -> dict | N
     with Children() as children:
         done = children.call(command, figures.with_name('latency.log'))
     return json.loads(figures.read_bytes()) if done is not None else None
-
-
-def _write(plan: Plan, content: dict) -> list[Path]:
-    content = {'command': plan.command, **content}
-    write_json(content, plan.out / 'results.json', indent=2)
-    write_text(page(content), plan.out / 'table.md')
-    return [plan.out / 'table.md', plan.out / 'results.json', *draw_plots(content, plan.out)]

@@ -54,7 +54,7 @@ class Children:
             child.terminate()
 
 
-def run_all(runs: Sequence[Run], jobs: int, threads: int, after_each: Callable[[], None]) -> None:
+def run_all(runs: Sequence[Run], jobs: int, threads: int, after_each: Callable[[], object]) -> None:
     """Train and test all that is left, ``jobs`` at a time with ``threads`` each; failures leave the others alone."""
     left = [run for run in runs if run.next_step]
     with (ThreadPoolExecutor(jobs) as pool, Children(threads) as children,

@@ -9,7 +9,7 @@ import numpy as np
 
 from tsm_det.comparison.part_scores import KINDS, PartScores, Score
 from tsm_det.comparison.runs import Run
-from tsm_det.comparison.training_arms import TrainingArm, differing_keys
+from tsm_det.comparison.training_arms import differing_keys
 from tsm_det.evaluation.bootstrap import drawn_groups, paired_difference
 
 
@@ -17,42 +17,39 @@ class Summary:
     """Scores finished runs and compares them.
 
     Args:
-        arms: all arms.
+        runs: of all arms and seeds.
         baseline: name of the arm that the others are compared with.
         parts: of the test set.
         draws: of the bootstrap.
     """
 
-    def __init__(self, arms: Sequence[TrainingArm], baseline: str, parts: PartScores, draws: int) -> None:
-        self.arms, self.baseline, self.parts, self.draws = arms, baseline, parts, draws
+    def __init__(self, runs: Sequence[Run], baseline: str, parts: PartScores, draws: int) -> None:
+        self.runs, self.baseline, self.parts, self.draws = runs, baseline, parts, draws
+        self.arms = list(dict.fromkeys(run.arm for run in runs))
         self._weights = drawn_groups(len(parts.names), draws)
         self._scores: dict[Run, dict[tuple[str, str], Score]] = {}
-        configs = {arm.name: arm.load(0) for arm in arms}
-        self._differing = {arm.name: differing_keys(configs[arm.name], configs[baseline]) for arm in arms}
+        configs = {arm.name: arm.load(0) for arm in self.arms}
+        self._differing = {arm.name: differing_keys(configs[arm.name], configs[baseline])
+                           for arm in self.arms}
 
-    def collect(self, runs: Sequence[Run], latency: dict[str, dict]) -> dict:
-        """All numbers, None where one is undefined.
-
-        Args:
-            runs: of all arms and seeds.
-            latency: what benchmark.py wrote, by arm.
-        """
-        for run in runs:
+    def collect(self, latency: dict[str, dict | None]) -> dict:
+        """All numbers so far, None where one is undefined; ``latency`` is what benchmark.py wrote, by arm."""
+        for run in self.runs:
             if run.state == 'finished' and run not in self._scores:
                 self._scores[run] = self.parts.score(run.results, self._weights)
-        seeds = {arm.name: {run.seed: self._scores[run] for run in runs if run.arm == arm and run in self._scores}
+        seeds = {arm.name: {run.seed: self._scores[run] for run in self.runs if run.arm == arm and run in self._scores}
                  for arm in self.arms}
         return {
             'baseline': self.baseline,
             'test': {'frames': len(self.parts.data.images), 'boxes': len(self.parts.data.annotations),
                      'groups': len(self.parts.names), 'draws': self.draws},
             'arms': [{'name': arm.name, 'config': arm.config, 'options': list(arm.options),
-                      'differs_in': self._differing[arm.name], 'seeds': sum(run.arm == arm for run in runs),
+                      'differs_in': self._differing[arm.name], 'seeds': sum(run.arm == arm for run in self.runs),
                       'finished': len(seeds[arm.name]), 'latency': latency.get(arm.name)} for arm in self.arms],
             'parts': [self._part(key, seeds) for key in self._keys()],
             'runs': [{**run.summary(), 'ap50': {'/'.join(key): _number(score.values[0]) for key, score
                                                 in self._scores[run].items()} if run in self._scores else None}
-                     for run in runs]}
+                     for run in self.runs]}
 
     def _keys(self) -> list[tuple[str, str]]:
         """Parts with a box, in the order of the report: the columns of a table of videos come before frames."""

@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 
 from mmengine.config import Config
 
-from tsm_det.cli import parse_options
-from tsm_det.config import load_config
+from tsm_det.config import load_config, parse_options
 from tsm_det.errors import InputError
 
 _PLACES = {'work_dir', 'launcher', 'resume'}  # keys that a run may have its own values of
