@@ -7,7 +7,7 @@ from mmengine.dataset import Compose
 from tests.export.conftest import SIZE, make_detector
 from tests.tiny import tiny_detector
 from tsm_det.errors import InputError
-from tsm_det.export.coverage import check_coverage
+from tsm_det.export.graph import check_coverage
 from tsm_det.export.onnx import describe_resizing
 
 
