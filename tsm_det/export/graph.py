@@ -68,11 +68,8 @@ class DetectorGraph(nn.Module):
     """``model.detect`` for one stream of frames of one size: image and pasts to boxes, scores, labels and presents.
 
     mmdet's inference branches on tensor values in Python; this module uses tensor operations only and reads every
-    setting from the model. In eager mode it equals ``model.detect``.
-
-    Args:
-        model: a TSMFasterRCNN that passes ``check_coverage``, on the CPU.
-        size: (h, w) of the image.
+    setting from the model, which must pass ``check_coverage`` and be on the CPU. ``size`` is (h, w) of the image. In
+    eager mode the outputs equal those of ``model.detect``.
     """
 
     def __init__(self, model: nn.Module, size: tuple[int, int]) -> None:
@@ -89,15 +86,10 @@ class DetectorGraph(nn.Module):
             self.register_buffer(f'anchors_{number}', anchors, persistent=False)
 
     def forward(self, image: Tensor, *pasts: Tensor) -> tuple[Tensor, ...]:
-        """Detect in the next frame.
+        """Detect in the next frame ``(1, h, w, 3)`` BGR uint8, given one past ``(1, C_shift, H, W)`` per site.
 
-        Args:
-            image: ``(1, h, w, 3)`` BGR uint8.
-            pasts: ``(1, C_shift, H, W)`` of each site, in the order of ``fresh``.
-
-        Returns:
-            ``boxes`` ``(k, 4)`` in px of the image, ``scores`` ``(k,)``, ``labels`` ``(k,)``, highest-scoring first;
-            then one present per past.
+        Returns ``boxes`` ``(k, 4)`` in px of the image, ``scores`` ``(k,)``, ``labels`` ``(k,)``, highest-scoring
+        first; then one present per past. Sites are in the order of ``fresh``.
         """
         rest = iter(pasts)
         levels, present = self.model.extract_clip(self._clip(image), map_state(lambda _: next(rest), self.fresh))
