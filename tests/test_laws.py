@@ -317,11 +317,11 @@ def test_validation_before_and_after_training_are_alike():
 
 @torch.no_grad()
 def test_a_batch_larger_than_the_capacity_and_a_flipped_frame_are_refused(tsm):
-    with pytest.raises(ValueError, match='2 streams came in one batch but there is room for 1'):
+    with pytest.raises(ValueError, match='2 streams .* 1'):
         tsm.predict(random_clip(2, 1), [clip_sample([0], 1), clip_sample([0], 2)])
     flipped = clip_sample([0])
     flipped[0].set_metainfo({'flip': True})
-    with pytest.raises(ValueError, match='test without test-time augmentation'):
+    with pytest.raises(ValueError, match='--tta'):
         tsm.predict(random_clip(1, 1), [flipped])
 
 
@@ -342,5 +342,5 @@ def test_training_steps_lower_the_loss_of_a_clip():
 
 
 def test_an_empty_state_is_not_a_past_of_another_network(tsm):
-    with pytest.raises(ValueError, match='past has 1 tensors but the backbone has 8 sites'):
+    with pytest.raises(ValueError, match='1 tensors .*backbone has 8 sites'):
         tsm.extract_clip(random_clip(1, 1), ShiftState((torch.zeros(1),), ()))

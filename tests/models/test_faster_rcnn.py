@@ -18,7 +18,7 @@ def detector():
 def test_a_backbone_or_neck_without_time_is_refused(part, plain):
     config = tiny_model_config()
     config[part].type = plain
-    with pytest.raises(TypeError, match=f'the {part} is {plain} but one with forward_clip is needed'):
+    with pytest.raises(TypeError, match=f'{part} is {plain} .*forward_clip'):
         MODELS.build(config)
 
 

@@ -71,11 +71,11 @@ def test_a_scale_factor_works_inside_the_pyramid():
 
 
 @pytest.mark.parametrize(('keys', 'message'), [
-    (dict(shift_at='outer'), "shift_at is 'outer' but 'lateral' or 'inner' is needed"),
-    (dict(shift_at='inner', add_extra_convs='on_input'), "does not go with shift_at='inner'"),
-    (dict(shift_levels=(0, 3)), r'shift_levels has \[3\] but the pyramid has levels 0 to 2'),
-    (dict(shift_div=17), 'shift_div is 17 but 1 to 16'),
-    (dict(shift_at='inner', shift_div=9), 'shift_div is 9 but 1 to 8'),
+    (dict(shift_at='outer'), "'outer'"),
+    (dict(shift_at='inner', add_extra_convs='on_input'), "add_extra_convs='on_input'.*shift_at='inner'"),
+    (dict(shift_levels=(0, 3)), r'shift_levels has \[3\].*0 to 2'),
+    (dict(shift_div=17), 'shift_div is 17.*1 to 16'),
+    (dict(shift_at='inner', shift_div=9), 'shift_div is 9.*1 to 8'),
 ])
 def test_a_wrong_key_gets_one_sentence(keys, message):
     with pytest.raises(ValueError, match=message):

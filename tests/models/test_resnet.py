@@ -49,12 +49,12 @@ def test_the_state_is_the_shifted_channels_of_each_block_input():
 
 
 @pytest.mark.parametrize(('keys', 'message'), [
-    (dict(dcn=dict(type='DCN')), 'dcn was given but'),
-    (dict(plugins=[dict(cfg=dict(type='ContextBlock'), position='after_conv2')]), 'plugins was given but'),
+    (dict(dcn=dict(type='DCN')), 'dcn'),
+    (dict(plugins=[dict(cfg=dict(type='ContextBlock'), position='after_conv2')]), 'plugins'),
     (dict(shift_div=0), 'shift_div is 0'),
-    (dict(shift_div=9), 'block 0 of stage 0 has 8 input channels and shift_div is 9'),
+    (dict(shift_div=9), 'block 0 of stage 0 .*8.*9'),
     (dict(shift_every=0), 'shift_every is 0'),
-    (dict(shift_stages=(0, 4)), r'shift_stages has \[4\] but the network has stages 0 to 3'),
+    (dict(shift_stages=(0, 4)), r'shift_stages has \[4\].*0 to 3'),
 ])
 def test_a_wrong_key_gets_one_sentence(keys, message):
     with pytest.raises(ValueError, match=message):
@@ -62,7 +62,7 @@ def test_a_wrong_key_gets_one_sentence(keys, message):
 
 
 def test_an_image_is_not_a_clip():
-    with pytest.raises(ValueError, match=r'clip is \(1, 3, 64, 64\) but \(N, T, C, H, W\) is needed'):
+    with pytest.raises(ValueError, match=r'\(1, 3, 64, 64\).*\(N, T, C, H, W\)'):
         small().forward_clip(random_clip(1, 1)[:, 0])
 
 
@@ -74,8 +74,8 @@ def test_frozen_stages_with_sites_warn_once_and_say_why():
         network.train()
     messages = [str(warning.message) for warning in caught if 'frozen' in str(warning.message)]
     assert len(messages) == 1
-    assert 'frozen_stages=2 freezes stages [0, 1]' in messages[0]
-    assert 'cannot adapt' in messages[0]
+    assert 'frozen_stages=2' in messages[0]
+    assert '[0, 1]' in messages[0]
 
 
 @pytest.mark.parametrize('keys', [dict(frozen_stages=0), dict(frozen_stages=1, shift_stages=(1, 2, 3))], ids=str)

@@ -30,8 +30,6 @@ def open_detector(model: str, checkpoint: str | None = None, device: str = 'cpu'
     Raises:
         InputError: a file is missing or of the wrong kind, or an argument does not fit it.
     """
-    if max_gap is not None and max_gap < 1:
-        raise InputError(f'--max-gap is {max_gap} but must be at least 1 (no frame missing): raise it, or leave it out')
     if not model.endswith('.onnx'):
         return OnlineDetector.from_config(load_config(model, cfg_options), None if checkpoint == 'none' else checkpoint,
                                           device, capacity, max_gap, engine=engine)

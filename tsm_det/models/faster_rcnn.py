@@ -1,4 +1,4 @@
-"""Faster R-CNN for streams: a clip and a state go in, detections and a new state come out."""
+"""Faster R-CNN for streams: a clip and a state in, detections and a new state out."""
 
 from __future__ import annotations
 
@@ -19,13 +19,12 @@ from tsm_det.stream_bank import StreamBank
 class TSMFasterRCNN(FasterRCNN):
     """Faster R-CNN over a temporal backbone and neck.
 
-    Images ``(N, C, H, W)`` with ``DetDataSample`` are handled as by mmdet's FasterRCNN, each image
-    the first frame of its own stream. Clips ``(N, T, C, H, W)`` with ``TrackDataSample`` train from
-    an empty past, and predict as the continuation of the streams that the detector's bank holds.
+    Images ``(N, C, H, W)`` with ``DetDataSample`` run as in mmdet's FasterRCNN: each image is the first frame of its
+    own stream. Clips ``(N, T, C, H, W)`` with ``TrackDataSample`` train from an empty past; ``predict`` continues the
+    streams that the detector's bank holds.
 
     Args:
-        streams: keys of the :class:`StreamBank` that ``predict`` remembers with;
-            ``capacity`` is at least the test batch size.
+        streams: keys of the :class:`StreamBank`; ``capacity`` is at least the test batch size.
         kwargs: FasterRCNN's keys. Backbone and neck must have ``forward_clip``.
 
     Raises:
@@ -37,16 +36,16 @@ class TSMFasterRCNN(FasterRCNN):
         for part in ('backbone', 'neck'):
             module = getattr(self, part, None)
             if not hasattr(module, 'forward_clip'):
-                raise TypeError(f'the {part} is {type(module).__name__} but one with forward_clip is needed: use '
-                                'TSMResNet and TSMFPN (shift_stages=() and shift_levels=() switch the shift off)')
+                raise TypeError(f'the {part} is {type(module).__name__} but must have forward_clip: use TSMResNet '
+                                'and TSMFPN (shift_stages=() and shift_levels=() switch the shift off)')
         self.streams = StreamBank(**(streams or {}))
 
     def extract_clip(self, clip: Tensor, past: ShiftState | None = None) -> tuple[tuple[Tensor, ...], ShiftState]:
-        """Pyramid features of a clip that continues ``past``.
+        """Compute the pyramid features of a clip that continues ``past``.
 
         Args:
             clip: ``(N, T, C, H, W)``, normalised, oldest frame first.
-            past: what this network returned for the frames before; None at the start of the streams.
+            past: the state this network returned for the frames before; None at the start of the streams.
 
         Returns:
             Levels ``(N*T, C, H_i, W_i)``, and the past of the next clip.
@@ -58,18 +57,18 @@ class TSMFasterRCNN(FasterRCNN):
 
     def extract_maps(self, clip: Tensor, past: ShiftState | None = None) -> tuple[
             tuple[Tensor, ...], tuple[list[Tensor], list[Tensor]], ShiftState]:
-        """All of a detection that is convolution, which is most of its time: what an engine replaces.
+        """Run all convolutions of a detection; engines replace this method.
 
         Args:
             clip: ``(N, T, C, H, W)``, normalised, oldest frame first.
-            past: what this network returned for the frames before; None at the start of the streams.
+            past: the state this network returned for the frames before; None at the start of the streams.
 
         Returns:
-            The pyramid's levels ``(N*T, C, H_i, W_i)``, the RPN's logits and deltas for each, and the past of the
+            The pyramid's levels ``(N*T, C, H_i, W_i)``, the RPN's logits and deltas per level, and the past of the
             next clip.
         """
         feats, present = self.extract_clip(clip, past)
-        # In bfloat16 a box at 1000 px could move in steps of 4 px only; mmcv's NMS does not take it either.
+        # In bfloat16 a box at 1000 px moves in steps of 4 px, and mmcv's NMS refuses it.
         if torch.is_autocast_enabled(clip.device.type):
             feats = tuple(level.float() for level in feats)
         with torch.autocast(clip.device.type, enabled=False):
@@ -77,13 +76,13 @@ class TSMFasterRCNN(FasterRCNN):
 
     def detect(self, clip: Tensor, data_samples: Sequence[DetDataSample] | Sequence[TrackDataSample],
                past: ShiftState | None = None, rescale: bool = True) -> tuple[list[DetDataSample], ShiftState]:
-        """Objects in a clip that continues ``past``; remembers nothing and changes no argument.
+        """Detect objects in a clip that continues ``past``. Pure: keeps no state and changes no argument.
 
         Args:
             clip: ``(N, T, C, H, W)``, normalised, oldest frame first.
-            data_samples: meta information of the N*T frames in N-major order, or of N clips.
-            past: what this network returned for the frames before; None at the start of the streams.
-            rescale: give boxes in pixels of the source frame instead of the network's input.
+            data_samples: meta information of the N*T frames in N-major order, or of the N clips.
+            past: the state this network returned for the frames before; None at the start of the streams.
+            rescale: boxes in px of the source frame; else of the network's input.
 
         Returns:
             New samples with ``pred_instances``, in N-major order, and the past of the next clip.
@@ -91,7 +90,7 @@ class TSMFasterRCNN(FasterRCNN):
         samples = [sample.new() for sample in frames_of(data_samples)]
         feats, maps, present = self.extract_maps(clip, past)
         if clip.shape[0] > 1:
-            # mmdet's RoI extractor adds zero times the sum of a level: not a number, for all streams, if one has one.
+            # mmdet's RoI extractor adds 0 * sum(level): one stream's NaN would spread to all.
             feats = tuple(level.nan_to_num(nan=0, posinf=0, neginf=0) for level in feats)
         with torch.autocast(clip.device.type, enabled=False):
             proposals = self.rpn_head.predict_by_feat(
@@ -112,23 +111,21 @@ class TSMFasterRCNN(FasterRCNN):
         return super()._forward(batch_inputs, frames_of(batch_data_samples))
 
     def predict(self, batch_inputs: Tensor, batch_data_samples: Sequence, rescale: bool = True) -> list:
-        """Detections; clips continue the streams held for their ``video_id``.
+        """Detect objects; clips continue the streams held for their ``video_id``.
 
-        Why a stream started afresh stands in ``metainfo['reset']`` of a clip's first frame, None
-        while it runs on.
+        ``metainfo['reset']`` of a clip's first frame says why its stream started over, None while it continues.
 
         Args:
             batch_inputs: clips ``(N, T, C, H, W)``, or images ``(N, C, H, W)``.
-            batch_data_samples: a ``TrackDataSample`` a clip, whose frames know ``video_id``,
-                ``frame_id`` and ``ori_shape``; or a ``DetDataSample`` an image.
-            rescale: give boxes in pixels of the source frame.
+            batch_data_samples: one ``TrackDataSample`` per clip, whose frames have ``video_id``, ``frame_id`` and
+                ``ori_shape``; or one ``DetDataSample`` per image.
+            rescale: boxes in px of the source frame.
 
         Returns:
-            New samples of the kind that came, with ``pred_instances``.
+            New samples of the same kind, with ``pred_instances``.
 
         Raises:
-            InputError: frames are flipped (test-time augmentation), or the batch is larger than the
-                bank's capacity.
+            InputError: a frame is flipped (test-time augmentation), or the batch exceeds the bank's capacity.
         """
         if batch_inputs.ndim == 4:
             return super().predict(batch_inputs, batch_data_samples, rescale)
@@ -144,14 +141,14 @@ class TSMFasterRCNN(FasterRCNN):
         return _clips_of(samples, batch_data_samples, reasons)
 
     def train(self, mode: bool = True) -> TSMFasterRCNN:
-        """Switch to training, which forgets all streams: they belong to the weights that made them."""
+        """Switch to training; this forgets all streams, which belong to the weights that made them."""
         if mode:
             self.streams.clear()
         return super().train(mode)
 
 
 def frames_of(samples: Sequence[DetDataSample] | Sequence[TrackDataSample]) -> list[DetDataSample]:
-    """The frames of clips in N-major order; samples of images stay as they are."""
+    """List the frames of clips in N-major order; samples of images pass through."""
     return [frame for sample in samples
             for frame in (sample.video_data_samples if isinstance(sample, TrackDataSample) else [sample])]
 

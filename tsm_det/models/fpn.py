@@ -1,4 +1,4 @@
-"""Feature pyramid whose levels see part of the previous frame."""
+"""FPN with the temporal shift."""
 
 from __future__ import annotations
 
@@ -16,57 +16,55 @@ from tsm_det.sites import pasts_by_site
 
 @MODELS.register_module()
 class TSMFPN(FPN):
-    """FPN with the online temporal shift, one site a level.
+    """FPN with the online temporal shift, one site per level.
 
-    A pyramid has no identity path beside its convolutions, so what a site gives to the previous
-    frame the present frame loses there. At the lateral inputs that costs least: they are 1 to 8
-    times wider than the pyramid, and what a lateral misses of level i reaches it again through the
-    levels above, whose stages saw it unshifted. Inside the 256-channel path a site costs the present
-    frame an eighth of the map that the heads read, but its state is smaller (R50 at 608x1024, fp32:
-    6.6 MB against 9.3) and its 3x3 convolution sees a neighbourhood, so it can follow motion.
+    A pyramid has no identity path, so the present frame loses the channels that a site replaces. At the lateral inputs
+    the loss is smallest: they are 1 to 8 times wider than the pyramid, and the levels above pass the lost part on. In
+    the 256-channel path the loss is an eighth of the map that the heads read; there the state is smaller (R50 at
+    608x1024, fp32: 6.6 MB against 9.3) and the 3x3 convolution can follow motion.
 
     Args:
         shift_div: one channel in ``shift_div`` of a site's input comes from the previous frame.
-        shift_levels: levels with a site, counted from ``start_level``; ``()`` is FPN, bit-equal.
+        shift_levels: levels with a site, counted from ``start_level``; ``()`` equals FPN bit for bit.
         shift_at: 'lateral' shifts the inputs of the 1x1 convolutions, 'inner' the inputs of the
             output convolutions (the top-down path stays unshifted).
         kwargs: FPN's keys.
 
     Raises:
-        InputError: a key is out of range or does not go with the others.
+        InputError: a key is out of range or conflicts with another.
     """
 
     def __init__(self, *args, shift_div: int = 8, shift_levels: Sequence[int] = (0, 1, 2, 3),
                  shift_at: str = 'lateral', **kwargs) -> None:
         super().__init__(*args, **kwargs)
         if shift_at not in ('lateral', 'inner'):
-            raise InputError(f"shift_at is {shift_at!r} but 'lateral' or 'inner' is needed")
+            raise InputError(f"shift_at is {shift_at!r} but must be 'lateral' or 'inner'")
         if shift_at == 'inner' and self.add_extra_convs:
-            raise InputError(f"add_extra_convs={self.add_extra_convs!r} does not go with shift_at='inner': "
+            raise InputError(f"add_extra_convs={self.add_extra_convs!r} conflicts with shift_at='inner': "
                              "use shift_at='lateral' or add_extra_convs=False")
         unknown = set(shift_levels) - set(range(len(self.lateral_convs)))
         if unknown:
             raise InputError(f'shift_levels has {sorted(unknown)} but the pyramid has levels 0 to '
-                             f'{len(self.lateral_convs) - 1}: name those that shall shift, () for none')
+                             f'{len(self.lateral_convs) - 1}: name levels to shift, () for none')
         widths = self.in_channels[self.start_level:] if shift_at == 'lateral' else [self.out_channels]
         if shift_levels and not 1 <= shift_div <= min(widths):
-            raise InputError(f'shift_div is {shift_div} but 1 to {min(widths)}, the channels of the narrowest '
-                             'level, are possible: with more, none would move')
+            raise InputError(f'shift_div is {shift_div} but must be 1 to {min(widths)}, the channels of the '
+                             'narrowest level')
         self.shift_div = shift_div
         self.sites = tuple(sorted(set(shift_levels)))
         self.shift_at = shift_at
 
     def forward(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """Pyramid of images, each the first frame of its own stream."""
+        """Compute the pyramid of images, each the first frame of its own stream."""
         return self.forward_clip(inputs, num_frames=1)[0]
 
     def forward_clip(self, feats: Sequence[Tensor], num_frames: int,
                      past: Sequence[Tensor] = ()) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-        """Pyramid of a clip that continues ``past``.
+        """Compute the pyramid of a clip that continues ``past``.
 
         Args:
             feats: backbone features ``(N*T, C_i, H_i, W_i)``, T = ``num_frames``.
-            num_frames: frames a stream has in this clip.
+            num_frames: frames per stream in this clip.
             past: one tensor ``(N, C_shift, H, W)`` per site, or ``()`` at the start of the streams.
 
         Returns:
@@ -94,7 +92,7 @@ class TSMFPN(FPN):
         return [shifted[self.sites.index(i)] if i in self.sites else level for i, level in enumerate(levels)]
 
     def _merge(self, feats: Sequence[Tensor]) -> list[Tensor]:
-        """Laterals plus the top-down path: what FPN gives to its output convolutions."""
+        """Add the top-down path to the laterals: the inputs of FPN's output convolutions."""
         merged = [conv(feats[self.start_level + i]) for i, conv in enumerate(self.lateral_convs)]
         for i in range(len(merged) - 1, 0, -1):
             size = {} if 'scale_factor' in self.upsample_cfg else {'size': merged[i - 1].shape[2:]}

@@ -1,4 +1,4 @@
-"""ResNet whose residual blocks see part of the previous frame."""
+"""ResNet with the temporal shift in its residual blocks."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from tsm_det.sites import pasts_by_site
 
 
 class TemporalResidual:
-    """What a residual block needs to have a site in front of its first convolution.
+    """Mixin: a site in front of a residual block's first convolution.
 
-    The identity and the downsample path see the frames unshifted (TSM paper, section 3.3, residual
-    shift), so no information of the present frame is lost. Parameters are those of the 2D block.
+    Identity and downsample path see the frames unshifted (TSM paper, section 3.3, residual shift), so the present
+    frame loses no information. Parameters are those of the 2D block.
     """
 
     def forward_clip(
             self, frames: Tensor, num_frames: int, past: Tensor | None, shift_div: int) -> tuple[Tensor, Tensor]:
-        """The block's output for ``frames`` ``(N*T, C, H, W)``, T = ``num_frames``, and the site's present."""
+        """Return the block's output for ``frames`` ``(N*T, C, H, W)``, T = ``num_frames``, and the site's present."""
         if self.with_cp and frames.requires_grad:
             return torch.utils.checkpoint.checkpoint(
                 self._shift_and_add, frames, num_frames, past, shift_div, use_reentrant=False)
@@ -67,9 +67,9 @@ class TSMResNet(ResNet):
 
     Args:
         shift_div: one channel in ``shift_div`` of a site's input comes from the previous frame.
-        shift_stages: stages (0 to 3) with sites; ``()`` is the 2D baseline, bit-equal to ResNet.
-        shift_every: every how many blocks of a stage have a site; None follows the paper: 2 when the
-            third stage has 23 blocks or more (ResNet-101: 18 sites, 152: 26), else 1 (ResNet-50: 16).
+        shift_stages: stages (0 to 3) with sites; ``()`` is the 2D baseline, equal to ResNet bit for bit.
+        shift_every: distance of sites in blocks; None follows the paper: 2 when the third stage has 23 blocks or more
+            (ResNet-101: 18 sites, 152: 26), else 1 (ResNet-50: 16).
         kwargs: ResNet's keys; ``dcn`` and ``plugins`` are not supported.
 
     Raises:
@@ -92,8 +92,8 @@ class TSMResNet(ResNet):
             for stage in sorted(set(shift_stages)) for block in range(0, self.stage_blocks[stage], shift_every))
         for stage, block, inplanes in self._site_widths():
             if inplanes < shift_div:
-                raise InputError(f'block {block} of stage {stage} has {inplanes} input channels and shift_div is '
-                                 f'{shift_div}, so none would move: choose shift_div of at most {inplanes}')
+                raise InputError(f'block {block} of stage {stage} has {inplanes} input channels but shift_div is '
+                                 f'{shift_div}: choose at most {inplanes}')
         frozen = [stage for stage in shift_stages if stage < self.frozen_stages]
         if frozen:
             warnings.warn(
@@ -102,16 +102,16 @@ class TSMResNet(ResNet):
                 'leave these stages out of shift_stages', stacklevel=2)
 
     def make_res_layer(self, **kwargs) -> nn.Module:
-        """Pack the blocks of a stage, in their temporal form; ``self.block`` stays mmdet's class."""
+        """Build a stage of temporal blocks; ``self.block`` stays mmdet's class."""
         return super().make_res_layer(**{**kwargs, 'block': _TEMPORAL[kwargs['block']]})
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Features of images ``(N, C, H, W)``, each the first frame of its own stream."""
+        """Compute the features of images ``(N, C, H, W)``, each the first frame of its own stream."""
         return self.forward_clip(x.unsqueeze(1))[0]
 
     def forward_clip(
             self, clip: Tensor, past: Sequence[Tensor] = ()) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-        """Features of a clip that continues ``past``.
+        """Compute the features of a clip that continues ``past``.
 
         Args:
             clip: ``(N, T, C, H, W)``, oldest frame first.
@@ -125,7 +125,7 @@ class TSMResNet(ResNet):
         """
         pasts = pasts_by_site(self.sites, past, 'backbone')
         if clip.ndim != 5:
-            raise InputError(f'clip is {tuple(clip.shape)} but (N, T, C, H, W) is needed: '
+            raise InputError(f'clip is {tuple(clip.shape)} but must be (N, T, C, H, W): '
                              'call the backbone itself for images (N, C, H, W)')
         num_frames = clip.shape[1]
         frames = self._stem(clip.flatten(0, 1))
@@ -142,7 +142,7 @@ class TSMResNet(ResNet):
         return tuple(outs), tuple(present)
 
     def train(self, mode: bool = True) -> TSMResNet:
-        """As ResNet does (frozen stages, ``norm_eval``), and return the network as torch does."""
+        """Set the mode as ResNet does (frozen stages, ``norm_eval``) and, unlike ResNet, return the network."""
         super().train(mode)
         return self
 
@@ -157,10 +157,10 @@ class TSMResNet(ResNet):
 
 def _check_keys(shift_div: int, shift_stages: Sequence[int], shift_every: int, num_stages: int) -> None:
     if shift_div < 1:
-        raise InputError(f'shift_div is {shift_div} but a number from 1 is needed: 8 is the paper\'s')
+        raise InputError(f'shift_div is {shift_div} but must be at least 1: the paper uses 8')
     if shift_every < 1:
-        raise InputError(f'shift_every is {shift_every} but a number from 1 is needed: 1 shifts every block')
+        raise InputError(f'shift_every is {shift_every} but must be at least 1: 1 shifts every block')
     unknown = set(shift_stages) - set(range(num_stages))
     if unknown:
         raise InputError(f'shift_stages has {sorted(unknown)} but the network has stages 0 to {num_stages - 1}: '
-                         'name those that shall shift, () for none')
+                         'name stages to shift, () for none')

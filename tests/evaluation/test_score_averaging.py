@@ -1,0 +1,40 @@
+"""Class scores averaged over time."""
+
+import pytest
+import torch
+
+from tsm_det.evaluation.score_averaging import average_scores
+
+
+def frame(img_id, *detections, video_id=0):
+    boxes, scores, labels = zip(*detections, strict=True) if detections else ((), (), ())
+    return dict(img_id=img_id, video_id=video_id, pred_instances=dict(
+        bboxes=torch.tensor(boxes, dtype=torch.float).reshape(-1, 4), scores=torch.tensor(scores, dtype=torch.float),
+        labels=torch.tensor(labels, dtype=torch.long)))
+
+
+HERE, MOVED, AWAY = [0., 0., 10., 10.], [2., 0., 12., 10.], [50., 50., 60., 60.]
+
+
+def scores_of(frames, memory):
+    return [result['pred_instances']['scores'].reshape(-1, 2).tolist() for result in average_scores(frames, 2, memory)]
+
+
+@pytest.mark.parametrize(('memory', 'last'), [(1, [0.0, 0.3]), (2, [0.225, 0.325]), (9, [0.3, 1.0 / 3])])
+def test_a_place_that_moves_keeps_its_mean(memory, last):
+    frames = [frame(0, (HERE, 0.9, 0)), frame(1, (MOVED, 0.7, 1)), frame(2, (MOVED, 0.3, 1))]
+    assert scores_of(frames, memory)[-1][0] == pytest.approx(last, abs=1e-6)
+
+
+def test_new_places_and_new_videos_start_over():
+    frames = [frame(0, (HERE, 0.9, 0)), frame(1, (AWAY, 0.5, 1)), frame(2), frame(3, (AWAY, 0.6, 1)),
+              frame(4, (AWAY, 0.2, 0), video_id=1)]
+    assert [scores and pytest.approx(scores[0], abs=1e-6) for scores in scores_of(frames, 10)] == [
+        [0.9, 0], [0, 0.5], [], [0, 0.6], [0.2, 0]]
+
+
+def test_overlapping_detections_are_one_place_with_a_score_per_class():
+    [result] = average_scores([frame(0, (HERE, 0.9, 0), (MOVED, 0.8, 1), (MOVED, 0.4, 1), (AWAY, 0.1, 1))], 2, 1)
+    assert result['pred_instances']['bboxes'][::2].tolist() == [HERE, AWAY]
+    assert result['pred_instances']['scores'].tolist() == pytest.approx([0.9, 0.8, 0, 0.1])
+    assert result['pred_instances']['labels'].tolist() == [0, 1, 0, 1]
