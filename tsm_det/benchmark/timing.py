@@ -61,7 +61,7 @@ def throughput(arms: Mapping[str, TimedArm], batches: Callable[[int], Iterator[l
         times = {name: [] for name in arms}
         for arm in arms.values():
             arm.reset()
-        for call in interleaved(arms, batches(count), frames, warmup, device, f'{count} streams'):
+        for call in interleaved(arms, batches(count), frames, warmup, device, f'streams {count}'):
             times[call.name].append(call.wall_ms)
         table.append({'streams': count, 'arms': [
             {'name': name, **percentiles(times_ms, count)} for name, times_ms in times.items()]})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from operator import attrgetter
 
 import torch
 import torch.nn.functional as F
@@ -26,6 +27,17 @@ from tsm_det.shift import map_state, tensors_of
 _ANY_SCORE, _NO_SCORE = -1.0, -2.0
 # wh_ratio_clip of DeltaXYWHBBoxCoder.decode, whose callers never set it.
 _LARGEST_STEP = abs(math.log(16 / 1000))
+# Parts of a detector, where they are in it, and the types that the graph covers.
+_TYPES = (
+    ('detector', '', TSMFasterRCNN),
+    ('data preprocessor', 'data_preprocessor', TrackDataPreprocessor, TargetPastingPreprocessor),
+    ('RPN head', 'rpn_head', RPNHead),
+    ('anchor generator', 'rpn_head.prior_generator', AnchorGenerator),
+    ('RPN coder', 'rpn_head.bbox_coder', DeltaXYWHBBoxCoder),
+    ('RoI head', 'roi_head', StandardRoIHead),
+    ('RoI extractor', 'roi_head.bbox_roi_extractor', SingleRoIExtractor),
+    ('box head', 'roi_head.bbox_head', ConvFCBBoxHead, Shared2FCBBoxHead, Shared4Conv1FCBBoxHead),
+    ('box coder', 'roi_head.bbox_head.bbox_coder', DeltaXYWHBBoxCoder))
 
 
 def check_coverage(model: nn.Module) -> None:
@@ -36,26 +48,19 @@ def check_coverage(model: nn.Module) -> None:
 
 
 def _differences(model: nn.Module) -> Iterator[tuple[str, str, str]]:
-    rpn, roi, head = model.rpn_head, model.roi_head, model.roi_head.bbox_head
-    layers, coders = roi.bbox_roi_extractor.roi_layers, {'RPN coder': rpn.bbox_coder, 'box coder': head.bbox_coder}
-    for part, module, *types in (
-            ('detector', model, TSMFasterRCNN),
-            ('data preprocessor', model.data_preprocessor, TrackDataPreprocessor, TargetPastingPreprocessor),
-            ('RPN head', rpn, RPNHead), ('anchor generator', rpn.prior_generator, AnchorGenerator),
-            ('RoI head', roi, StandardRoIHead), ('RoI extractor', roi.bbox_roi_extractor, SingleRoIExtractor),
-            *(('RoI layer', layer, RoIAlign) for layer in layers),
-            ('box head', head, ConvFCBBoxHead, Shared2FCBBoxHead, Shared4Conv1FCBBoxHead),
-            *((part, coder, DeltaXYWHBBoxCoder) for part, coder in coders.items())):
+    for part, path, *types in _TYPES:
+        module = attrgetter(path)(model) if path else model
         if type(module) not in types:  # a subclass may infer differently
             yield part, type(module).__name__, ' or '.join(kind.__name__ for kind in types)
+    rpn, roi, head = model.rpn_head, model.roi_head, model.roi_head.bbox_head
     if roi.with_mask or roi.with_shared_head:
         yield 'RoI head', 'one with masks or a shared head', 'boxes only'
-    for layer in layers:
-        if layer.pool_mode != 'avg' or not layer.aligned:
-            yield 'RoI layer', f'{layer.pool_mode} with aligned={layer.aligned}', 'avg with aligned=True'
+    for layer in roi.bbox_roi_extractor.roi_layers:
+        if type(layer) is not RoIAlign or layer.pool_mode != 'avg' or not layer.aligned:
+            yield 'RoI layer', str(layer), "RoIAlign with pool_mode='avg' and aligned=True"
     if head.custom_cls_channels or not (head.with_cls and head.with_reg):
         yield 'box head', 'one with custom scores or without boxes', 'softmax scores and boxes'
-    for part, coder in coders.items():
+    for part, coder in (('RPN coder', rpn.bbox_coder), ('box coder', head.bbox_coder)):
         if coder.add_ctr_clamp:
             yield part, 'one with add_ctr_clamp', 'add_ctr_clamp=False'
     for name, config in (('rpn', rpn.test_cfg), ('rcnn', roi.test_cfg)):
