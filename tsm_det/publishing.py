@@ -41,8 +41,7 @@ def publish(checkpoint: str, config: Config, config_file: str, metrics: str | os
 
     Args:
         checkpoint: of a training, or a published file.
-        config: of the training, from :func:`tsm_det.config.load_config`.
-        config_file: path of the config, for the metafile.
+        config: of the training, from ``load_config``; ``config_file`` is its path.
         metrics: file from ``tools/test.py --metrics``.
         out: ``FOLDER/NAME.pth``.
         half: store half precision; loading gives single precision.

@@ -24,15 +24,11 @@ def test_a_multiply_add_counts_as_two(plans, images):
 
 
 @pytest.mark.slow
-def test_memory_is_that_of_a_separate_process(plans, images):
+def test_memory_is_that_of_a_separate_process_whose_failure_is_reported(plans, images):
     hoard = np.ones(400_000_000, np.uint8)  # 400 MB of this process, not of the arm
     memory = peak_memory(plans['tsm'], images[:2])
     assert hoard.all()
     assert 0 < memory['before_bytes'] < memory['peak_bytes'] < memory['before_bytes'] + len(hoard)
     assert memory['cuda_peak_bytes'] is None
-
-
-@pytest.mark.slow
-def test_a_failed_process_is_reported_with_its_status(plans, images):
     with pytest.raises(InputError, match=r'tsm .*status 1 .*nowhere\.pth'):
         peak_memory(plans['tsm']._replace(checkpoint='nowhere.pth'), images[:1])

@@ -1,12 +1,12 @@
 """Calls are interleaved, and figures follow from given times."""
 
-from itertools import count
+from itertools import count, repeat
+from unittest.mock import Mock, call
 
 import numpy as np
 import pytest
 
-from tsm_det.benchmark.timing import interleaved, percentiles, ratio_of_medians, stream_counts, throughput
-from tsm_det.benchmark.workload import batches_of
+from tsm_det.benchmark.timing import interleaved, percentiles, ratio_of_medians, throughput
 
 
 def recorded(calls, warmup):
@@ -29,21 +29,11 @@ def test_warm_up_calls_are_made_but_not_returned(ticking):
 
 @pytest.mark.parametrize(('streams', 'counts'), [
     (1, [1]), (2, [1, 2]), (5, [1, 2, 4, 5]), (16, [1, 2, 4, 8, 16])])
-def test_stream_counts_double_up_to_the_largest(streams, counts):
-    assert stream_counts(streams) == counts
-
-
-def test_streams_start_over_at_each_number_and_all_frames_count(arms, images, ticking):
-    resets = []
-
-    def watched(images):
-        samples = arms['tsm'](images)
-        resets.append([sample.reset for sample in samples])
-        return samples
-    watched.reset = arms['tsm'].reset
-    table = throughput({'tsm': watched}, lambda count: batches_of(iter(images), count), 2, frames=2, warmup=0)
-    assert resets == [['new'], [None], ['manual', 'new'], [None, None]]
-    assert [(row['streams'], row['arms'][0]['fps']) for row in table] == [(1, 1), (2, 2)]
+def test_numbers_of_streams_double_and_each_starts_over_and_counts_all_frames(streams, counts, ticking):
+    arm = Mock()
+    table = throughput({'tsm': arm}, lambda count: repeat(count), streams, frames=2, warmup=0)
+    assert arm.mock_calls == [made for count in counts for made in (call.reset(), call(count), call(count))]
+    assert [(row['streams'], row['arms'][0]['fps']) for row in table] == [(count, count) for count in counts]
 
 
 def test_percentiles_are_per_call_and_fps_counts_all_frames():
@@ -51,19 +41,12 @@ def test_percentiles_are_per_call_and_fps_counts_all_frames():
         'p50_ms': 50, 'p95_ms': 95, 'p99_ms': 99, 'fps': pytest.approx(4 * 1000 / 50)}
 
 
-def test_the_ratio_of_equal_arms_is_one():
-    times = np.random.default_rng(0).normal(10, 1, 50)
-    assert ratio_of_medians(times, times) == {'median': 1, 'low': 1, 'high': 1}
+def test_a_load_on_both_arms_does_not_move_the_ratio():
+    load = np.linspace(1, 5, 100)
+    assert ratio_of_medians(1.5 * load, load) == pytest.approx({'median': 1.5, 'low': 1.5, 'high': 1.5})
 
 
 def test_the_interval_covers_the_true_ratio_of_noisy_times():
     rng = np.random.default_rng(1)
     ratio = ratio_of_medians(1.1 * rng.normal(10, 0.5, 200), rng.normal(10, 0.5, 200))
     assert ratio['low'] < 1.1 < ratio['high'] < ratio['low'] + 0.1
-
-
-def test_a_load_on_both_arms_does_not_move_the_ratio():
-    load = np.linspace(1, 5, 100)
-    ratio = ratio_of_medians(1.5 * load, load)
-    assert ratio['median'] == pytest.approx(1.5)
-    assert ratio['high'] - ratio['low'] < 0.5

@@ -3,11 +3,12 @@
 import pytest
 from mmdet.datasets.transforms import Resize
 from mmengine.dataset import Compose
+from torch import nn
 
 from tests.export.conftest import SIZE, make_detector
 from tests.tiny import tiny_detector
 from tsm_det.errors import InputError
-from tsm_det.export.coverage import check_coverage
+from tsm_det.export.graph import check_coverage
 from tsm_det.export.onnx import describe_resizing
 
 
@@ -25,6 +26,11 @@ from tsm_det.export.onnx import describe_resizing
 def test_a_detector_that_infers_differently_is_refused(changes, facts):
     with pytest.raises(InputError, match=facts):
         check_coverage(tiny_detector(**changes))
+
+
+def test_another_detector_is_refused_by_its_type():
+    with pytest.raises(InputError, match='Identity .*TSMFasterRCNN'):
+        check_coverage(nn.Identity())
 
 
 def test_what_only_affects_training_is_covered():

@@ -85,30 +85,27 @@ np.savez('detections.npz', *(part for image in np.load('frames.npy') for part in
 def test_the_copy_beside_the_model_runs_without_torch_and_mmdet(detector, exported):
     folder = exported.path.parent
     assert exported.runtime == folder / 'runtime.py'
-    np.save(folder / 'frames.npy', frames(4))
+    images = frames(4, size=(128, 120))  # boxes are in px of these frames
+    np.save(folder / 'frames.npy', images)
     environment = {key: value for key, value in os.environ.items() if key != 'PYTHONPATH'}
     subprocess.run([sys.executable, '-c', WITHOUT_TORCH], cwd=folder, env=environment, check=True)
     detections = list(np.load(folder / 'detections.npz').values())
-    for k, image in enumerate(frames(4)):
+    for k, image in enumerate(images):
         sample = detector(image).pred_instances
         np.testing.assert_allclose(detections[3 * k], sample.bboxes, atol=1e-3)
         np.testing.assert_allclose(detections[3 * k + 1], sample.scores, atol=1e-4)
         np.testing.assert_array_equal(detections[3 * k + 2], sample.labels)
 
 
-def test_the_copy_beside_the_model_prints_json_lines_of_a_video(exported, video_file):
+def test_the_copy_beside_the_model_prints_json_lines_of_a_video_or_an_error(exported, video_file, tmp_path):
     video = video_file(n=5, height=SIZE[0], width=SIZE[1])
-    out = subprocess.run([sys.executable, exported.runtime, exported.path, video], check=True, capture_output=True)
-    lines = [json.loads(line) for line in out.stdout.splitlines()]
+    ended, failed = (subprocess.run([sys.executable, exported.runtime, exported.path, path], check=False, text=True,
+                                    capture_output=True) for path in (video, tmp_path / 'none.mp4'))
+    lines = [json.loads(line) for line in ended.stdout.splitlines()]
     assert [line['frame_id'] for line in lines] == list(range(5))
     assert set(lines[4]['detections'][0]) == {'bbox', 'score', 'label', 'class'}
-
-
-def test_the_runtime_names_a_video_that_it_cannot_read(exported, tmp_path):
-    ended = subprocess.run([sys.executable, exported.runtime, exported.path, tmp_path / 'none.mp4'], check=False,
-                           capture_output=True, text=True)
-    assert (ended.returncode, ended.stdout) == (1, '')
-    assert f'{tmp_path}/none.mp4' in ended.stderr and 'Traceback' not in ended.stderr
+    assert (failed.returncode, failed.stdout) == (1, '')
+    assert f'{tmp_path}/none.mp4' in failed.stderr and 'Traceback' not in failed.stderr
 
 
 def test_two_streams_do_not_mix(runtime):
@@ -137,11 +134,6 @@ def test_a_reset_and_another_size_start_a_stream_over(runtime):
     np.testing.assert_equal(runtime(second, 'a'), fresh)
 
 
-def test_boxes_are_in_pixels_of_the_frame_that_came(runtime, detector):
-    large = frames(1, size=(128, 120))[0]
-    np.testing.assert_allclose(runtime(large)[0], detector(large).pred_instances.bboxes, atol=1e-3)
-
-
 def test_no_detection_is_an_empty_result(runtime):
     past = {f'{part}.{site}': np.full(shape, np.nan, np.float32)
             for part, shapes in runtime.meta['state'].items() for site, shape in enumerate(shapes)}
@@ -164,15 +156,12 @@ def test_a_missing_package_is_named(detector, tmp_path, monkeypatch):
         write_onnx(detector, SIZE, tmp_path / 'model.onnx')
 
 
-def test_a_runtime_py_of_the_user_is_not_replaced(detector, tmp_path):
+def test_an_exported_model_is_replaced_but_a_runtime_py_of_the_user_is_not(detector, exported, tmp_path):
+    module.check_output(exported.path)
     (tmp_path / 'runtime.py').write_text('mine')
     with pytest.raises(InputError, match='runtime.py'):
         write_onnx(detector, SIZE, tmp_path / 'model.onnx')
     assert [path.name for path in tmp_path.iterdir()] == ['runtime.py']
-
-
-def test_a_model_is_replaced_by_the_next(exported):
-    module.check_output(exported.path)
 
 
 @pytest.mark.parametrize(('path', 'facts'), [

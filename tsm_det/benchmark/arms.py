@@ -23,19 +23,17 @@ from tsm_det.streams.online_detector import OnlineDetector, image_pipeline
 
 
 class TimedArm(Protocol):
-    """A detector under test; ``model`` is its network, ``preprocessor`` the object with its ``pipeline``."""
+    """A detector under test: detects in the next frame ``(H, W, 3)`` BGR uint8 of each stream, until ``reset``.
+
+    ``model`` is its network, ``preprocessor`` the object with its ``pipeline``.
+    """
 
     model: nn.Module
     preprocessor: object
 
-    def __call__(self, images: Sequence[np.ndarray]) -> list[DetDataSample]:
-        """Detect in the next frame ``(H, W, 3)`` BGR uint8 of each stream."""
-
-    def reset(self) -> None:
-        """Start all streams over."""
-
-    def state_bytes(self) -> int:
-        """Size of the states of all streams."""
+    def __call__(self, images: Sequence[np.ndarray]) -> list[DetDataSample]: ...
+    def reset(self) -> None: ...
+    def state_bytes(self) -> int: ...
 
 
 class ArmPlan(NamedTuple):

@@ -148,11 +148,9 @@ def compare_latency(arms: Mapping[str, TimedArm], batches: Callable[[], Iterator
 
 
 def latency_ratios(arm: ArmSamples, baseline: ArmSamples) -> dict[str, dict[str, float]]:
-    """Ratios of medians with their intervals.
+    """Ratios of medians: ``whole`` of calls, and ``backbone_neck`` of both stages together, or ``maps`` in its place.
 
-    Returns:
-        ``whole``: of calls; ``backbone_neck``: of both stages together, or ``maps`` where an engine runs the
-        convolutions as one call; ``processor``, ``processor_backbone_neck``, ``processor_maps``: of CPU time.
+    ``processor``, ``processor_backbone_neck`` and ``processor_maps`` are the same ratios of CPU time.
     """
     ratios = {'whole': ratio_of_medians(arm.wall_ms, baseline.wall_ms),
               'processor': ratio_of_medians(arm.cpu_ms, baseline.cpu_ms)}

@@ -90,7 +90,7 @@ def _streams(rows: Sequence[dict]) -> list[str]:
 
 
 def _training(training: dict) -> list[str]:
-    return ['## Training', '', f'{training["steps"]} steps per arm, interleaved, on one clip of '
+    return ['## Training', '', f'Steps per arm: {training["steps"]}, interleaved, on one clip of '
             f'{training["clip_length"]} frames each: losses, backward, optimizer; eager, learning rate 0; ms per step.',
             '', *markdown_table(['arm', 'p50', 'p95', 'CPU time', 'frames per second'], [
                 [arm['name'], *_times(arm, 'p50_ms', 'p95_ms', 'processor_ms'), f'{arm["fps"]:.2f}']

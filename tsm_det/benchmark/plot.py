@@ -80,7 +80,7 @@ def _draw_streams(axes: Axes, rows: Sequence[dict]) -> None:
         axes.plot(counts, [arm['fps'] for arm in arms], 'o-', color=colour, label=arms[0]['name'])
     axes.set_xscale('log', base=2)
     axes.set_xticks(counts, [str(count) for count in counts])
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.05 * axes.get_ylim()[1])
     axes.set_xlabel('streams per batch')
     axes.set_ylabel('frames per second')
     axes.set_title('Throughput, all streams together', loc='left', fontsize=10)

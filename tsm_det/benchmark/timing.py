@@ -57,20 +57,15 @@ def throughput(arms: Mapping[str, TimedArm], batches: Callable[[int], Iterator[l
     in ms per call, and frames per second over all streams.
     """
     table = []
-    for count in stream_counts(streams):
+    for count in [2 ** k for k in range(streams.bit_length()) if 2 ** k < streams] + [streams]:
         times = {name: [] for name in arms}
         for arm in arms.values():
             arm.reset()
-        for call in interleaved(arms, batches(count), frames, warmup, device, f'{count} streams'):
+        for call in interleaved(arms, batches(count), frames, warmup, device, f'streams {count}'):
             times[call.name].append(call.wall_ms)
         table.append({'streams': count, 'arms': [
             {'name': name, **percentiles(times_ms, count)} for name, times_ms in times.items()]})
     return table
-
-
-def stream_counts(streams: int) -> list[int]:
-    """1, 2, 4, ... below ``streams``, then ``streams``."""
-    return [2 ** k for k in range(streams.bit_length()) if 2 ** k < streams] + [streams]
 
 
 def percentiles(times_ms: Sequence[float], frames_per_call: int = 1) -> dict[str, float]:

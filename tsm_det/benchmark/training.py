@@ -49,13 +49,8 @@ def compare_training(plans: Sequence[ArmPlan], frames: Iterator[np.ndarray], ste
                      clip_length: int = 8) -> dict:
     """Time ``steps`` training steps per arm, interleaved, on clips of ``clip_length`` frames with random ground truth.
 
-    Args:
-        plans: of two arms, the baseline second; engines are ignored.
-        frames: ``(H, W, 3)`` BGR uint8, resized as in testing.
-
-    Returns:
-        ``steps``, ``clip_length``, ``arms`` (percentiles in ms per step, frames per second, and ``processor_ms``, the
-        median CPU time), and ``ratio`` and ``ratio_processor`` of the first arm to the second.
+    The second plan is the baseline; engines are ignored. Frames ``(H, W, 3)`` BGR uint8 are resized as in testing.
+    Returns the part ``training`` of the JSON file, with percentiles in ms per step and ratios to the baseline.
 
     Raises:
         InputError: a loss is not finite.

@@ -20,17 +20,10 @@ def check_engine(name: str) -> None:
 
 
 def with_engine(model: nn.Module, name: str = 'eager') -> nn.Module:
-    """Return a detector that runs with an engine; the model stays unchanged.
+    """Copy a TSMFasterRCNN, on its device, into one that runs with an engine and has its name as ``engine``.
 
+    ``eager`` returns the model itself. ``-bf16`` computes convolutions in bfloat16, with slightly different detections.
     On a CPU all engines but ``eager`` also tune glibc malloc for the process.
-
-    Args:
-        model: a TSMFasterRCNN, on its device.
-        name: one of ``ENGINES``. ``eager`` returns the model itself; ``fast`` and ``compiled`` are float32; ``-bf16``
-            computes convolutions in bfloat16, with slightly different detections.
-
-    Returns:
-        The detector; its attribute ``engine`` is the name, except with ``eager``.
 
     Raises:
         InputError: the engine is unknown, or does not cover a part of the detector.

@@ -17,15 +17,10 @@ from tsm_det.engines.roi_align import SeparableRoIExtractor
 def fast(model: nn.Module, dtype: torch.dtype = torch.float32) -> nn.Module:
     """Copy a detector into a faster one with the same detections up to rounding.
 
-    Batch norms are folded into convolutions, maps are ``channels_last``, and RoIAlign is separable on a CPU. Boxes are
-    decoded and suppressed in float32.
+    Batch norms are folded into convolutions, maps are ``channels_last``, and RoIAlign is separable on a CPU. Backbone,
+    neck and heads compute in ``dtype``, float32 or bfloat16; boxes are decoded and suppressed in float32.
 
-    Args:
-        model: a TSMFasterRCNN, on its device.
-        dtype: of backbone, neck and heads: float32 or bfloat16.
-
-    Raises:
-        InputError: its RoI pooling is not covered.
+    Raises InputError when the model's RoI pooling is not covered.
     """
     model = fuse_conv_bn(copy.deepcopy(model).eval()).requires_grad_(False)
     device = next(model.parameters()).device

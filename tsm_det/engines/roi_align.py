@@ -18,11 +18,7 @@ class SeparableRoIExtractor(nn.Module):
     sum over the pixels of a box, where each weight is the product of a row weight and a column weight. Two small
     matrix products per box compute it, with one multiplication per pixel instead of per sample.
 
-    Args:
-        extractor: mmdet's, with the settings to use.
-
-    Raises:
-        InputError: it does not average with ``aligned=True``.
+    ``extractor`` is mmdet's, with the settings to use. Raises InputError unless it averages with ``aligned=True``.
     """
 
     def __init__(self, extractor: nn.Module) -> None:
@@ -38,14 +34,11 @@ class SeparableRoIExtractor(nn.Module):
         self.scales = [layer.spatial_scale for layer in layers]
 
     def forward(self, feats: Sequence[Tensor], rois: Tensor) -> Tensor:
-        """Crop boxes from the levels that fit their size.
+        """Crop boxes from the levels that fit their size, to ``(k, C, *out_size)`` float32.
 
         Args:
             feats: levels ``(N, C, H_i, W_i)``, float32 or bfloat16.
             rois: ``(k, 5)`` float32: image index, x1, y1, x2, y2 in px of the network's input.
-
-        Returns:
-            ``(k, C, *out_size)`` float32.
         """
         crops = rois.new_empty(len(rois), *self.out_size, feats[0].shape[1])
         levels = self.map_roi_levels(rois, len(feats))
@@ -81,16 +74,13 @@ def _one_thread() -> Iterator[None]:
 
 
 def _weights(begin: Tensor, end: Tensor, cells: int, size: int, sampling_ratio: int) -> tuple[list[int], Tensor]:
-    """Along one side: the first pixel of each box, and the weights of its pixels in each cell.
+    """Along one side: first pixel of each of k boxes, and weights ``(k, cells, longest)`` of its pixels in each cell.
 
     Args:
-        begin, end: of k boxes, in px of the level; 0 is the centre of the first pixel.
+        begin, end: of the boxes, in px of the level; 0 is the centre of the first pixel.
         cells: number of cells per box.
         size: of the level in px.
         sampling_ratio: samples per cell; 0 for one per px, rounded up.
-
-    Returns:
-        k first pixels, and weights ``(k, cells, longest)``.
     """
     step = (end - begin) / cells
     samples = (torch.full_like(step, sampling_ratio) if sampling_ratio > 0 else step.ceil())[:, None, None]

@@ -22,16 +22,10 @@ from tsm_det.streams.online_detector import OnlineDetector
 
 def open_detector(model: str, checkpoint: str | None = None, device: str = 'cpu', capacity: int = 64,
                   max_gap: int | None = None, cfg_options: dict | None = None, engine: str = 'eager') -> OnlineDetector:
-    """Build a detector from the arguments of a command line.
+    """Build a detector from a config and a checkpoint, or from a ``.onnx`` file of tools/export_onnx.py alone.
 
-    Args:
-        model: path of a config, or of a ``.onnx`` file of tools/export_onnx.py, which needs no checkpoint.
-        checkpoint: path of the weights, or 'none' for random ones.
-        device: 'cpu' or e.g. 'cuda:0'; a ``.onnx`` file then needs onnxruntime with CUDA.
-        capacity: largest number of streams with a state.
-        max_gap: largest step of frame ids that continues a stream; None for any.
-        cfg_options: dotted keys that override the config's.
-        engine: one of ``tsm_det.engines.ENGINES``; 'eager' for a ``.onnx`` file.
+    A checkpoint of 'none' is random weights. The other arguments are those of :meth:`OnlineDetector.from_config`; with
+    a ``.onnx`` file CUDA needs onnxruntime-gpu, and options and engines are refused.
 
     Raises:
         InputError: a file is missing or of the wrong kind, or an argument does not fit it.
@@ -48,14 +42,7 @@ def open_detector(model: str, checkpoint: str | None = None, device: str = 'cpu'
 
 
 class ExportedModel:
-    """An exported model with the interface that OnlineDetector expects.
-
-    The graph takes one frame, so the frames of a batch run one after the other.
-
-    Args:
-        path: of the ``.onnx`` file.
-        device: see :func:`open_detector`.
-    """
+    """A ``.onnx`` file with the interface that OnlineDetector expects; the frames of a batch run one by one."""
 
     def __init__(self, path: str, device: str = 'cpu') -> None:
         require_packages('onnxruntime')

@@ -3,30 +3,78 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from operator import attrgetter
 
 import torch
 import torch.nn.functional as F
+from mmcv.ops import RoIAlign
+from mmdet.models.data_preprocessors import TrackDataPreprocessor
+from mmdet.models.dense_heads import RPNHead
+from mmdet.models.roi_heads import ConvFCBBoxHead, Shared2FCBBoxHead, Shared4Conv1FCBBoxHead, StandardRoIHead
+from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
+from mmdet.models.task_modules.coders import DeltaXYWHBBoxCoder
+from mmdet.models.task_modules.prior_generators import AnchorGenerator
 from torch import Tensor, nn
 
+from tsm_det.datasets.pasting import TargetPastingPreprocessor
+from tsm_det.errors import InputError
 from tsm_det.export.operators import nms, roi_align
+from tsm_det.models.faster_rcnn import TSMFasterRCNN
 from tsm_det.shift import map_state, tensors_of
 
 # Below every score, and the score of excluded boxes.
 _ANY_SCORE, _NO_SCORE = -1.0, -2.0
 # wh_ratio_clip of DeltaXYWHBBoxCoder.decode, whose callers never set it.
 _LARGEST_STEP = abs(math.log(16 / 1000))
+# Parts of a detector, where they are in it, and the types that the graph covers.
+_TYPES = (
+    ('detector', '', TSMFasterRCNN),
+    ('data preprocessor', 'data_preprocessor', TrackDataPreprocessor, TargetPastingPreprocessor),
+    ('RPN head', 'rpn_head', RPNHead),
+    ('anchor generator', 'rpn_head.prior_generator', AnchorGenerator),
+    ('RPN coder', 'rpn_head.bbox_coder', DeltaXYWHBBoxCoder),
+    ('RoI head', 'roi_head', StandardRoIHead),
+    ('RoI extractor', 'roi_head.bbox_roi_extractor', SingleRoIExtractor),
+    ('box head', 'roi_head.bbox_head', ConvFCBBoxHead, Shared2FCBBoxHead, Shared4Conv1FCBBoxHead),
+    ('box coder', 'roi_head.bbox_head.bbox_coder', DeltaXYWHBBoxCoder))
+
+
+def check_coverage(model: nn.Module) -> None:
+    """Raise InputError when a part of the detector infers differently from the graph."""
+    for part, given, supported in _differences(model):
+        raise InputError(f'the {part} is {given} but the export covers {supported}: export a detector like '
+                         'configs/tsm_faster_rcnn_r50_vid.py')
+
+
+def _differences(model: nn.Module) -> Iterator[tuple[str, str, str]]:
+    for part, path, *types in _TYPES:
+        module = attrgetter(path)(model) if path else model
+        if type(module) not in types:  # a subclass may infer differently
+            yield part, type(module).__name__, ' or '.join(kind.__name__ for kind in types)
+    rpn, roi, head = model.rpn_head, model.roi_head, model.roi_head.bbox_head
+    if roi.with_mask or roi.with_shared_head:
+        yield 'RoI head', 'one with masks or a shared head', 'boxes only'
+    for layer in roi.bbox_roi_extractor.roi_layers:
+        if type(layer) is not RoIAlign or layer.pool_mode != 'avg' or not layer.aligned:
+            yield 'RoI layer', str(layer), "RoIAlign with pool_mode='avg' and aligned=True"
+    if head.custom_cls_channels or not (head.with_cls and head.with_reg):
+        yield 'box head', 'one with custom scores or without boxes', 'softmax scores and boxes'
+    for part, coder in (('RPN coder', rpn.bbox_coder), ('box coder', head.bbox_coder)):
+        if coder.add_ctr_clamp:
+            yield part, 'one with add_ctr_clamp', 'add_ctr_clamp=False'
+    for name, config in (('rpn', rpn.test_cfg), ('rcnn', roi.test_cfg)):
+        nms = dict(config.nms)
+        if nms.pop('type', 'nms') != 'nms' or set(nms) != {'iou_threshold'}:
+            yield f'test_cfg.{name}.nms', str(dict(config.nms)), "dict(type='nms', iou_threshold=...)"
 
 
 class DetectorGraph(nn.Module):
     """``model.detect`` for one stream of frames of one size: image and pasts to boxes, scores, labels and presents.
 
     mmdet's inference branches on tensor values in Python; this module uses tensor operations only and reads every
-    setting from the model. In eager mode it equals ``model.detect``.
-
-    Args:
-        model: a TSMFasterRCNN that passes ``check_coverage``, on the CPU.
-        size: (h, w) of the image.
+    setting from the model, which must pass ``check_coverage`` and be on the CPU. ``size`` is (h, w) of the image. In
+    eager mode the outputs equal those of ``model.detect``.
     """
 
     def __init__(self, model: nn.Module, size: tuple[int, int]) -> None:
@@ -43,15 +91,10 @@ class DetectorGraph(nn.Module):
             self.register_buffer(f'anchors_{number}', anchors, persistent=False)
 
     def forward(self, image: Tensor, *pasts: Tensor) -> tuple[Tensor, ...]:
-        """Detect in the next frame.
+        """Detect in the next frame ``(1, h, w, 3)`` BGR uint8, given one past ``(1, C_shift, H, W)`` per site.
 
-        Args:
-            image: ``(1, h, w, 3)`` BGR uint8.
-            pasts: ``(1, C_shift, H, W)`` of each site, in the order of ``fresh``.
-
-        Returns:
-            ``boxes`` ``(k, 4)`` in px of the image, ``scores`` ``(k,)``, ``labels`` ``(k,)``, highest-scoring first;
-            then one present per past.
+        Returns ``boxes`` ``(k, 4)`` in px of the image, ``scores`` ``(k,)``, ``labels`` ``(k,)``, highest-scoring
+        first; then one present per past. Sites are in the order of ``fresh``.
         """
         rest = iter(pasts)
         levels, present = self.model.extract_clip(self._clip(image), map_state(lambda _: next(rest), self.fresh))

@@ -16,8 +16,7 @@ import torch
 from mmdet.datasets.transforms import Resize
 
 from tsm_det.errors import InputError
-from tsm_det.export.coverage import check_coverage
-from tsm_det.export.graph import DetectorGraph
+from tsm_det.export.graph import DetectorGraph, check_coverage
 from tsm_det.export.operators import onnx_translations
 from tsm_det.files import check_writable, write_bytes
 from tsm_det.shift import ShiftState, tensors_of
@@ -37,13 +36,7 @@ def write_onnx(detector: OnlineDetector, size: tuple[int, int], path: str | os.P
     of a stream, then each ``present.`` of the frame before. Outputs: ``boxes`` ``(k, 4)`` in px of the image,
     ``scores``, ``labels``, highest-scoring first, and the presents. The file's metadata describes them as JSON.
 
-    Args:
-        detector: on the CPU.
-        size: (H, W) of the source frames.
-        path: of the file.
-
-    Returns:
-        The path of the runtime.
+    The detector must be on the CPU; ``size`` is (H, W) of the source frames. Returns the path of the runtime.
 
     Raises:
         InputError: the detector or its pipeline is not covered, a package is missing, or the file cannot be written.
@@ -96,8 +89,7 @@ def site_names(state: ShiftState) -> Iterator[str]:
 def describe_resizing(detector: OnlineDetector, size: tuple[int, int]) -> tuple[dict, np.ndarray]:
     """Describe the pipeline's resizing for the runtime, and resize an example frame with it.
 
-    Raises:
-        InputError: the pipeline changes frames in another way.
+    Raises InputError when the pipeline changes frames in another way.
     """
     from tsm_det.export.runtime import resized
 

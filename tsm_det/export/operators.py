@@ -12,14 +12,9 @@ from torch import Tensor
 
 @torch.library.custom_op('tsm_det::nms', mutates_args=())
 def nms(boxes: Tensor, scores: Tensor, iou_thr: float, score_thr: float, max_kept: int) -> Tensor:
-    """Rows of the boxes to keep, ``(k,)`` int64, highest-scoring first.
+    """Rows ``(k,)`` int64 of the boxes ``(n, 4)`` x1, y1, x2, y2 to keep, highest-scoring first, at most ``max_kept``.
 
-    Args:
-        boxes: ``(n, 4)`` x1, y1, x2, y2.
-        scores: ``(n,)``.
-        iou_thr: suppress a box whose IoU with a higher-scoring kept box is larger.
-        score_thr: ignore boxes that score at most this.
-        max_kept: largest number to keep.
+    Boxes that score at most ``score_thr``, and those whose IoU with a kept one exceeds ``iou_thr``, are suppressed.
     """
     candidates = (scores > score_thr).nonzero().squeeze(1)
     _, kept = mmcv_nms(boxes[candidates], scores[candidates], iou_threshold=iou_thr)
@@ -33,14 +28,9 @@ def _(boxes: Tensor, scores: Tensor, iou_thr: float, score_thr: float, max_kept:
 
 @torch.library.custom_op('tsm_det::roi_align', mutates_args=())
 def roi_align(level: Tensor, boxes: Tensor, out_size: list[int], scale: float, sampling_ratio: int) -> Tensor:
-    """Crop boxes from a pyramid level: ``(n, C, *out_size)``.
+    """Crop boxes ``(n, 4)`` in px of the network's input from a level ``(1, C, H, W)`` to ``(n, C, *out_size)``.
 
-    Args:
-        level: ``(1, C, H, W)``.
-        boxes: ``(n, 4)`` x1, y1, x2, y2, px of the network's input.
-        out_size: height and width of a crop.
-        scale: px of the level per px of the network's input.
-        sampling_ratio: samples per cell and side; 0 for one per px.
+    ``scale`` is px of the level per px of the input; ``sampling_ratio`` samples per cell and side, 0 for one per px.
     """
     rois = torch.cat([boxes.new_zeros(len(boxes), 1), boxes], dim=1)
     return mmcv_roi_align(level, rois, out_size, scale, sampling_ratio, 'avg', True)

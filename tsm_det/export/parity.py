@@ -22,17 +22,10 @@ Detected = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 class Parity(NamedTuple):
-    """Largest differences over a stream.
+    """Number of frames and of detections that both have, and largest differences over a stream.
 
-    Args:
-        frames: number compared.
-        detections: number that both have.
-        boxes_px: largest difference of box coordinates.
-        scores: largest difference of scores.
-        state: largest difference of states, relative to their largest value.
-        unmatched: detections that only one of them has, except those that rounding decides: at the score threshold,
-            or at the end of a full list.
-        eager_ms, exported_ms: time per frame, from image to detections.
+    ``state`` is relative to the largest value. ``unmatched`` counts detections of only one of them, except those that
+    rounding decides: at the score threshold, or at the end of a full list. Times are per frame, image to detections.
     """
 
     frames: int = 0
@@ -59,12 +52,9 @@ class Parity(NamedTuple):
 
 
 def compare_with_eager(detector: OnlineDetector, path: str | os.PathLike, frames: Iterable[np.ndarray]) -> Parity:
-    """Run both over a stream from its first frame; a model that forgets is right on that frame only.
+    """Run the detector, reset first, and its export at ``path`` over a stream of ``(H, W, 3)`` BGR uint8 frames.
 
-    Args:
-        detector: source of the export; its streams are reset.
-        path: of the exported model.
-        frames: ``(H, W, 3)`` BGR uint8, of the exported size.
+    Give two frames or more: a model that forgets is right on the first one.
     """
     from tsm_det.export.runtime import Detector  # needs onnxruntime
 
@@ -79,8 +69,9 @@ def compare_with_eager(detector: OnlineDetector, path: str | os.PathLike, frames
         end = time.perf_counter()
         one = compare_detections(tuple(expected[key].numpy() for key in ('bboxes', 'scores', 'labels')), detected,
                                  exported.meta['score_thr'], exported.meta['max_detections'])
-        state = [_relative(tensor.cpu().numpy(), present) for tensor, present in zip(
-            tensors_of(detector.bank.held()[0].state), exported.streams[None][1].values(), strict=True)]
+        pasts = [past.cpu().numpy() for past in tensors_of(detector.bank.held()[0].state)]
+        state = [np.abs(past - present).max() / max(np.abs(past).max(), 1e-12)
+                 for past, present in zip(pasts, exported.streams[None][1].values(), strict=True)]
         total = Parity(
             total.frames + 1, total.detections + one.detections, _largest([total.boxes_px, one.boxes_px]),
             _largest([total.scores, one.scores]), _largest([total.state, *state]), total.unmatched + one.unmatched,
@@ -89,15 +80,9 @@ def compare_with_eager(detector: OnlineDetector, path: str | os.PathLike, frames
 
 
 def example_stream(num_frames: int, size: tuple[int, int], source: str | None = None) -> Iterator[np.ndarray]:
-    """Yield frames ``(H, W, 3)`` BGR uint8 of a video or folder, or without one, of a synthetic scene.
+    """Yield frames ``(H, W, 3)`` BGR uint8 of ``size`` (H, W): of a video or folder, else of a synthetic scene.
 
-    Args:
-        num_frames: most frames to yield.
-        size: (H, W) that all frames must have.
-        source: path of the video or folder.
-
-    Raises:
-        InputError: the source cannot be read or has another size, or ``num_frames`` is below 1.
+    Raises InputError when the source cannot be read or has another size, or ``num_frames`` is below 1.
     """
     if num_frames < 1:
         raise InputError(f'--verify is {num_frames} but must be at least 1, and 2 to compare states')
@@ -129,10 +114,6 @@ def compare_detections(one: Detected, other: Detected, score_thr: float, max_det
     return Parity(1, len(boxes_px), _largest(boxes_px), _largest(scores), unmatched=sum(
         score - score_thr > SCORE and (len(others) < max_detections or score - others.min() > SCORE)
         for score, others in unmatched))
-
-
-def _relative(one: np.ndarray, other: np.ndarray) -> float:
-    return float(np.abs(one - other).max() / max(np.abs(one).max(), 1e-12))
 
 
 def _largest(differences: Iterable[float]) -> float:
