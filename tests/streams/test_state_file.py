@@ -76,15 +76,6 @@ def test_a_frame_that_was_seen_already_begins_afresh_after_loading(make_detector
     assert reasons == ['seek', None]
 
 
-def test_a_state_of_other_weights_is_refused(make_detector, seen, tmp_path):
-    detector = make_detector()
-    run(detector, seen[:1])
-    detector.save_state(tmp_path / 'state.pt')
-    other = make_detector(seed=1)
-    with pytest.raises(InputError, match='state.pt was saved by a model with other weights'):
-        other.load_state(tmp_path / 'state.pt')
-
-
 def test_the_signature_knows_every_weight(make_detector):
     model = make_detector().model
     before = model_signature(model)
@@ -156,9 +147,3 @@ def test_a_state_with_more_streams_than_there_is_room_for_is_refused(make_detect
     detector.save_state(tmp_path / 'state.pt')
     with pytest.raises(ValueError, match='2 streams .* 1'):
         make_detector(capacity=1).load_state(tmp_path / 'state.pt')
-
-
-def test_a_place_that_cannot_be_written_gets_one_sentence(make_detector, tmp_path):
-    (tmp_path / 'file').touch()
-    with pytest.raises(InputError, match=r'state.pt cannot be written'):
-        make_detector().save_state(tmp_path / 'file' / 'state.pt')
