@@ -70,7 +70,7 @@ def test_a_stream_that_is_reset_starts_over_and_the_other_continues(detector):
     torch.testing.assert_close(boxes(again)[0], boxes(first)[0], rtol=0, atol=1e-3)
 
 
-def test_a_gap_in_the_callers_frame_ids_starts_afresh(detector):
+def test_a_gap_in_the_callers_frame_ids_starts_over(detector):
     reasons = [detector.detect_batch([image], ['s'], [frame_id])[0].metainfo['reset']
                for image, frame_id in zip(images(4), (0, 2, 5, 5), strict=True)]
     assert reasons == ['new', None, 'gap', 'seek']

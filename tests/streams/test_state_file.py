@@ -66,7 +66,7 @@ def test_another_process_goes_on_bit_for_bit(make_detector, seen, tmp_path):
     torch.testing.assert_close(there, here, rtol=0, atol=0)
 
 
-def test_a_frame_that_was_seen_already_begins_afresh_after_loading(make_detector, seen, tmp_path):
+def test_a_frame_that_was_seen_already_starts_over_after_loading(make_detector, seen, tmp_path):
     detector = make_detector()
     run(detector, seen[:3])
     detector.save_state(tmp_path / 'state.pt')
