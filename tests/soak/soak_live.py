@@ -19,7 +19,7 @@ CAMERAS = pytest.mark.parametrize('camera', [mjpeg_camera, rtsp_camera])
 
 
 class Witness:
-    """A detector that keeps the numbers of the pictures that it scored, when, and why their streams began afresh."""
+    """A detector that keeps the numbers of the pictures that it scored, when, and why their streams started over."""
 
     def __init__(self, video_number):
         self.detector, self.number = tiny_online_detector(), video_number

@@ -23,7 +23,7 @@ def resident_mb() -> float:
     return int(Path('/proc/self/statm').read_text().split()[1]) * resource.getpagesize() / 2**20
 
 
-def tiny_online_detector(engine: str) -> OnlineDetector:
+def tiny_online_detector(engine: str = 'eager') -> OnlineDetector:
     config = Config.fromfile(config_path('tsm_faster_rcnn_r18_synthvid'))
     steps = image_pipeline(config.test_dataloader.dataset.pipeline)
     next(step for step in steps[0]['transforms'] if step['type'].endswith('Resize'))['scale'] = (64, 64)

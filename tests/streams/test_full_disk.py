@@ -65,12 +65,3 @@ def test_no_room_for_the_lines_keeps_the_video(make_detector, video_file, tmp_pa
     monkeypatch.setattr(sinks.JsonLinesSink, 'write', full)
     assert 'lines.jsonl cannot be written' in run(make_detector, video_file, tmp_path)
     assert num_lines(tmp_path) == len(VideoFile(tmp_path / 'out.mp4')) == 5
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason='root may write everywhere')
-def test_a_read_only_folder_gets_one_sentence(make_detector, video_file, tmp_path):
-    source = video_file(n=3)
-    (tmp_path / 'locked').mkdir(mode=0o500)
-    for key in ('out', 'json_lines', 'save_state'):
-        with pytest.raises(InputError, match='cannot be written'):
-            detect_sources(make_detector(), open_sources([str(source)]), **{key: str(tmp_path / 'locked' / 'o.mp4')})

@@ -66,7 +66,7 @@ def test_another_process_goes_on_bit_for_bit(make_detector, seen, tmp_path):
     torch.testing.assert_close(there, here, rtol=0, atol=0)
 
 
-def test_a_frame_that_was_seen_already_begins_afresh_after_loading(make_detector, seen, tmp_path):
+def test_a_frame_that_was_seen_already_starts_over_after_loading(make_detector, seen, tmp_path):
     detector = make_detector()
     run(detector, seen[:3])
     detector.save_state(tmp_path / 'state.pt')
@@ -74,15 +74,6 @@ def test_a_frame_that_was_seen_already_begins_afresh_after_loading(make_detector
     resumed.load_state(tmp_path / 'state.pt')
     reasons = [sample.metainfo['reset'] for sample in resumed.detect_batch(seen[0], ['a', 7], [2, 5])]
     assert reasons == ['seek', None]
-
-
-def test_a_state_of_other_weights_is_refused(make_detector, seen, tmp_path):
-    detector = make_detector()
-    run(detector, seen[:1])
-    detector.save_state(tmp_path / 'state.pt')
-    other = make_detector(seed=1)
-    with pytest.raises(InputError, match='state.pt was saved by a model with other weights'):
-        other.load_state(tmp_path / 'state.pt')
 
 
 def test_the_signature_knows_every_weight(make_detector):
@@ -156,9 +147,3 @@ def test_a_state_with_more_streams_than_there_is_room_for_is_refused(make_detect
     detector.save_state(tmp_path / 'state.pt')
     with pytest.raises(ValueError, match='2 streams .* 1'):
         make_detector(capacity=1).load_state(tmp_path / 'state.pt')
-
-
-def test_a_place_that_cannot_be_written_gets_one_sentence(make_detector, tmp_path):
-    (tmp_path / 'file').touch()
-    with pytest.raises(InputError, match=r'state.pt cannot be written'):
-        make_detector().save_state(tmp_path / 'file' / 'state.pt')

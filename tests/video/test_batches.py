@@ -1,5 +1,6 @@
 """Several sources side by side."""
 
+import logging
 from dataclasses import dataclass
 from itertools import repeat
 from threading import Thread
@@ -87,10 +88,12 @@ def test_no_more_than_so_many_frames_come_of_each():
     assert sorted(frames) == [('a', 0), ('a', 1), ('camera', 1), ('camera', 2)]
 
 
-def test_a_source_that_fails_lets_the_others_end_first():
+def test_a_failed_source_is_reported_on_stderr_and_the_others_end_first(monkeypatch, capfd):
+    monkeypatch.setattr(logging.root, 'handlers', [])  # as in a tool: nothing configures logging
     sources = [Scripted('a', [0, InputError('a is broken')]), Scripted('b', [0, 1, 2])]
     stream = batches(sources)
     assert ids([next(stream) for _ in range(3)]) == [[('a', 0), ('b', 0)], [('b', 1)], [('b', 2)]]
+    assert 'a is broken' in capfd.readouterr().err
     with pytest.raises(InputError, match='a is broken'):
         next(stream)
 

@@ -124,21 +124,11 @@ def test_a_dead_address_is_refused_without_its_password(camera):
     assert str(error.value).startswith('nothing can be read from rtsp://me@camera/1 (Connection refused): check the')
 
 
-@pytest.mark.parametrize(('address', 'name'), [
-    ('rtsp://me:secret@camera:554/1', 'rtsp://me@camera:554/1'), ('http://camera:80/a@b', 'http://camera:80/a@b'),
-    ('rtsp://:secret@camera', 'rtsp://@camera'), ('0', '0')])
-def test_a_password_stays_out_of_the_name(camera, address, name):
-    assert camera([0], address=address).name == name
-
-
 def test_a_file_behind_an_address_is_given_whole_and_ends(camera):
+    assert not camera([0]).is_recorded
     source = camera(range(9), connection=recorded(9))
     assert (source.is_live, source.is_recorded, source.every_frame, source.num_frames) == (True, True, True, 9)
     assert [(frame.frame_id, frame.time_s) for frame in source.frames() if frame] == [(k, k / 10) for k in range(9)]
-
-
-def test_a_camera_is_not_recorded(camera):
-    assert not camera([0]).is_recorded
 
 
 def test_a_file_is_read_on_after_a_break_and_no_frame_comes_twice(camera):

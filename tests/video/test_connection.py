@@ -48,21 +48,18 @@ def test_a_damaged_frame_does_not_end_the_connection(numbers, video_frame):
     assert found == [*range(6), None, *range(6, 9)]
 
 
+@pytest.mark.parametrize('has_length', [True, False])
 @pytest.mark.parametrize(('name', 'options'), [
     ('video.mp4', {'muxer': {'movflags': 'faststart'}}), ('video.mkv', {}), ('video.ts', {})])
-def test_a_file_behind_http_gives_its_frames_and_ends(numbers, video_file, name, options):
-    with file_server(video_file(name, n=20, **options), []) as (_, address):
+def test_a_file_behind_http_gives_its_frames_and_ends(numbers, video_file, name, options, has_length):
+    """A server that states no length hangs up at the end of the file."""
+    if name != 'video.mp4' and not has_length:
+        pytest.skip('only an mp4 states its number of frames')
+    with file_server(video_file(name, n=20, **options), [], has_length=has_length) as (_, address):
         connection, found, end = numbers(address)
     assert (found, end) == (list(range(20)), 'ended')
     assert connection.is_recorded
     assert connection.num_frames == (None if name.endswith('.ts') else 20)
-
-
-def test_a_server_that_does_not_say_how_long_a_file_is_hangs_up_at_its_end(numbers, video_file):
-    path = video_file(n=20, muxer={'movflags': 'faststart'})
-    with file_server(path, [], has_length=False) as (_, address):
-        _, found, end = numbers(address)
-    assert (found, end) == (list(range(20)), 'ended')
 
 
 @pytest.mark.parametrize('share', [0.4, 0.7, 0.9])
@@ -123,17 +120,13 @@ class Webcam:
 @pytest.mark.parametrize('address', ['1', '/dev/video7'])
 def test_a_webcam_gives_frames_until_it_is_pulled_out(monkeypatch, address):
     made = []
-    monkeypatch.setattr(cv2, 'VideoCapture', lambda place: made.append(Webcam(place)) or made[0])
+    monkeypatch.setattr(cv2, 'VideoCapture', lambda place: made.append(Webcam(place)) or made[-1])
     connection, found = connect(address, 1, 1), []
     with pytest.raises(ConnectionError):
         found.extend(image[0, 0, 0] for image in connection.images)
-    assert (found, connection.fps, connection.is_recorded, made[0].is_released) == ([2, 1, 0], 30, False, True)
-
-
-def test_a_webcam_that_is_not_there_is_refused(monkeypatch):
-    monkeypatch.setattr(cv2, 'VideoCapture', Webcam)
     with pytest.raises(ConnectionError, match='no such camera'):
         connect('5', 1, 1)
+    assert (found, connection.fps, connection.is_recorded, made[0].is_released) == ([2, 1, 0], 30, False, True)
 
 
 @pytest.mark.parametrize(('source', 'is_live'), [

@@ -134,7 +134,8 @@ class OnlineDetector:
             InputError: the file is missing, not a state file, of a model with other weights, shift, pipeline or
                 engine, or has more streams than the capacity; the detector keeps its streams.
         """
-        self.bank.restore(read_state(path, self.signature()).streams)
+        streams, _ = read_state(path, self.signature())
+        self.bank.restore(streams)
 
     def signature(self) -> str:
         """Digest of the network and the frame preparation, which a state file must match."""

@@ -59,10 +59,10 @@ def resume(detector: OnlineDetector, path: str, sources: Sequence[Source], strid
     Raises:
         InputError: the file cannot be read or is of another model, or a source has another length or stride.
     """
-    saved = read_state(path, detector.signature())
+    streams, positions = read_state(path, detector.signature())
     # OnlineDetector.save_state knows no sources, only the last frame of each stream.
-    positions = saved.positions or {
-        stream.stream_id: Position(stream.frame_id, None, None, time.time()) for stream in saved.streams}
+    positions = positions or {
+        stream.stream_id: Position(stream.frame_id, None, None, time.time()) for stream in streams}
     for source in sources:
         position = positions.get(source.name)
         if position is None:
@@ -74,7 +74,7 @@ def resume(detector: OnlineDetector, path: str, sources: Sequence[Source], strid
             raise InputError(f'--stride is {stride} but {path} was saved with {position.stride}: give the same '
                              'stride, or start without the state')
     names = {source.name for source in sources}
-    ours_last = sorted(saved.streams, key=lambda stream: stream.stream_id in names)
+    ours_last = sorted(streams, key=lambda stream: stream.stream_id in names)
     detector.bank.restore(ours_last[-detector.bank.capacity:])
     return positions
 

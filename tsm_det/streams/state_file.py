@@ -33,13 +33,6 @@ class Position(NamedTuple):
     seen_at: float
 
 
-class SavedState(NamedTuple):
-    """Content of a state file: streams, and positions by source name, empty when no sources were read."""
-
-    streams: list[HeldStream]
-    positions: dict[str, Position]
-
-
 def model_signature(model: nn.Module, preparation: str = '') -> str:
     """Digest of everything that gives a state its meaning.
 
@@ -77,8 +70,11 @@ def write_state(path: str | os.PathLike, signature: str, streams: list[HeldStrea
         torch.save(content, temporary)
 
 
-def read_state(path: str | os.PathLike, signature: str) -> SavedState:
+def read_state(path: str | os.PathLike, signature: str) -> tuple[list[HeldStream], dict[str, Position]]:
     """Read a file of :func:`write_state`; only tensors and plain values are unpickled.
+
+    Returns:
+        The streams, and positions by source name, empty when no sources were read.
 
     Raises:
         InputError: the file is missing, not a state file, or of another model.
@@ -99,4 +95,4 @@ def read_state(path: str | os.PathLike, signature: str) -> SavedState:
     if not is_of_model:
         raise InputError(f'{path} was saved by a model with other weights, shift, pipeline or engine: load the '
                          'matching checkpoint and config, or start without the file')
-    return SavedState(streams, positions)
+    return streams, positions

@@ -123,18 +123,12 @@ class VideoSink:
         with writing(self.path, av.FFmpegError):
             if self._encoder is None:
                 self._size = width, height
-                self._encoder = _encoder(self.part, self.fps, (width + width % 2, height + height % 2))
+                encoder = _H264Encoder if 'libx264' in av.codecs_available else _Mpeg4Encoder
+                self._encoder = encoder(self.part, self.fps, (width + width % 2, height + height % 2))
             if (width, height) != self._size:
                 image = cv2.resize(image, self._size)
             right, below = self._size[0] % 2, self._size[1] % 2
             self._encoder.write(cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_REPLICATE), time_s)
-
-
-def _encoder(path: Path, fps: float, size: tuple[int, int]) -> _H264Encoder | _Mpeg4Encoder:
-    if 'libx264' in av.codecs_available:
-        return _H264Encoder(path, fps, size)
-    logging.getLogger(__name__).warning('this PyAV has no libx264: writing MPEG-4 part 2, which browsers do not play')
-    return _Mpeg4Encoder(path, fps, size)
 
 
 class _H264Encoder:
@@ -168,6 +162,7 @@ class _Mpeg4Encoder:
     """Writes by OpenCV, without libx264; the file plays only after closing."""
 
     def __init__(self, path: Path, fps: float, size: tuple[int, int]) -> None:
+        logging.getLogger(__name__).warning('this PyAV has no libx264: writing MPEG-4 part 2, which browsers lack')
         self._writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*'mp4v'), fps, size)
         if not self._writer.isOpened():
             raise OSError('OpenCV cannot open it')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from bisect import bisect_right
 from collections.abc import Iterator
 
 import av
@@ -93,7 +94,7 @@ class VideoFile:
         self._reformatter = VideoReformatter()
 
     def _decode(self, k: int) -> None:
-        start = self._index.start_before(k)
+        start = self._index.starts[bisect_right(self._index.starts, k) - 1]
         if self._next is None or not start <= self._next <= k:
             self._begin(start)
         if self._decode_on(k):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import NamedTuple, TypeVar
@@ -34,10 +33,6 @@ class VideoIndex(NamedTuple):
     stamps: list[int | None]
     starts: list[int]
     fps: float
-
-    def start_before(self, k: int) -> int:
-        """The last start at or before frame ``k``."""
-        return self.starts[bisect_right(self.starts, k) - 1]
 
 
 def index_video(path: str, most_frames: int | None = None) -> VideoIndex:
