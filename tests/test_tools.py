@@ -3,6 +3,8 @@
 import json
 import pickle
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import av
@@ -11,6 +13,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
 
 from tests.tiny import STEPS, TINY, build, tiny_like_the_tools, tiny_model_config
 from tsm_det import config_path
@@ -19,6 +22,7 @@ from tsm_det.datasets.synthetic_vid import make_synthetic_vid
 
 ROOT = Path(__file__).parent.parent
 TOOLS = sorted(path.stem for path in (ROOT / 'tools').glob('*.py') if path.stem not in ('command_line', 'converters'))
+
 
 @pytest.fixture(scope='session')
 def data_root(tmp_path_factory):
@@ -37,7 +41,14 @@ def trained(run, data_root, tmp_path):
     status, out, err = run(f'train {config()} --work-dir {tmp_path}/work --cfg-options data_root={data_root} '
                            + TINY + STEPS)
     assert status == 0, out + err
+    assert not noise(out + err)
     return str(tmp_path / 'work' / 'iter_3.pth')
+
+
+def noise(printed):
+    """Lines about internals of libraries."""
+    words = ('OneDL', 'weights_only', 'will be deprecated', 'will not be computed', 'The prefix is')
+    return [line for line in printed.splitlines() if any(word in line for word in words)]
 
 
 @pytest.mark.parametrize('tool', TOOLS)
@@ -63,6 +74,7 @@ def test_training_then_testing_scores_every_frame(run, trained, data_root, tmp_p
     assert set(metrics) >= {'coco/AP', 'coco/AP50', 'coco/AP50_clean', 'coco/AP50_degraded'}
     found = pickle.loads((tmp_path / 'found.pkl').read_bytes())
     assert len(found) == 12
+    assert not noise(out + err)
     assert found[0]['pred_instances']['bboxes'].shape[1] == 4
     shown = sorted((tmp_path / 'shown').rglob('*.jpg'))
     assert len(shown) == 12
@@ -88,6 +100,26 @@ def test_an_interrupted_training_goes_on_from_its_checkpoint(run, trained, data_
     assert status == 0, out + err
     assert (tmp_path / 'work' / 'iter_5.pth').is_file()
     assert 'resumed epoch: 0, iter: 3' in out + err
+    assert not noise(out + err)
+
+
+@pytest.mark.parametrize(('last', 'fact'), [(None, 'no checkpoint was saved in {work}'), ('iter_7.pth', 'iter_7.pth')])
+def test_ctrl_c_in_a_training_names_the_checkpoint_that_resume_continues_from(
+        run, data_root, tmp_path, monkeypatch, last, fact):
+    def interrupt(_):
+        if last:
+            (tmp_path / 'last_checkpoint').write_text(last)
+        raise KeyboardInterrupt
+    monkeypatch.setattr(Runner, 'train', interrupt)
+    status, _, err = run(f'train {config()} --work-dir {tmp_path} --cfg-options data_root={data_root} {TINY}')
+    assert status == 130
+    assert fact.format(work=tmp_path) in err.splitlines()[-1] and '--resume' in err.splitlines()[-1]
+
+
+@pytest.mark.slow
+def test_importing_the_package_prints_nothing():
+    process = subprocess.run([sys.executable, '-c', 'import tsm_det'], cwd=ROOT, capture_output=True, text=True)
+    assert (process.returncode, process.stdout, process.stderr) == (0, '', '')
 
 
 @pytest.mark.slow
@@ -150,7 +182,7 @@ def test_fine_tuning_starts_from_a_2d_checkpoint_with_other_classes(run, data_ro
     ('test {synth} {other} --work-dir {tmp} --cfg-options data_root={data}', 'is not of this network'),
     ('train {synth} --work-dir {tmp} --cfg-options load_from=none.pth', 'the checkpoint none.pth is missing'),
     ('train {synth} --work-dir {tmp} --resume none.pth', 'the checkpoint none.pth is missing'),
-    ('train {synth} --work-dir {half_written} --resume', 'last_checkpoint is empty, since a training was killed as it'),
+    ('train {synth} --work-dir {half_written} --resume', 'last_checkpoint is empty'),
     ('train {synth} --work-dir {tmp} --resume --cfg-options load_from=none.pth', 'the checkpoint none.pth is missing'),
     ('train {synth} --work-dir {tmp} --resume README.md', 'the checkpoint README.md cannot be read (UnpicklingError'),
     ('train {synth} --work-dir {tmp} --cfg-options load_from=README.md', 'the checkpoint README.md cannot be read'),

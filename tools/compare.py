@@ -1,56 +1,60 @@
-"""Train several arms with several seeds, stream the evaluation, and write how they compare: table, plots, JSON.
+"""Compare arms over seeds: train, test frame by frame, and write a table, plots and JSON.
 
-Started again, it goes on where it was stopped; runs that are finished are not done again.
+Started again, it continues; finished steps are not repeated.
 """
 
-import argparse
 import os
 import shlex
 import sys
+from argparse import Namespace
 from pathlib import Path
 
-from tsm_det.cli import one_sentence_errors
-from tsm_det.comparison.arms import read_arms
-from tsm_det.comparison.comparison import Plan, compare
-from tsm_det.comparison.evidence import VideoTable
-from tsm_det.engines import ENGINES
-from tsm_det.errors import InputError
+from command_line import add_cfg_options, add_engine, make_parser, run
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        usage='python tools/compare.py --arm tsm configs/tsm_faster_rcnn_r18_synthvid.py '
-              '--arm 2d configs/faster_rcnn_r18_synthvid.py --baseline 2d --seeds 0 1 2 --out work_dirs/compare '
-              '[options]', description=__doc__)
-    parser.add_argument('--arm', nargs='+', action='append', required=True, metavar=('NAME CONFIG', 'KEY=VALUE'),
-                        help='an arm: its name, its config, keys that it overrides; once for each')
-    parser.add_argument('--baseline', required=True, metavar='NAME', help='arm that the others are compared with')
-    parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2], help='of training (default: 0 1 2)')
-    parser.add_argument('--out', type=Path, required=True, help='folder for runs, table.md, results.json, plots')
-    parser.add_argument('--jobs', type=int, help='runs side by side (default: as cores allow; 1 with CUDA)')
-    parser.add_argument('--threads', type=int, help='threads of each run (default: the cores shared out)')
-    parser.add_argument('--groups', metavar='CSV', help='a line a video: bootstrap over groups of videos, e.g. scenes')
-    parser.add_argument('--video-column', default='clip', help="in it, the videos' names (default: clip)")
-    parser.add_argument('--group-column', default='scene', help='in it, their groups (default: scene)')
-    parser.add_argument('--by', nargs='+', default=[], metavar='COLUMN', help='in it, what else to report by')
-    parser.add_argument('--draws', type=int, default=1000, help='of the bootstrap (default: 1000)')
-    parser.add_argument('--engine', default='eager', help='that streams the tests and is timed: ' + ', '.join(ENGINES))
-    parser.add_argument('--latency-frames', type=int, default=200, help='0 times nothing (default: 200)')
-    parser.add_argument('--cfg-options', nargs='+', default=[], metavar='KEY=VALUE', help='override keys of all arms')
-    return parser.parse_args()
-
-
-@one_sentence_errors
-def main() -> None:
-    args, tools = parse_args(), Path(os.path.relpath(Path(__file__).parent))
+def parse_args() -> Namespace:
+    parser = make_parser(
+        'compare.py --arm tsm configs/tsm_faster_rcnn_r18_synthvid.py --arm 2d configs/faster_rcnn_r18_synthvid.py '
+        '--baseline 2d --seeds 0 1 2 --out work_dirs/compare [options]', __doc__)
+    add, arms = parser.add_argument, parser.add_mutually_exclusive_group(required=True)
+    arms.add_argument('--arm', nargs='+', action='append', metavar=('NAME CONFIG', 'KEY=VALUE'),
+                      help='train an arm: its name, its config, keys that it overrides; once per arm')
+    arms.add_argument('--from', nargs='+', dest='work_dirs', metavar='DIR',
+                      help='judge work dirs trained elsewhere, ARM/ANY_NAME each; untested ones are tested')
+    arms.add_argument('--results', nargs='+', action='append', metavar=('NAME CONFIG', 'KEY=VALUE ... FILE.pkl'),
+                      help='judge detections of tools/test.py --out, one file per seed; once per arm')
+    add('--baseline', required=True, metavar='NAME', help='arm that the others are compared with')
+    add('--seeds', nargs='+', type=int, default=[0, 1, 2], help='of --arm (default: 0 1 2)')
+    add('--out', type=Path, required=True, help='folder for runs, table.md, results.json, plots')
+    add('--jobs', type=int, help='runs side by side (default: as cores allow; 1 with CUDA)')
+    add('--threads', type=int, help='threads per run (default: the cores divided by --jobs)')
+    add('--groups', metavar='CSV', help='a line per video: bootstrap over groups of videos')
+    add('--video-column', default='clip', help='of --groups: names of videos (default: clip)')
+    add('--group-column', default='scene', help='of --groups: their groups (default: scene)')
+    add('--by', nargs='+', default=[], metavar='COLUMN', help='of --groups: more parts to report')
+    add('--draws', type=int, default=1000, help='of the bootstrap (default: 1000)')
+    add('--latency-frames', type=int, default=200, help='timed per arm (default: 200; 0: none)')
+    add_engine(parser)
+    add_cfg_options(parser)
+    args = parser.parse_args()
     if args.by and not args.groups:
-        raise InputError(f'--by {args.by[0]} is a column of a table of videos but none is given: give --groups CSV')
+        parser.error(f'--by {args.by[0]} is a column of --groups CSV, which is not given: give both')
+    return args
+
+
+def main(args: Namespace) -> None:
+    from tsm_det.comparison.comparison import compare
+    from tsm_det.comparison.part_scores import VideoTable
+    from tsm_det.comparison.runs import runs_of_arms, runs_of_results, runs_of_work_dirs
+
+    tools, options = Path(os.path.relpath(Path(__file__).parent)), args.cfg_options
+    runs = (runs_of_arms(args.arm, args.seeds, args.out, tools, args.engine, options) if args.arm else
+            runs_of_work_dirs(args.work_dirs, tools, args.engine, options) if args.work_dirs else
+            runs_of_results(args.results, args.out, options))
     videos = VideoTable(args.groups, args.video_column, args.group_column, tuple(args.by)) if args.groups else None
-    print(compare(Plan(
-        arms=read_arms(args.arm, args.cfg_options), baseline=args.baseline, seeds=sorted(set(args.seeds)),
-        out=args.out, tools=tools, jobs=args.jobs, threads=args.threads, videos=videos, draws=args.draws,
-        engine=args.engine, latency_frames=args.latency_frames, command=shlex.join(['python', *sys.argv]))))
+    print(compare(runs, args.baseline, args.out, args.jobs, args.threads, videos, args.draws, args.latency_frames,
+                  shlex.join(['python', *sys.argv])))
 
 
 if __name__ == '__main__':
-    main()
+    run(parse_args, main)

@@ -17,7 +17,7 @@ from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
 
 from tsm_det.errors import InputError
-from tsm_det.evaluation.matched_results import evaluator_with_truth
+from tsm_det.evaluation.evaluation_set import ground_truth_evaluator
 from tsm_det.files import write_bytes, write_text
 from tsm_det.models.loading import load_weights
 
@@ -77,7 +77,7 @@ def publish(checkpoint: str, config: Config, config_file: str, metrics: str | os
             'Precision': 'float16' if half else 'float32', 'File Size (MB)': round(size_mb, 2),
             'Classes': list(meta.get('dataset_meta', {}).get('classes', ()))},
         'Results': [{'Task': 'Video Object Detection',
-                     'Dataset': _folder_and_file(evaluator_with_truth(config)['ann_file']), 'Metrics': scores}],
+                     'Dataset': _folder_and_file(ground_truth_evaluator(config)['ann_file']), 'Metrics': scores}],
         'Weights': os.path.relpath(path)})
     write_bytes(data, path)
     write_text(yaml.safe_dump(metafile, sort_keys=False, allow_unicode=True), out.with_name('metafile.yml'))

@@ -34,19 +34,25 @@ def test_two_arms_are_trained_tested_timed_and_compared(run, tmp_path):
     ratio = results['arms'][0]['latency']['ratio']
     assert ratio['low'] <= ratio['median'] <= ratio['high']
     assert results['arms'][0]['differs_in'] == ['model.backbone.shift_stages', 'model.neck.shift_levels']
-    row = next(line for line in out.splitlines() if line.startswith('| tsm |'))
+    row = next(line for line in out.splitlines() if line.startswith('| tsm '))
     assert f'| {ratio["median"]:.3f} [' in row
     assert row in (tmp_path / 'out' / 'table.md').read_text()
+    (tmp_path / 'out' / 'tsm' / 'seed1' / 'found.pkl').unlink()
+    status, out, err = run(f'compare --from {tmp_path}/out/tsm/seed1 {tmp_path}/out/2d/seed1 --baseline 2d --draws 20 '
+                           f'--latency-frames 0 --out {tmp_path}/judged')
+    assert status == 0, out + err
+    judged = json.loads((tmp_path / 'judged' / 'results.json').read_text())
+    assert judged['parts'] == results['parts']
+    assert judged['arms'][0]['differs_in'] == results['arms'][0]['differs_in']
 
 
-def test_a_wrong_arm_gets_one_sentence(run, tmp_path):
-    status, out, err = run(f'compare --arm tsm none.py --baseline tsm --out {tmp_path}/out')
-    assert (status, err.strip().splitlines()[-1]) == (
-        2, 'error: the config none.py is missing: give a file, for example one of configs/')
+@pytest.mark.parametrize(('line', 'facts'), [
+    ('--arm tsm none.py --baseline tsm', 'none.py'),
+    (f'{ARMS} --baseline 2d --by distance', '--by distance'),
+    ('--from nowhere --baseline 2d', 'nowhere'),
+    (f'--results 2d {config_path("faster_rcnn_r18_synthvid")} none.pkl --baseline 2d', 'none.pkl')])
+def test_wrong_arguments_get_one_sentence(run, tmp_path, line, facts):
+    status, out, err = run(f'compare {line} --out {tmp_path}/out')
+    last = err.strip().splitlines()[-1]
+    assert status == 2 and 'error: ' in last and facts in last
     assert 'Traceback' not in out + err
-
-
-def test_columns_without_a_table_get_one_sentence(run, tmp_path):
-    status, _, err = run(f'compare {ARMS} --baseline 2d --out {tmp_path}/out --by distance')
-    assert (status, err.strip().splitlines()[-1]) == (
-        2, 'error: --by distance is a column of a table of videos but none is given: give --groups CSV')

@@ -1,4 +1,4 @@
-"""Truth and results small enough to be checked by hand."""
+"""Ground truth and results small enough to check by hand."""
 
 import json
 
@@ -8,17 +8,26 @@ import torch
 from mmengine import dump
 from mmengine.config import Config
 
+from tsm_det.evaluation.coco_ap import matched_ranges
+from tsm_det.evaluation.evaluation_set import evaluation_set_of
+
 WIDTH, HEIGHT = 64, 48
+
+
+def match(config, results):
+    """The test set and its matches at IoU 0.5 in all ranges, by suffix."""
+    data = evaluation_set_of(config)
+    return data, dict(matched_ranges(data.ground_truth, data.read_detections(results), len(data.classes), (0.5,)))
 
 
 @pytest.fixture
 def scene(tmp_path):
-    """Writes truth and results; gives a config and the path of the results.
+    """Writes ground truth and results; gives a config and the path of the results.
 
     ``tracks`` is a dict of video name to a dict of (track id, class) to a dict of frame id to box (x, y, w, h);
-    ``found`` a list of (video name, frame id, box, class, score).
+    ``detections`` a list of (video name, frame id, box, class, score).
     """
-    def scene(tracks, found=(), frame_ids=range(6), classes=('cat', 'dog'), with_ids=True):
+    def scene(tracks, detections=(), frame_ids=range(6), classes=('cat', 'dog'), with_ids=True):
         images, annotations = [], []
         videos = [dict(id=number, name=name) for number, name in enumerate(tracks, 1)]
         for video in videos:
@@ -36,7 +45,7 @@ def scene(tmp_path):
         truth = tmp_path / 'truth.json'
         truth.write_text(json.dumps(
             dict(videos=videos, images=images, annotations=annotations, categories=categories)))
-        dump([_frame(image, videos, found, classes) for image in images], str(tmp_path / 'results.pkl'))
+        dump([_frame(image, videos, detections, classes) for image in images], str(tmp_path / 'results.pkl'))
         dataset = dict(type='CocoVIDDataset', ann_file=str(truth), metainfo=dict(classes=classes),
                        data_prefix=dict(img_path=str(tmp_path)), test_mode=True, pipeline=[])
         return Config(dict(
@@ -45,8 +54,8 @@ def scene(tmp_path):
     return scene
 
 
-def _frame(image, videos, found, classes):
-    chosen = [(box, name, score) for video, frame_id, box, name, score in found
+def _frame(image, videos, detections, classes):
+    chosen = [(box, name, score) for video, frame_id, box, name, score in detections
               if (video, frame_id) == (videos[image['video_id'] - 1]['name'], image['frame_id'])]
     boxes = torch.tensor([[x, y, x + w, y + h] for (x, y, w, h), _, _ in chosen], dtype=torch.float).reshape(-1, 4)
     instances = dict(bboxes=boxes, scores=torch.tensor([score for _, _, score in chosen]),

@@ -38,13 +38,13 @@ def score_slowly(content, results, classes, first_frames=None, count_key_frame=F
         metrics[f'{name}/AP50'] = protocol(frames, labels)
         for suffix, limits in MOTION.items():
             metrics[f'{name}/AP50_{suffix}'] = protocol(frames, labels, motion=limits)
-        for suffix, limits in VID_AREA.items():
-            metrics[f'{name}/AP50_{suffix}'] = protocol(frames, labels, area=limits)
+    for suffix, limits in VID_AREA.items():
+        metrics[f'fgfa/AP50_{suffix}'] = fgfa(frames, labels, area=limits)
     return metrics
 
 
 def read_frames(content, results, classes, count_key_frame):
-    """Frames by image id, each with its boxes by annotation id and its detections, the surest first."""
+    """Frames by image id, each with its boxes by annotation id and its detections, highest-scoring first."""
     label_of = {entry['id']: classes.index(entry['name'])
                 for entry in content['categories'] if entry['name'] in classes}
     image_of = {image['id']: image for image in content['images']}
@@ -169,11 +169,11 @@ def interpolated(outcomes, positives):
 
 
 def all_points(outcomes, positives):
-    """Area under precision over recall; outcomes are (score, hit, false alarm from 0 to 1)."""
-    points, hits, alarms = [], 0, 0
-    for _, hit, alarm in sorted(outcomes, key=lambda outcome: -outcome[0]):
-        hits, alarms = hits + hit, alarms + alarm
-        points.append((hits / positives, hits / (hits + alarms) if hits else 0))
+    """Area under precision over recall; outcomes are (score, hit, weight of a false positive)."""
+    points, hits, false_positives = [], 0, 0
+    for _, hit, weight in sorted(outcomes, key=lambda outcome: -outcome[0]):
+        hits, false_positives = hits + hit, false_positives + weight
+        points.append((hits / positives, hits / (hits + false_positives) if hits else 0))
     area, last = 0, 0
     for k, (recall, _) in enumerate(points):
         area += (recall - last) * max(precision for _, precision in points[k:])
@@ -202,19 +202,19 @@ def fgfa(frames, labels, motion=None, area=None):
             k = fgfa_choice(one, boxes, taken)
             if k is not None:
                 taken.add(k)
-                hit, alarm = inside[k], 0
+                hit, wrong = inside[k], 0
             elif not lies_in(size(one['box'], 1), area):
-                hit, alarm = False, 0
+                hit, wrong = False, 0
             else:
                 hit = False
                 within, out = in_and_out(one, boxes, moving, 1)
                 if within != out:
-                    alarm = int(within > out)
+                    wrong = int(within > out)
                 elif boxes:
-                    alarm = moving.count(False) / len(boxes)
+                    wrong = moving.count(False) / len(boxes)
                 else:
-                    alarm = mean([lies_in(box['motion'], motion) and not box['crowd'] for box in every])
-            outcomes[one['label']].append((one['score'], hit, alarm))
+                    wrong = mean([lies_in(box['motion'], motion) and not box['crowd'] for box in every])
+            outcomes[one['label']].append((one['score'], hit, wrong))
     return mean([all_points(outcomes[label], positives[label]) for label in labels if positives[label]])
 
 
@@ -229,9 +229,9 @@ def fgfa_choice(one, boxes, taken):
     return choice
 
 
-def mega(frames, labels, motion=None, area=None):
+def mega(frames, labels, motion=None):
     def belongs(box):
-        return not box['crowd'] and lies_in(box['motion'], motion) and lies_in(size(box['box'], 1), area)
+        return not box['crowd'] and lies_in(box['motion'], motion)
 
     elsewhere = mean([belongs(box) for frame in frames for box in frame['truth']])
     values = []
@@ -248,7 +248,7 @@ def mega(frames, labels, motion=None, area=None):
                     taken.add(k)
                     outcomes.append((one['score'], inside[k], 0))
                 else:
-                    outcomes.append((one['score'], False, mega_alarm(one, boxes, inside, elsewhere)))
+                    outcomes.append((one['score'], False, mega_false_positive(one, boxes, inside, elsewhere)))
         if positives:
             values.append(all_points(outcomes, positives))
     return mean(values)
@@ -266,7 +266,7 @@ def mega_choice(one, boxes, inside, taken):
     return choice
 
 
-def mega_alarm(one, boxes, inside, elsewhere):
+def mega_false_positive(one, boxes, inside, elsewhere):
     if not boxes:
         return 1 if elsewhere in (0, 1) else elsewhere
     within, out = in_and_out(one, boxes, inside, 2)

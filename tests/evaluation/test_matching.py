@@ -41,8 +41,8 @@ def test_pairs_lie_in_the_same_place_and_overlap(monkeypatch, chunk):
     pairs = overlapping_pairs(found_places, found, truth_places, truth)
     expected = [(i, k) for i in range(20) for k in range(9)
                 if found_places[i] == truth_places[k] and pair_iou(found[[i]], truth[[k]])[0] > 0]
-    assert list(zip(pairs.found.tolist(), pairs.truth.tolist(), strict=True)) == expected
-    assert pairs.iou.tolist() == pair_iou(found[pairs.found], truth[pairs.truth]).tolist()
+    assert list(zip(pairs.detection.tolist(), pairs.truth.tolist(), strict=True)) == expected
+    assert pairs.iou.tolist() == pair_iou(found[pairs.detection], truth[pairs.truth]).tolist()
 
 
 @pytest.mark.parametrize(('grown', 'expected'), [(0, 0), (1, 10 / 190), (2, 22 / 220)])

@@ -1,6 +1,7 @@
 """Precision-recall curves."""
 
 import json
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,8 @@ import pytest
 from mmdet.structures import DetDataSample, TrackDataSample
 from mmengine.structures import InstanceData
 
+from tests.evaluation.conftest import match
 from tsm_det.errors import InputError
-from tsm_det.evaluation.matched_results import match_results
 from tsm_det.evaluation.precision_recall import curves_by_class, curves_by_motion, draw_curves
 from tsm_det.evaluation.results_file import read_results
 from tsm_det.evaluation.vid_metric import VIDMetric
@@ -21,19 +22,19 @@ FAST = {k: (2 + 9 * k, 28, 12, 12) for k in range(6)}
 
 @pytest.fixture
 def noisy(scene):
-    """Two videos of boxes that stand, move a little and jump, found more or less, with false alarms."""
+    """Two videos of boxes that stand, move a little and jump, some detected, with false positives."""
     def noisy(seed=0, **keys):
         rng = np.random.default_rng(seed)
         tracks = {name: {(10 * number + k, ('cat', 'dog')[k % 2]): {
             frame: (*(corner + frame * k / 3 + rng.uniform(0, 30, 2) * (k > 2)), 16, 18)
             for frame in range(6) if rng.random() < 0.8}
             for k, corner in enumerate(rng.uniform(0, 25, (5, 2)))} for number, name in enumerate(('a', 'b'), 1)}
-        found = [(video, frame, tuple(np.array(box) + rng.normal(0, 1.2, 4)), name, rng.random())
+        detections = [(video, frame, tuple(np.array(box) + rng.normal(0, 1.2, 4)), name, rng.random())
                  for video, of_video in tracks.items() for (_, name), boxes in of_video.items()
                  for frame, box in boxes.items()]
-        found += [(video, frame, (*rng.uniform(0, 30, 2), 12, 12), 'cat', rng.random())
+        detections += [(video, frame, (*rng.uniform(0, 30, 2), 12, 12), 'cat', rng.random())
                   for video in tracks for frame in range(6)]
-        return scene(tracks, found, **keys)
+        return scene(tracks, detections, **keys)
     return noisy
 
 
@@ -50,49 +51,32 @@ def scored(config, results):
     return metric.evaluate(size=1)
 
 
-def test_annotation_ids_may_begin_at_zero(noisy):
-    config, results = noisy()
-    expected = curves_by_class(match_results(config, results))[-1].ap50
-    path = Path(config.test_evaluator.ann_file)
-    content = json.loads(path.read_text())
-    for number, annotation in enumerate(content['annotations']):
-        annotation['id'] = number
-    path.write_text(json.dumps(content))
-    assert curves_by_class(match_results(config, results))[-1].ap50 == expected
-
-
 @pytest.mark.parametrize('seed', range(3))
-def test_the_mean_curve_has_the_ap50_that_the_metric_reports(noisy, seed):
+def test_the_curves_have_the_ap50_that_the_metric_reports(noisy, seed):
     config, results = noisy(seed)
-    mean = curves_by_class(match_results(config, results))[-1]
+    metrics, (data, ranges) = scored(config, results), match(config, results)
+    mean = curves_by_class(ranges[''], data.classes)[-1]
     assert 0.1 < mean.ap50 < 0.95
-    assert mean.ap50 == pytest.approx(scored(config, results)['coco/AP50'], abs=1e-9)
-
-
-@pytest.mark.parametrize('seed', range(3))
-def test_the_curves_by_motion_have_the_ap50_that_the_metric_reports(noisy, seed):
-    config, results = noisy(seed)
-    metrics = scored(config, results)
-    curves = curves_by_motion(match_results(config, results))
-    assert len(curves) == 4
-    for curve in curves[:-1]:
-        assert curve.ap50 == pytest.approx(metrics[f'coco/AP50_{curve.name.split()[0]}'], abs=1e-9)
+    assert mean.ap50 == pytest.approx(metrics['coco/AP50'], abs=1e-12)
+    *by_motion, every = curves_by_motion(ranges)
+    assert every.ap50 == mean.ap50
+    assert [curve.ap50 for curve in by_motion] == pytest.approx(
+        [metrics[f'coco/AP50_{name}'] for name in ('slow', 'medium', 'fast')], abs=1e-12)
 
 
 def test_a_class_is_named_after_its_category_whatever_the_order_in_the_file(scene):
     tracks = {'a': {(1, 'cat'): STILL, (2, 'dog'): FAST}}
-    config, results = scene(tracks, [('a', k, box, 'cat', 0.9) for k, box in STILL.items()])
-    curves = curves_by_class(match_results(config, results))
+    data, ranges = match(*scene(tracks, [('a', k, box, 'cat', 0.9) for k, box in STILL.items()]))
+    curves = curves_by_class(ranges[''], data.classes)
     assert [(curve.name, curve.boxes, round(curve.ap50, 6)) for curve in curves] == [
-        ('dog', 6, 0), ('cat', 6, 1), ('mean of classes', 12, 0.5)]
+        ('cat', 6, 1), ('dog', 6, 0), ('mean of classes', 12, 0.5)]
 
 
 def test_a_class_or_speed_without_boxes_has_no_line_and_does_not_count_in_the_mean(scene):
-    config, results = scene({'a': {(1, 'cat'): STILL}}, [('a', k, box, 'cat', 0.9) for k, box in STILL.items()])
-    evaluation = match_results(config, results)
+    _, ranges = match(*scene({'a': {(1, 'cat'): STILL}}, [('a', k, box, 'cat', 0.9) for k, box in STILL.items()]))
     for curves, names in (
-            (curves_by_class(evaluation), ['-----  dog', '1.000  cat', '1.000  mean of classes']),
-            (curves_by_motion(evaluation), ['1.000  slow', '-----  medium', '-----  fast', '1.000  all'])):
+            (curves_by_class(ranges[''], ('cat', 'dog')), ['1.000  cat', '-----  dog', '1.000  mean of classes']),
+            (curves_by_motion(ranges), ['1.000  slow', '-----  medium', '-----  fast', '1.000  all'])):
         (axes,) = draw_curves(curves, 'a title', score_thr=0.5).axes
         labels = [text.get_text() for text in axes.get_legend().get_texts()]
         assert all(label.startswith(name) for label, name in zip(labels, names, strict=True))
@@ -101,40 +85,33 @@ def test_a_class_or_speed_without_boxes_has_no_line_and_does_not_count_in_the_me
 
 
 def test_motion_tells_the_object_that_was_missed(scene):
-    config, results = scene({'a': {(1, 'cat'): STILL, (2, 'cat'): FAST}},
-                            [('a', k, box, 'cat', 0.9) for k, box in STILL.items()])
-    curves = curves_by_motion(match_results(config, results))
+    _, ranges = match(*scene({'a': {(1, 'cat'): STILL, (2, 'cat'): FAST}},
+                             [('a', k, box, 'cat', 0.9) for k, box in STILL.items()]))
+    curves = curves_by_motion(ranges)
     assert [(curve.name.split()[0], curve.boxes, round(curve.ap50, 2)) for curve in curves] == [
         ('slow', 6, 1), ('medium', 0, pytest.approx(np.nan, nan_ok=True)), ('fast', 6, 0), ('all', 12, 0.5)]
 
 
-def test_an_object_of_another_speed_is_no_false_alarm(scene):
+def test_a_detection_of_an_object_of_another_speed_is_ignored(scene):
     tracks = {'a': {(1, 'cat'): STILL, (2, 'cat'): FAST}}
-    found = [('a', k, box, 'cat', score) for boxes, score in ((STILL, 0.5), (FAST, 0.9)) for k, box in boxes.items()]
-    config, results = scene(tracks, found)
-    slow, _, fast, whole = curves_by_motion(match_results(config, results))
+    detections = [('a', k, box, 'cat', score)
+                  for boxes, score in ((STILL, 0.5), (FAST, 0.9)) for k, box in boxes.items()]
+    slow, _, fast, whole = curves_by_motion(match(*scene(tracks, detections))[1])
     assert [round(curve.ap50, 6) for curve in (slow, fast, whole)] == [1, 1, 1]
 
 
-def test_without_instance_ids_there_is_no_motion(scene):
-    config, results = scene({'a': {(1, 'cat'): STILL}}, with_ids=False)
-    with pytest.raises(InputError, match='6 of 6 annotations have no instance_id'):
-        curves_by_motion(match_results(config, results))
-
-
 def test_the_legend_names_ap50_and_a_dot_marks_the_threshold(scene):
-    found = [('a', k, box, 'cat', 0.9 - k / 10) for k, box in STILL.items()]
-    config, results = scene({'a': {(1, 'cat'): STILL}}, found)
-    curves = curves_by_class(match_results(config, results))
-    (axes,) = draw_curves(curves, 'a title', score_thr=0.65).axes
+    detections = [('a', k, box, 'cat', 0.9 - k / 10) for k, box in STILL.items()]
+    data, ranges = match(*scene({'a': {(1, 'cat'): STILL}}, detections))
+    (axes,) = draw_curves(curves_by_class(ranges[''], data.classes), 'a title', score_thr=0.65).axes
     assert [text.get_text() for text in axes.get_legend().get_texts()] == [
-        '-----  dog, 0 boxes', '1.000  cat, 6 boxes', '1.000  mean of classes, 6 boxes']
+        '1.000  cat, 6 boxes', '-----  dog, 0 boxes', '1.000  mean of classes, 6 boxes']
     (dot,) = [line for line in axes.get_lines() if line.get_marker() == 'o']
     assert dot.get_xdata()[0] == pytest.approx(0.5, abs=0.011)  # three of six have a higher score
 
 
 def test_thirty_classes_have_thirty_looks_and_a_legend_inside_the_picture(noisy):
-    (curve, *_) = curves_by_class(match_results(*noisy()))
+    (curve, *_) = curves_by_motion(match(*noisy())[1])
     figure = draw_curves([curve._replace(name=f'class number {k}') for k in range(31)], 'many')
     looks = {(line.get_color(), line.get_linestyle()) for line in figure.axes[0].get_lines()}
     assert len(looks) == 31
@@ -144,15 +121,21 @@ def test_thirty_classes_have_thirty_looks_and_a_legend_inside_the_picture(noisy)
     assert legend.x1 <= image.shape[1]
 
 
-def test_a_truth_without_areas_and_crowd_marks_is_enough(noisy):
+def test_areas_and_crowd_marks_are_optional(noisy):
     config, results = noisy()
-    expected = [curve.ap50 for curve in curves_by_class(match_results(config, results))]
+    expected = [curve.ap50 for curve in curves_by_motion(match(config, results)[1])]
+    with changed_truth(config) as truth:
+        for box in truth['annotations']:
+            del box['area'], box['iscrowd']
+    assert [curve.ap50 for curve in curves_by_motion(match(config, results)[1])] == expected
+
+
+@contextmanager
+def changed_truth(config):
     path = Path(config.test_evaluator.ann_file)
     truth = json.loads(path.read_text())
-    for box in truth['annotations']:
-        del box['area'], box['iscrowd']
+    yield truth
     path.write_text(json.dumps(truth))
-    assert [curve.ap50 for curve in curves_by_class(match_results(config, results))] == expected
 
 
 def drop_last_image(truth):
@@ -160,35 +143,29 @@ def drop_last_image(truth):
     truth['annotations'] = [box for box in truth['annotations'] if box['image_id'] != last]
 
 
-@pytest.mark.parametrize(('change', 'message'), [
-    (lambda truth: drop_last_image(truth), '12 frames, of which 11 are among the 11 of'),
-    (lambda truth: truth['images'].pop(), 'annotations of images that are not in it'),
-    (lambda truth: truth['images'].append({**truth['images'][0], 'id': 999}), 'of which 12 are among the 13 of'),
-    (lambda truth: truth['images'][3].update(id=truth['images'][2]['id']), 'annotations of images that are not in it'),
-    (lambda truth: truth['images'][3].update(file_name='other.png'), 'of which 11 are among the 12 of'),
-    (lambda truth: truth['categories'].pop(), 'has no category dog, only cat'),
-    (lambda truth: truth['annotations'][0].pop('image_id'), r'annotations\[0\] has no image_id'),
-    (lambda truth: truth.pop('annotations'), 'is not a CocoVID JSON file'),
-    (lambda truth: truth['annotations'].clear(), 'has no box of the classes')])
-def test_results_and_truth_that_do_not_fit_get_a_sentence(noisy, change, message):
+@pytest.mark.parametrize(('change', 'facts'), [
+    (lambda truth: drop_last_image(truth), r'12 frames.* 11 .* 11 of'),
+    (lambda truth: truth['images'].pop(), 'annotation'),
+    (lambda truth: truth['images'].append({**truth['images'][0], 'id': 999}), r'12 frames.* 12 .* 13 of'),
+    (lambda truth: truth['images'][3].update(id=truth['images'][2]['id']), 'annotation'),
+    (lambda truth: truth['images'][3].update(file_name='other.png'), r'12 frames.* 11 .* 12 of'),
+    (lambda truth: truth['categories'].pop(), 'category dog.* cat'),
+    (lambda truth: truth['annotations'][0].pop('image_id'), r'annotations\[0\].* image_id'),
+    (lambda truth: truth.pop('annotations'), 'annotations'),
+    (lambda truth: truth['annotations'].clear(), 'no box of the classes')])
+def test_results_and_ground_truth_that_do_not_fit_are_errors(noisy, change, facts):
     config, results = noisy()
-    path = Path(config.test_evaluator.ann_file)
-    truth = json.loads(path.read_text())
-    change(truth)
-    path.write_text(json.dumps(truth))
-    with pytest.raises(InputError, match=message):
-        curves_by_class(match_results(config, results))
+    with changed_truth(config) as truth:
+        change(truth)
+    with pytest.raises(InputError, match=facts):
+        curves_by_class(match(config, results)[1][''], ('cat', 'dog'))
 
 
-def test_results_of_more_classes_than_the_config_has_get_a_sentence(noisy):
+def test_a_config_with_fewer_classes_or_without_ground_truth_is_an_error(noisy):
     config, results = noisy()
     config.test_dataloader.dataset.metainfo.classes = ('cat',)
-    with pytest.raises(InputError, match='has label 1 but the config has 1 classes'):
-        match_results(config, results)
-
-
-def test_a_config_without_a_truth_gets_a_sentence(noisy):
-    config, results = noisy()
+    with pytest.raises(InputError, match='label 1 .* 1 classes'):
+        match(config, results)
     config.test_evaluator = []
-    with pytest.raises(InputError, match='no test_evaluator with ann_file'):
-        match_results(config, results)
+    with pytest.raises(InputError, match='test_evaluator'):
+        match(config, results)

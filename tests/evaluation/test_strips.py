@@ -1,4 +1,4 @@
-"""What was found and missed over time."""
+"""Hits and misses over time."""
 
 from itertools import pairwise
 
@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from tsm_det.evaluation.matched_results import match_results
+from tests.evaluation.conftest import match
 from tsm_det.evaluation.strips import (
-    ALARM_COLOUR,
     BELOW,
     COLOURS,
-    FOUND,
+    DETECTED,
+    FALSE_COLOUR,
     MISSED,
     NO_BOX,
     NO_FRAME,
@@ -37,21 +37,26 @@ def seen(figure, frame_id, row, place=0):
     return tuple(int(part) for part in image[round(image.shape[0] - y), round(x)])
 
 
+def of(scene, tracks, detections=(), score_thr=0.3, **keys):
+    data, ranges = match(*scene(tracks, detections, **keys))
+    return strips_of(data, ranges[''], score_thr)
+
+
 @pytest.fixture
 def strips(scene):
-    """Cat: found in 0, 1, 5, below the threshold in 2, missed in 3 and 4; dog: called a cat in 0; an alarm in 5."""
-    found = [('a', k, CAT[k], 'cat', 0.9) for k in (0, 1, 5)] + [('a', 2, CAT[2], 'cat', 0.2)]
-    found += [('a', 0, DOG[0], 'cat', 0.8), ('a', 1, DOG[1], 'dog', 0.5), ('a', 5, (40, 2, 9, 9), 'dog', 0.7),
+    """Cat: detected in 0, 1, 5, below the threshold in 2; a cat in place of the dog in 0; a false positive in 5."""
+    detections = [('a', k, CAT[k], 'cat', 0.9) for k in (0, 1, 5)] + [('a', 2, CAT[2], 'cat', 0.2)]
+    detections += [('a', 0, DOG[0], 'cat', 0.8), ('a', 1, DOG[1], 'dog', 0.5), ('a', 5, (40, 2, 9, 9), 'dog', 0.7),
               ('a', 4, (40, 2, 9, 9), 'dog', 0.1)]
-    return strips_of(match_results(*scene({'a': {(1, 'cat'): CAT, (2, 'dog'): DOG}}, found)), score_thr=0.5)
+    return of(scene, {'a': {(1, 'cat'): CAT, (2, 'dog'): DOG}}, detections, 0.5)
 
 
 def test_a_strip_marks_exactly_the_missed_frames(strips):
     (strip,) = strips
     assert strip.tracks == ['cat #1', 'dog #2']
     assert strip.outcomes.tolist() == [
-        [FOUND, FOUND, BELOW, MISSED, MISSED, FOUND], [MISSED, FOUND, NO_BOX, NO_BOX, MISSED, NO_BOX]]
-    assert strip.false_alarms.tolist() == [1, 0, 0, 0, 0, 1]
+        [DETECTED, DETECTED, BELOW, MISSED, MISSED, DETECTED], [MISSED, DETECTED, NO_BOX, NO_BOX, MISSED, NO_BOX]]
+    assert strip.false_positives.tolist() == [1, 0, 0, 0, 0, 1]
 
 
 def test_the_picture_shows_each_outcome_at_its_frame_and_track(strips):
@@ -59,39 +64,37 @@ def test_the_picture_shows_each_outcome_at_its_frame_and_track(strips):
     for row, outcomes in enumerate(strips[0].outcomes):
         for frame_id, outcome in enumerate(outcomes):
             assert seen(figure, frame_id, row + 0.4) == bgr(COLOURS[outcome])
-    alarms = [seen(figure, frame_id, 3.5) == bgr(ALARM_COLOUR) for frame_id in range(6)]
-    assert alarms == [True, False, False, False, False, True]
+    false = [seen(figure, frame_id, 3.5) == bgr(FALSE_COLOUR) for frame_id in range(6)]
+    assert false == [True, False, False, False, False, True]
 
 
 def test_the_title_of_a_strip_counts(strips):
     assert draw_strips(strips, 'a title').axes[0].get_title(loc='left') == (
-        'a:  of 9 boxes 4 missed, 1 below the threshold;  2 false alarms')
+        'a:  of 9 boxes 4 missed, 1 below the threshold;  2 false positives')
 
 
 def test_the_videos_with_most_misses_come_first(scene):
     tracks = {name: {(number, 'cat'): CAT} for number, name in enumerate('abc', 1)}
-    found = [(name, k, CAT[k], 'cat', 0.9) for name, count in (('a', 4), ('b', 1), ('c', 6)) for k in range(count)]
-    assert [strip.name for strip in strips_of(match_results(*scene(tracks, found)))] == ['b', 'a', 'c']
+    detections = [(name, k, CAT[k], 'cat', 0.9) for name, count in (('a', 4), ('b', 1), ('c', 6)) for k in range(count)]
+    assert [strip.name for strip in of(scene, tracks, detections)] == ['b', 'a', 'c']
 
 
 def test_without_instance_ids_the_boxes_of_a_frame_are_rows_in_their_order(scene):
-    config, results = scene({'a': {(1, 'cat'): CAT, (2, 'cat'): DOG}}, with_ids=False)
-    (strip,) = strips_of(match_results(config, results))
+    (strip,) = of(scene, {'a': {(1, 'cat'): CAT, (2, 'cat'): DOG}}, with_ids=False)
     assert strip.tracks == ['cat #1', 'cat #2']
     assert (strip.outcomes == MISSED).sum(axis=1).tolist() == [6, 3]
 
 
 def test_a_video_without_boxes_and_a_detection_at_the_threshold_are_no_error(scene):
-    config, results = scene({'a': {}, 'b': {(1, 'cat'): CAT}}, [('a', 3, (3, 3, 9, 9), 'cat', 0.5)])
-    strips = strips_of(match_results(config, results), score_thr=0.5)
+    strips = of(scene, {'a': {}, 'b': {(1, 'cat'): CAT}}, [('a', 3, (3, 3, 9, 9), 'cat', 0.5)], 0.5)
     empty = strips[1]
     assert empty.tracks == []
-    assert empty.false_alarms.tolist() == [0, 0, 0, 1, 0, 0]
+    assert empty.false_positives.tolist() == [0, 0, 0, 1, 0, 0]
     assert rendered(draw_strips(strips, 'a title')).size
 
 
 def long_strip(frame_ids, missed):
-    outcomes = np.full((1, len(frame_ids)), FOUND)
+    outcomes = np.full((1, len(frame_ids)), DETECTED)
     outcomes[0, missed] = MISSED
     return Strip('long', np.array(frame_ids), ['cat #1'], outcomes, np.zeros(len(frame_ids), int))
 
@@ -101,14 +104,14 @@ def test_one_missed_frame_among_five_thousand_stays_visible():
     image = rendered(figure)
     assert (image == bgr(COLOURS[MISSED])).all(axis=-1)[150:].any()
     assert seen(figure, 3141, 0.5) == bgr(COLOURS[MISSED])
-    assert seen(figure, 3100, 0.5) == bgr(COLOURS[FOUND])
+    assert seen(figure, 3100, 0.5) == bgr(COLOURS[DETECTED])
 
 
 def test_frames_that_are_not_annotated_are_blank_and_every_fifth_frame_fills_five():
     figure = draw_strips([long_strip([10, 15, 20, 40, 45], 1)], 'a title')
     colours = [seen(figure, frame_id, 0.5) for frame_id in (10, 12, 13, 17, 20, 30, 40, 45)]
     assert colours == [bgr(COLOURS[outcome]) for outcome in (
-        FOUND, FOUND, MISSED, MISSED, FOUND, NO_FRAME, FOUND, FOUND)]
+        DETECTED, DETECTED, MISSED, MISSED, DETECTED, NO_FRAME, DETECTED, DETECTED)]
 
 
 def test_a_video_of_one_frame_is_a_strip_of_one_column():

@@ -1,93 +1,79 @@
-"""Runs side by side, each a chain of commands."""
+"""Run the steps of a comparison as subprocesses."""
 
 from __future__ import annotations
 
+import os
+import shlex
 import subprocess
+import sys
+import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
+from pathlib import Path
 
+import yapf  # noqa: F401  # fills its cache now: two trainings that fill it at once fail (yapf issue 1204)
 from mmengine.logging import print_log
+from tqdm import tqdm
 
-from tsm_det.comparison.children import last_line, start, stop
-from tsm_det.comparison.run import Run, Step
-
-_POLL_S = 0.2
-_REPORT_S = 60
+from tsm_det.comparison.runs import Run
 
 
-class Job(NamedTuple):
-    """A step of a run that is being done."""
+class Children:
+    """Runs commands that begin with ``python``, from several threads; leaving the block terminates those left."""
 
-    run: Run
-    step: Step
-    process: subprocess.Popen
-    started_s: float
+    def __init__(self, threads: int | None = None) -> None:
+        self._running: set[subprocess.Popen] | None = set()
+        self._lock = threading.Lock()
+        self._environment = {'OMP_WAIT_POLICY': 'PASSIVE', **os.environ,
+                             **({'OMP_NUM_THREADS': str(threads)} if threads else {})}
 
+    def call(self, command: Sequence[str], log: Path) -> float | None:
+        """Append the output to a log; return the seconds, or None when the command fails."""
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open('ab') as output:
+            with self._lock:
+                if self._running is None:
+                    raise CancelledError
+                start = time.monotonic()
+                child = subprocess.Popen([sys.executable, *command[1:]], stdin=subprocess.DEVNULL, stdout=output,
+                                         stderr=subprocess.STDOUT, env=self._environment)
+                self._running.add(child)
+            code = child.wait()
+        if code:
+            print_log(f'FAILED: {shlex.join(command)} (log {log})', 'current')
+        return None if code else time.monotonic() - start
 
-def run_all(runs: Sequence[Run], jobs: int, threads: int, lock: int, after_each: Callable[[], None]) -> None:
-    """Do what is left of all runs; one that fails leaves the others alone.
+    def __enter__(self) -> Children:
+        return self
 
-    Args:
-        runs: in the order they begin.
-        jobs: how many run side by side.
-        threads: of each, as OMP_NUM_THREADS.
-        lock: from :func:`tsm_det.comparison.children.locked`; children hold it too.
-        after_each: called when a run is finished.
-    """
-    waiting, running, reported_s = deque(run for run in runs if run.next_step()), [], time.monotonic()
-    try:
-        while waiting or running:
-            news = _end_those_that_ended(running, waiting, threads)
-            while waiting and len(running) < jobs:
-                running.append(_start(waiting.popleft(), threads, lock))
-            if news:  # only now, as it takes seconds
-                after_each()
-            if running and time.monotonic() - reported_s > _REPORT_S:
-                reported_s = time.monotonic()
-                print_log(_progress(runs, running, jobs), 'current')
-            time.sleep(_POLL_S)
-    finally:
-        stop([job.process for job in running])
-
-
-def _start(run: Run, threads: int, lock: int) -> Job:
-    step = run.next_step()
-    run.begin(step)
-    print_log(f'{run}: {step.name} begins, log {step.log}', 'current')
-    return Job(run, step, start(step.command, step.log, lock, threads), time.monotonic())
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            running, self._running = self._running, None
+        for child in running:
+            child.terminate()
 
 
-def _end_those_that_ended(running: list[Job], waiting: deque[Run], threads: int) -> bool:
-    """Move runs on by a step, those with more to do to the front of those that wait; whether one is finished."""
-    ended = [job for job in running if job.process.poll() is not None]
-    for job in ended:
-        running.remove(job)
-        _end(job, threads)
-        if job.run.next_step():
-            waiting.appendleft(job.run)
-    return any(job.run.state == 'finished' for job in ended)
+def run_all(runs: Sequence[Run], jobs: int, threads: int, after_each: Callable[[], object]) -> None:
+    """Train and test all that is left, ``jobs`` at a time with ``threads`` each; failures leave the others alone."""
+    left = [run for run in runs if run.next_step]
+    with (ThreadPoolExecutor(jobs) as pool, Children(threads) as children,
+          tqdm(total=len(left), desc='runs', disable=not left) as bar):
+        for done in as_completed([pool.submit(_finish, run, threads, children) for run in left]):
+            done.result()
+            bar.update()
+            after_each()
 
 
-def _end(job: Job, threads: int) -> None:
-    if job.process.returncode:
-        job.run.fail(job.step)
-        print_log(f'{job.run}: {job.step.name} FAILED: {last_line(job.step.log)} (log {job.step.log})', 'current')
-        return
-    seconds = time.monotonic() - job.started_s
-    job.run.finish(job.step, seconds, threads)
-    print_log(f'{job.run}: {job.step.name} ended after {seconds:.0f} s', 'current')
-
-
-def _progress(runs: Sequence[Run], running: Sequence[Job], jobs: int) -> str:
-    finished = [run for run in runs if run.state == 'finished']
-    now = ', '.join(f'{job.run} {job.step.name} {job.step.progress()}'.strip() for job in running)
-    line = f'{len(finished)} of {len(runs)} runs finished; {now}'
-    if finished:
-        mean_s = sum(run.seconds for run in finished) / len(finished)
-        left = sum(run.state == 'unfinished' for run in runs) * mean_s
-        left -= sum(run.seconds for run in runs if run.state == 'unfinished')
-        left -= sum(time.monotonic() - job.started_s for job in running)
-        line += f'; about {max(left, 0) / jobs / 60:.0f} min left'
-    return line
+def _finish(run: Run, threads: int, children: Children) -> None:
+    while name := run.next_step:
+        command, log = run.command(), run.folder / f'{name}.log'
+        resumed = name == 'train' and (run.folder / 'last_checkpoint').is_file()
+        run.save()
+        print_log(f'{run}: {name} starts, log {log}', 'current')
+        seconds = children.call(command, log)
+        if seconds is None:
+            run.failed = log
+        else:
+            run.save(**{name: {'command': f'OMP_NUM_THREADS={threads} {shlex.join(command)}',
+                               'seconds': round(seconds, 1), 'resumed': resumed}})

@@ -1,4 +1,4 @@
-"""How far two arms differ, and how far that difference might be chance: of the seeds and of the videos."""
+"""Paired bootstrap of AP differences over groups of videos and training seeds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 
 class Difference(NamedTuple):
-    """Mean over seeds of arm less baseline, and the ends of its 95 % interval; NaN where nothing can be said."""
+    """Mean over seeds of arm minus baseline, and its 95 % interval; NaN where no draw has a box."""
 
     mean: float
     low: float
@@ -23,7 +23,7 @@ def drawn_groups(num_groups: int, draws: int, seed: int = 0) -> np.ndarray:
 
 
 def paired_difference(arm: np.ndarray, baseline: np.ndarray, seed: int = 0) -> Difference:
-    """Bootstrap over groups of videos and, within each draw, over seeds; both arms have the same draws of both.
+    """Bootstrap over groups of videos and, within each draw, over seeds; both arms share the draws.
 
     Args:
         arm: ``(S, 1 + B)``, the score of each training seed, on the data set itself and on each draw of groups.
@@ -35,6 +35,6 @@ def paired_difference(arm: np.ndarray, baseline: np.ndarray, seed: int = 0) -> D
     rng = np.random.default_rng([seed, num_seeds])
     shares = rng.multinomial(num_seeds, np.full(num_seeds, 1 / num_seeds), size=draws) / num_seeds
     drawn = np.einsum('bs,sb->b', shares, differences[:, 1:])
-    drawn = drawn[~np.isnan(drawn)]  # a draw without a box to find says nothing, of either arm
+    drawn = drawn[~np.isnan(drawn)]  # draws without a box
     low, high = np.percentile(drawn, [2.5, 97.5]) if len(drawn) else (np.nan, np.nan)
     return Difference(float(differences[:, 0].mean()), float(low), float(high))

@@ -1,8 +1,7 @@
-"""Precision-recall curves kept apart by group of videos, so that a bootstrap draw is a product of matrices.
+"""Precision-recall curves split by group of videos, so that a bootstrap draw is a product of matrices.
 
-A video that is drawn w times counts w times wherever the curve counts it: its hits, its false alarms, its boxes.
-Only the places of hits matter to the curve, so that false alarms are summed between them, once a run and not once
-a draw.
+A video that is drawn w times counts w times: its hits, its false positives, its boxes. The curve only changes at
+hits, so false positives are summed between hits, once per test instead of once per draw.
 """
 
 from __future__ import annotations
@@ -15,53 +14,50 @@ from pycocotools.cocoeval import Params
 from tsm_det.evaluation.coco_ap import MatchedEvaluation
 
 _RECALLS = Params(iouType='bbox').recThrs
-# Cells of a matrix (draws, hits) worked on in one go: bounds the memory.
+# Cells of a matrix (draws, hits) per pass: bounds the memory.
 _CELLS = 1 << 21
 
 
-class Curve(NamedTuple):
-    """What is known of K hits of one class, the surest first, in G groups of videos.
+class GroupedCurve(NamedTuple):
+    """The K hits of one class by falling score, in G groups of videos.
 
-    ``hits`` ``(K,)`` is the group of each; ``alarms`` ``(K, G)`` the false alarms of each group since the hit before;
-    ``boxes`` ``(G,)`` the boxes to find.
+    ``hits`` ``(K,)`` is the group of each hit; ``false_positives`` ``(K, G)`` are those of each group since the hit
+    before; ``boxes`` ``(G,)`` are the true boxes.
     """
 
     hits: np.ndarray
-    alarms: np.ndarray
+    false_positives: np.ndarray
     boxes: np.ndarray
 
 
-def curves_of(evaluation: MatchedEvaluation, frames: np.ndarray, groups: np.ndarray, num_groups: int,
-              num_classes: int) -> list[Curve]:
-    """A curve a class, at the evaluation's first threshold, over a part of the frames.
+def grouped_curves(evaluation: MatchedEvaluation, frames: np.ndarray, groups: np.ndarray, num_groups: int,
+                   num_classes: int) -> list[GroupedCurve]:
+    """A curve per class, at the evaluation's first threshold, over a part of the frames.
 
     Args:
         evaluation: from :func:`tsm_det.evaluation.coco_ap.matched_ranges`.
-        frames: ``(F,)`` marks those that count.
+        frames: ``(F,)`` marks the frames that count.
         groups: ``(F,)`` the group of each frame.
         num_groups: groups are below it.
         num_classes: labels are below it.
     """
-    found, truth = evaluation.found, evaluation.truth
-    counted = np.flatnonzero(frames[found.frames] & ~evaluation.ignored[0])
-    counted = counted[np.argsort(-found.scores[counted], kind='stable')]
+    detections, truth, curves = evaluation.detections, evaluation.truth, []
+    counted = np.flatnonzero(frames[detections.frames] & ~evaluation.ignored[0])
+    counted = counted[np.argsort(-detections.scores[counted], kind='stable')]
     wanted = frames[truth.frames] & ~evaluation.ignored_truth
-    return [_curve(counted[found.labels[counted] == label], evaluation.hit[0], groups[found.frames],
-                   np.bincount(groups[truth.frames[wanted & (truth.labels == label)]], minlength=num_groups))
-            for label in range(num_classes)]
+    for label in range(num_classes):
+        order = counted[detections.labels[counted] == label]
+        hit, group = evaluation.hit[0][order], groups[detections.frames][order]
+        false_positives = np.zeros((hit.sum() + 1, num_groups))
+        np.add.at(false_positives, ((np.cumsum(hit) - hit)[~hit], group[~hit]), 1)
+        boxes = np.bincount(groups[truth.frames[wanted & (truth.labels == label)]], minlength=num_groups)
+        # False positives after the last hit are beyond the highest recall.
+        curves.append(GroupedCurve(group[hit], false_positives[:-1], boxes))
+    return curves
 
 
-def _curve(order: np.ndarray, hit: np.ndarray, groups: np.ndarray, boxes: np.ndarray) -> Curve:
-    hit, groups = hit[order], groups[order]
-    before = np.cumsum(hit) - hit
-    alarms = np.zeros((hit.sum() + 1, len(boxes)))
-    np.add.at(alarms, (before[~hit], groups[~hit]), 1)
-    # Those after the last hit are at no recall that was reached.
-    return Curve(groups[hit], alarms[:-1], boxes)
-
-
-def average_precision(curve: Curve, weights: np.ndarray) -> np.ndarray:
-    """COCO's average precision at 101 recalls: ``(B,)``, NaN where there is no box to find.
+def average_precision(curve: GroupedCurve, weights: np.ndarray) -> np.ndarray:
+    """COCO's average precision at 101 recalls: ``(B,)``, NaN without a box.
 
     Args:
         curve: of one class.
@@ -72,11 +68,11 @@ def average_precision(curve: Curve, weights: np.ndarray) -> np.ndarray:
                            for begin in range(0, len(weights), step)])
 
 
-def _average_precision(curve: Curve, weights: np.ndarray) -> np.ndarray:
+def _average_precision(curve: GroupedCurve, weights: np.ndarray) -> np.ndarray:
     boxes = weights @ curve.boxes
     right = np.cumsum(weights[:, curve.hits], axis=1)
-    wrong = np.cumsum(weights @ curve.alarms.T, axis=1)
-    precision = right / np.maximum(right + wrong, 1)  # at zero right it is zero
+    wrong = np.cumsum(weights @ curve.false_positives.T, axis=1)
+    precision = right / np.maximum(right + wrong, 1)  # 0 where no hit is drawn yet
     best = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
     values = np.full(len(weights), np.nan)
     for draw in np.flatnonzero(boxes > 0):
@@ -85,7 +81,7 @@ def _average_precision(curve: Curve, weights: np.ndarray) -> np.ndarray:
     return values
 
 
-def mean_over_classes(curves: list[Curve], weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def mean_over_classes(curves: list[GroupedCurve], weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Average precision of the classes, ``(B, C)``, and its mean over those that have boxes in the draw, ``(B,)``."""
     values = np.stack([average_precision(curve, weights) for curve in curves], axis=1)
     known = ~np.isnan(values)

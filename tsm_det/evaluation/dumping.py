@@ -1,4 +1,4 @@
-"""What a test run leaves behind besides its metrics: the detections, and the frames with them drawn in."""
+"""Write the detections of a test run, and the frames with detections drawn in."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tsm_det.video.drawing import draw_detections
 
 
 class DumpDetections(BaseVideoMetric):
-    """Writes the detections of all frames of all videos to one pickle file, a dict a frame as mmdet does.
+    """Writes the detections of all frames of all videos to one pickle file, a dict per frame as in mmdet.
 
     Args:
         out: path of the file.
@@ -31,16 +31,14 @@ class DumpDetections(BaseVideoMetric):
         self.out = out
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
-        """Keep what was predicted and the meta information of every frame of the clips."""
+        """Keep the predictions and the meta information of all frames of the clips."""
         for clip in data_samples:
             for frame in clip['video_data_samples']:
-                found = frame.cpu().to_dict()
-                for truth in ('gt_instances', 'ignored_instances', 'instances'):
-                    found.pop(truth, None)
-                self.results.append(found)
+                self.results.append({key: value for key, value in frame.cpu().to_dict().items()
+                                     if key not in ('gt_instances', 'ignored_instances', 'instances')})
 
     def compute_metrics(self, results: list[dict]) -> dict:
-        """Write the file; there is nothing to score."""
+        """Write the file; the scores are those of other metrics."""
         write_bytes(mmengine.dump(results, file_format='pkl'), self.out)
         return {}
 
@@ -60,7 +58,7 @@ class DrawDetections(Hook):
 
     def after_test_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
                         outputs: Sequence[TrackDataSample] | None = None) -> None:
-        """Draw the frames of a batch, read anew from their files."""
+        """Read the frames of a batch from their files again, and draw on them."""
         classes = runner.test_loop.dataloader.dataset.metainfo['classes']
         for clip in outputs:
             for frame in clip:
@@ -74,5 +72,5 @@ class DrawDetections(Hook):
 def _video_name(metainfo: dict) -> str:
     path, video_id = Path(metainfo['img_path']), metainfo['video_id']
     name = path.parent.name if metainfo.get('frame_in_file') is None else path.stem
-    # Names of files and folders may repeat, the id does not; that of a still is a tuple.
+    # Names of files and folders may repeat, ids do not; the id of a still is a tuple.
     return '-'.join(map(str, [*(video_id if isinstance(video_id, tuple) else [video_id]), name]))

@@ -1,4 +1,4 @@
-"""Detections and the boxes they found, for all frames of a data set at once."""
+"""Match detections to true boxes, for all frames of a data set at once."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-# Detections whose pairs are made in one go: bounds the memory, far above what a frame holds.
+# Detections whose pairs are made in one go: bounds the memory, far above the number in a frame.
 _CHUNK = 1 << 18
 
 
 class Pairs(NamedTuple):
-    """Detections and true boxes that overlap, ``(n,)`` each; sorted by detection, then by true box."""
+    """Overlapping detections and true boxes, ``(n,)`` each; sorted by detection, then by true box."""
 
-    found: np.ndarray
+    detection: np.ndarray
     truth: np.ndarray
     iou: np.ndarray
 
@@ -25,9 +25,8 @@ def pair_iou(first: np.ndarray, second: np.ndarray, grown: float = 0.0,
     Args:
         first: ``(n, 4)`` x, y, width, height in px.
         second: likewise.
-        grown: px by which all boxes are wider and higher than they say: 1 where pixels are counted from the
-            first to the last one inside.
-        crowd: ``(n,)``, where ``second`` is a region of many objects; COCO asks there what part of ``first`` is in it.
+        grown: px added to all widths and heights: 1 where pixels are counted from the first to the last one inside.
+        crowd: ``(n,)``, where ``second`` is a region of many objects; there COCO takes the part of ``first`` in it.
     """
     low = np.maximum(first[:, :2], second[:, :2])
     high = np.minimum(first[:, :2] + first[:, 2:], second[:, :2] + second[:, 2:])
@@ -39,13 +38,13 @@ def pair_iou(first: np.ndarray, second: np.ndarray, grown: float = 0.0,
     return np.divide(shared, union, out=np.zeros(len(shared)), where=union > 0)
 
 
-def overlapping_pairs(found_places: np.ndarray, found_boxes: np.ndarray, truth_places: np.ndarray,
+def overlapping_pairs(detection_places: np.ndarray, detection_boxes: np.ndarray, truth_places: np.ndarray,
                       truth_boxes: np.ndarray, grown: float = 0.0, crowd: np.ndarray | None = None) -> Pairs:
     """All pairs of a detection and a true box that overlap in the same place.
 
     Args:
-        found_places: ``(n,)`` integers, where a detection is: a frame, or a class in a frame.
-        found_boxes: ``(n, 4)`` x, y, width, height in px.
+        detection_places: ``(n,)`` integers, the place of a detection: a frame, or a class in a frame.
+        detection_boxes: ``(n, 4)`` x, y, width, height in px.
         truth_places: ``(m,)`` likewise for the true boxes.
         truth_boxes: ``(m, 4)``.
         grown: as in :func:`pair_iou`.
@@ -53,46 +52,46 @@ def overlapping_pairs(found_places: np.ndarray, found_boxes: np.ndarray, truth_p
     """
     order = np.argsort(truth_places, kind='stable')
     places = truth_places[order]
-    starts, ends = (np.searchsorted(places, found_places, side) for side in ('left', 'right'))
+    starts, ends = (np.searchsorted(places, detection_places, side) for side in ('left', 'right'))
     parts = [Pairs(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))]
-    for begin in range(0, len(found_places), _CHUNK):
+    for begin in range(0, len(detection_places), _CHUNK):
         first, count = starts[begin:begin + _CHUNK], (ends - starts)[begin:begin + _CHUNK]
-        found = np.repeat(np.arange(begin, begin + len(count)), count)
-        within = np.arange(len(found)) - np.repeat(np.cumsum(count) - count, count)
+        detection = np.repeat(np.arange(begin, begin + len(count)), count)
+        within = np.arange(len(detection)) - np.repeat(np.cumsum(count) - count, count)
         truth = order[np.repeat(first, count) + within]
-        iou = pair_iou(found_boxes[found], truth_boxes[truth], grown, None if crowd is None else crowd[truth])
-        parts.append(Pairs(*(column[iou > 0] for column in (found, truth, iou))))
+        iou = pair_iou(detection_boxes[detection], truth_boxes[truth], grown, None if crowd is None else crowd[truth])
+        parts.append(Pairs(*(column[iou > 0] for column in (detection, truth, iou))))
     return Pairs(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
-def greedy_matches(found: np.ndarray, truth: np.ndarray, num_found: int, num_truth: int,
+def greedy_matches(detection: np.ndarray, truth: np.ndarray, num_detections: int, num_truth: int,
                    shared: np.ndarray | None = None) -> np.ndarray:
-    """Let one detection after the other take the true box that it likes best among those still free.
+    """Let each detection in turn take its favourite among the true boxes that are still free.
 
-    The same comes out when all detections ask at once, each box keeps the first in line of those that ask, and the
-    others ask on (Gale and Shapley, 1962, with boxes that all rank the detections alike): a few rounds for a whole
-    data set instead of a step for each detection.
+    Stable matching (Gale and Shapley, 1962) gives the same result when all boxes rank the detections alike: all
+    detections ask at once, each box keeps the first in line, the others ask again. That takes a few passes over a
+    whole data set instead of a step per detection.
 
     Args:
-        found: ``(n,)`` numbers of detections, lower ones come first in line; sorted. Pairs of one detection stand
-            in the order of its liking, best first.
-        truth: ``(n,)`` the true boxes that the detections of ``found`` may take.
-        num_found: how many detections there are.
+        detection: ``(n,)`` numbers of detections, sorted; lower ones choose first. Pairs of one detection are in its
+            order of preference.
+        truth: ``(n,)`` the true boxes that the detections of ``detection`` may take.
+        num_detections: how many detections there are.
         num_truth: how many true boxes.
         shared: ``(num_truth,)`` boxes that any number of detections may take; none by default.
 
     Returns:
-        ``(num_found,)`` the number of the true box, -1 for none.
+        ``(num_detections,)`` the number of the true box, -1 for none.
     """
     shared = np.zeros(num_truth, bool) if shared is None else shared
-    taker = np.full(num_truth, num_found)
+    taker = np.full(num_truth, num_detections)
     while True:
-        favourite = np.flatnonzero(np.diff(found, prepend=-1))
-        np.minimum.at(taker, truth[favourite], found[favourite])
-        open_ = (found <= taker[truth]) | shared[truth]
-        if open_.all():
+        favourite = np.flatnonzero(np.diff(detection, prepend=-1))
+        np.minimum.at(taker, truth[favourite], detection[favourite])
+        free = (detection <= taker[truth]) | shared[truth]
+        if free.all():
             break
-        found, truth = found[open_], truth[open_]
-    matches = np.full(num_found, -1, np.int32)
-    matches[found[favourite]] = truth[favourite]
+        detection, truth = detection[free], truth[free]
+    matches = np.full(num_detections, -1, np.int32)
+    matches[detection[favourite]] = truth[favourite]
     return matches

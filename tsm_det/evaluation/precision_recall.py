@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
-from pycocotools.cocoeval import COCOeval
 
 from tsm_det.cocovid.motion import MOTION_RANGES
 from tsm_det.errors import InputError
-from tsm_det.evaluation.matched_results import silence
-from tsm_det.evaluation.tables import has_tracks, truth_table
+from tsm_det.evaluation.coco_ap import MatchedEvaluation
 from tsm_det.png import COLOURS
 
-# After the last colour come the same again with another dash.
+# After the last colour, colours repeat with the next dash.
 _DASHES = ('-', '--', ':', '-.')
 
 
-class Curve(NamedTuple):
-    """A curve over pycocotools' 101 recalls from 0 to 1.
+class PrecisionRecall(NamedTuple):
+    """A curve over COCO's 101 recalls from 0 to 1.
 
     Args:
         name: for the legend.
-        boxes: how many there are to find.
+        boxes: number of true boxes.
         precision: ``(101,)``, the best at that recall or more; NaN without a box.
-        scores: ``(101,)``, the score at that recall; None where classes are averaged.
+        scores: ``(101,)``, the score at that recall; None for a mean of classes.
     """
 
     name: str
@@ -41,48 +38,38 @@ class Curve(NamedTuple):
         return float(self.precision.mean())
 
 
-def curves_by_class(evaluation: COCOeval) -> list[Curve]:
-    """A curve a class, in the order of category ids, and the mean of those that have boxes.
+def curves_by_class(evaluation: MatchedEvaluation, classes: Sequence[str]) -> list[PrecisionRecall]:
+    """A curve per class, and the mean of those that have boxes.
 
     Args:
-        evaluation: from :func:`tsm_det.evaluation.matched_results.match_results`.
+        evaluation: of all boxes, from :func:`tsm_det.evaluation.coco_ap.matched_ranges` at IoU 0.5.
+        classes: names in the order of labels.
 
     Raises:
-        InputError: there is no box to find.
+        InputError: no class has a box.
     """
-    precision, boxes = evaluation.eval['precision'][0, :, :, 0, 0], _boxes_by_class(evaluation)
+    precision, scores, boxes = _curves(evaluation)
     if not boxes.any():
-        raise InputError('the annotation file has no box of the classes of the config, so no curve can be drawn')
-    scores = evaluation.eval['scores'][0, :, :, 0, 0]
-    precision = np.where(boxes > 0, precision, np.nan)
-    curves = [Curve(evaluation.cocoGt.cats[category]['name'], int(boxes[k]), precision[:, k], scores[:, k])
-              for k, category in enumerate(evaluation.params.catIds)]
+        raise InputError('the annotation file has no box of the classes of the config: '
+                         'set metainfo.classes to annotated ones')
+    curves = [PrecisionRecall(name, int(boxes[k]), precision[k], scores[k]) for k, name in enumerate(classes)]
     return [*curves, _mean('mean of classes', evaluation)]
 
 
-def curves_by_motion(evaluation: COCOeval, count_key_frame: bool = False) -> list[Curve]:
-    """The mean over classes for slow, medium and fast objects, and for all.
+def curves_by_motion(ranges: Mapping[str, MatchedEvaluation]) -> list[PrecisionRecall]:
+    """The mean over classes for slow, medium and fast objects (``coco/AP50_slow``, ...), and for all.
 
-    These are ``coco/AP50_slow`` and so on: a detection of an object of another speed counts neither way, a false alarm
-    counts for each speed. So where few boxes are of one speed, its curve is low.
+    False positives count in every range, so the curve of a range with few boxes is low.
 
     Args:
-        evaluation: as above.
-        count_key_frame: VIDMetric's key of that name.
-
-    Raises:
-        InputError: a box has no ``instance_id``, without which there is no motion.
+        ranges: all that :func:`tsm_det.evaluation.coco_ap.matched_ranges` yields at IoU 0.5.
     """
-    motion = _motion(evaluation, count_key_frame)
-    curves = []
-    for name, (low, high) in MOTION_RANGES.items():
-        # Both ends belong to a range, as in the metrics.
-        ranged = _counting(evaluation, {box for box, value in motion.items() if low <= value <= high})
-        curves.append(_mean(f'{name} (motion IoU {low:g} to {high:g})', ranged))
-    return [*curves, _mean('all', evaluation)]
+    curves = [_mean(f'{name} (motion IoU {low:g} to {high:g})', ranges[f'_{name}'])
+              for name, (low, high) in MOTION_RANGES.items()]
+    return [*curves, _mean('all', ranges[''])]
 
 
-def draw_curves(curves: Sequence[Curve], title: str, score_thr: float | None = None) -> Figure:
+def draw_curves(curves: Sequence[PrecisionRecall], title: str, score_thr: float | None = None) -> Figure:
     """Draw curves with their AP50 in the legend, the last one in black; dots mark ``score_thr``."""
     figure = Figure(figsize=(10.5, 6.5), dpi=130, layout='constrained')
     axes = figure.add_subplot(xlabel='recall', ylabel='precision', xlim=(0, 1), ylim=(0, 1.02), title=title)
@@ -102,40 +89,14 @@ def draw_curves(curves: Sequence[Curve], title: str, score_thr: float | None = N
     return figure
 
 
-def _motion(evaluation: COCOeval, count_key_frame: bool) -> dict[int, float]:
-    """Motion IoU by annotation id."""
-    truth, cat_ids = evaluation.cocoGt, evaluation.params.catIds
-    boxes = [box for box in truth.dataset['annotations'] if box['category_id'] in cat_ids]
-    if not has_tracks(boxes):
-        lacking = sum(not box.get('instance_id') for box in boxes)
-        raise InputError(f'{lacking} of {len(boxes)} annotations have no instance_id, by which motion is measured')
-    images = [truth.imgs[image] for image in sorted(truth.imgs)]
-    motion = truth_table(images, boxes, cat_ids, count_key_frame).motion.tolist()
-    return {box['id']: value for box, value in zip(boxes, motion, strict=True)}
+def _mean(name: str, evaluation: MatchedEvaluation) -> PrecisionRecall:
+    precision, _, boxes = _curves(evaluation)
+    mean = precision[boxes > 0].mean(axis=0) if boxes.any() else np.full(101, np.nan)
+    return PrecisionRecall(name, int(boxes.sum()), mean)
 
 
-def _counting(evaluation: COCOeval, counted: set[int]) -> COCOeval:
-    """The same detections matched anew, with all boxes ignored but those whose annotation ids are given."""
-    anew = copy.copy(evaluation)
-    for box in evaluation.cocoGt.anns.values():
-        # Where pycocotools looks; the matches that evaluation has already made stay as they are.
-        box['ignore'] = box['iscrowd'] or box['id'] not in counted
-    anew.evalImgs = [entry and anew.evaluateImg(*(entry[key] for key in ('image_id', 'category_id', 'aRng', 'maxDet')))
-                     for entry in evaluation.evalImgs]
-    with silence():
-        anew.accumulate()
-    return anew
-
-
-def _mean(name: str, evaluation: COCOeval) -> Curve:
-    boxes = _boxes_by_class(evaluation)
-    curves = evaluation.eval['precision'][0, :, boxes > 0, 0, 0]
-    return Curve(name, int(boxes.sum()), curves.mean(axis=0) if len(curves) else np.full(101, np.nan))
-
-
-def _boxes_by_class(evaluation: COCOeval) -> np.ndarray:
-    boxes = dict.fromkeys(evaluation.params.catIds, 0)
-    for entry in evaluation.evalImgs:
-        if entry:
-            boxes[entry['category_id']] += int(np.count_nonzero(np.logical_not(entry['gtIgnore'])))
-    return np.array(list(boxes.values()))
+def _curves(evaluation: MatchedEvaluation) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Precision and scores by class, ``(C, 101)``, NaN for precision without a box, and the boxes, ``(C,)``."""
+    boxes = np.bincount(evaluation.truth.labels[~evaluation.ignored_truth], minlength=len(evaluation.params.catIds))
+    curves = evaluation.curves()
+    return np.where(boxes > 0, curves['precision'][0], np.nan).T, curves['scores'][0].T, boxes

@@ -1,4 +1,4 @@
-"""Reading the detections that a test run wrote, without running what else a pickle may hold."""
+"""Read the pickled detections of a test run without running code from the pickle."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 
 from tsm_det.errors import InputError
 
-# What the tensors, arrays and plain values of a results file are made with; nothing else is run on loading.
+# Constructors of tensors, arrays and plain values; nothing else runs on loading.
 _ALLOWED = {
     'collections.OrderedDict', '_codecs.encode', 'torch._utils._rebuild_tensor_v2', 'torch.Size', 'numpy.dtype',
     'numpy.ndarray', *(f'numpy.{core}.multiarray.{name}' for core in ('core', '_core')
@@ -19,12 +19,12 @@ _ALLOWED = {
 
 
 def read_results(path: str | os.PathLike) -> list[dict]:
-    """A dict a frame with ``img_id`` and ``pred_instances``.
+    """A dict per frame with ``img_id`` and ``pred_instances``.
 
-    A pickle may run anything, so only what builds tensors, arrays and plain values is let through.
+    A pickle may run anything, so constructors of tensors, arrays and plain values are the only ones allowed.
 
     Raises:
-        InputError: the file is missing or holds something else.
+        InputError: the file is missing, damaged, or asks for another constructor.
     """
     what = 'results are the .pkl file that tools/test.py --out writes'
     if not Path(path).is_file():

@@ -113,25 +113,21 @@ def _index_packets(path: str, most_frames: int | None) -> VideoIndex | None:
     with stream.container as container:
         if container.format.name not in _SEEKABLE or stream.codec.canonical_name not in _ONE_TO_ONE:
             return None
-        packets = [_Packet(packet.pts, packet.is_keyframe, packet.is_discard, packet.is_corrupt)
-                   for packet in _up_to(most_frames, (p for p in container.demux(stream) if p.size), path)]
-        stamps = [packet.stamp for packet in packets]
-        if None in stamps or len(set(stamps)) < len(stamps) or any(packet.is_bad for packet in packets):
+        stamps, keys, hidden, is_corrupt = [], set(), set(), False
+        for packet in _up_to(most_frames, (packet for packet in container.demux(stream) if packet.size), path):
+            stamps.append(packet.pts)
+            keys |= {packet.pts} if packet.is_keyframe else set()
+            hidden |= {packet.pts} if packet.is_discard else set()  # removed by the container's edit list
+            is_corrupt |= packet.is_corrupt
+        if not stamps or is_corrupt or None in stamps or len(set(stamps)) < len(stamps):
             return None
         # The decoder may skip frames that reference frames before the start of the file.
-        if not packets or not packets[0].is_key or min(stamps) < stamps[0]:
+        if stamps[0] not in keys or min(stamps) < stamps[0]:
             return None
-        shown = sorted(packet.stamp for packet in packets if not packet.is_hidden)
-        keys = {packet.stamp for packet in packets if packet.is_key} if _SEEKABLE[container.format.name] else set()
-        starts = [k for k, stamp in enumerate(shown) if k == 0 or stamp in keys]
+        shown = sorted(set(stamps) - hidden)
+        is_exact = _SEEKABLE[container.format.name]
+        starts = [k for k, stamp in enumerate(shown) if k == 0 or (is_exact and stamp in keys)]
         return VideoIndex(shown, starts, _fps(stream, shown))
-
-
-class _Packet(NamedTuple):
-    stamp: int | None
-    is_key: bool
-    is_hidden: bool  # removed by the container's edit list
-    is_bad: bool
 
 
 def _index_frames(path: str, most_frames: int | None) -> VideoIndex:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.evaluation.random_scene import CLASSES, random_scene
 from tests.evaluation.slow_protocols import MOTION, coco, read_frames
-from tsm_det.comparison.evidence import VideoTable, read_evidence
+from tsm_det.comparison.part_scores import PartScores, VideoTable
 from tsm_det.errors import InputError
 from tsm_det.evaluation.bootstrap import drawn_groups
 
@@ -54,35 +54,26 @@ def slowly(content, results):
     scores |= {('motion', name): coco(frames, labels, '', motion=limits) for name, limits in MOTION.items()}
     scores |= {('frame', name): coco([frame for frame in frames if low <= frame['number'] < high], labels, '')
                for name, (low, high) in BINS.items()}
-    scores |= {('subset', name): coco([frame for frame in frames if frame['late'] == late], labels, '')
-               for name, late in (('early', False), ('late', True))}
+    late = [image['late'] for image in sorted(content['images'], key=lambda image: image['id'])]
+    scores |= {('subset', name): coco([frame for frame, is_late in zip(frames, late, strict=True)
+                                       if is_late == wanted], labels, '')
+               for name, wanted in (('early', False), ('late', True))}
     return {key: metrics['coco/AP50'] for key, metrics in scores.items()}
 
 
-@pytest.fixture
-def marked(monkeypatch):
-    """Lets the slow protocol know which frames are late, by their frame ids."""
-    original = read_frames
-
-    def read(content, *rest, **keys):
-        images = sorted(content['images'], key=lambda image: image['id'])
-        return [{**frame, 'late': image['late']}
-                for frame, image in zip(original(content, *rest, **keys), images, strict=True)]
-    monkeypatch.setitem(globals(), 'read_frames', read)
-
-
 @pytest.mark.parametrize('seed', range(40))
-def test_a_draw_scores_what_videos_repeated_in_fact_score(written, marked, seed):
+def test_a_draw_scores_what_videos_repeated_in_fact_score(written, seed):
     content, results = scene(seed)
     for image in content['images']:
         image['late'] = image['frame_id'] > 3
-    config, found = written(content, results, CLASSES, subsets=dict(early=dict(late=False), late=dict(late=True)))
+    subsets = dict(early=dict(late=False), late=dict(late=True))
+    config, results_file = written(content, results, CLASSES, subsets=subsets)
     rng = np.random.default_rng(seed)
     draws = [dict.fromkeys(videos_of(content), 1),
              *({video: int(rng.integers(0, 4)) for video in videos_of(content)} for _ in range(3))]
-    evidence = read_evidence(config)
-    weights = np.array([[draw[int(name[1:])] for name in evidence.names] for draw in draws], float)
-    ours = evidence.score(found, weights)
+    parts = PartScores(config)
+    weights = np.array([[draw[int(name[1:])] for name in parts.names] for draw in draws], float)
+    ours = parts.score(results_file, weights)
     for k, draw in enumerate(draws):
         expected = slowly(*repeated(content, results, draw))
         assert ours.keys() == expected.keys()
@@ -101,12 +92,12 @@ def test_videos_are_grouped_and_reported_by_a_table(written, tmp_path):
     assert len(content['videos']) > 2
     lines = [f'v{video["id"]},{"AB"[k > 0]},{"far" if k else "near"}' for k, video in enumerate(content['videos'])]
     (tmp_path / 'scenes.csv').write_text('\n'.join(['clip,scene,distance', *lines]))
-    config, found = written(content, results, CLASSES)
-    evidence = read_evidence(config, VideoTable(str(tmp_path / 'scenes.csv'), by=('distance',)))
-    assert evidence.names == ['A', 'B']
+    config, results_file = written(content, results, CLASSES)
+    parts = PartScores(config, VideoTable(str(tmp_path / 'scenes.csv'), by=('distance',)))
+    assert parts.names == ['A', 'B']
     first = content['videos'][0]['id']
     near = [image['id'] for image in content['images'] if image['video_id'] == first]
-    scores = evidence.score(found, drawn_groups(2, 50))
+    scores = parts.score(results_file, drawn_groups(2, 50))
     assert scores['distance', 'near'].boxes == sum(
         box['image_id'] in near and box['category_id'] < 90 and not box['iscrowd'] for box in content['annotations'])
     assert scores['distance', 'near'].boxes + scores['distance', 'far'].boxes == scores['all', 'all'].boxes
@@ -119,29 +110,17 @@ def test_without_a_table_a_videos_scene_in_the_file_is_its_group(written):
     content, results = scene(5)
     for video in content['videos']:
         video['scene'] = 'the only one'
-    assert read_evidence(written(content, results, CLASSES)[0]).names == ['the only one']
+    assert PartScores(written(content, results, CLASSES)[0]).names == ['the only one']
 
 
-def test_a_video_that_the_table_lacks_is_named(written, tmp_path):
-    (tmp_path / 'scenes.csv').write_text('clip,scene\nv1,A\n')
-    config, _ = written(*scene(5), CLASSES)
-    with pytest.raises(InputError, match=r'videos are not in .*scenes.csv \(v2'):
-        read_evidence(config, VideoTable(str(tmp_path / 'scenes.csv')))
-
-
-def test_a_column_named_like_a_part_is_refused(written, tmp_path):
-    (tmp_path / 'scenes.csv').write_text('clip,scene,class\n')
-    config, _ = written(*scene(5), CLASSES)
-    with pytest.raises(InputError, match='--by class cannot be told from what the table has anyway'):
-        read_evidence(config, VideoTable(str(tmp_path / 'scenes.csv'), by=('class',)))
-
-
-def test_a_line_that_ends_early_is_named_like_a_video_that_is_not_there(written, tmp_path):
-    content, results = scene(5)
-    lines = [f'v{video["id"]},A' for video in content['videos']]
-    (tmp_path / 'scenes.csv').write_text('\n'.join(['clip,scene', *lines[:-1], lines[-1].split(',')[0]]))
-    with pytest.raises(InputError, match=f'1 videos are not in .*scenes.csv .v{content["videos"][-1]["id"]}'):
-        read_evidence(written(content, results, CLASSES)[0], VideoTable(str(tmp_path / 'scenes.csv')))
+@pytest.mark.parametrize(('lines', 'by', 'facts'), [
+    (['clip,scene', 'v1,A'], (), r'scenes.csv .* \(v2'),
+    (['clip,scene', 'v1,A', 'v2'], (), r'scenes.csv .* \(v2'),
+    (['clip,scene,class'], ('class',), '--by class .*scenes.csv')])
+def test_a_table_that_lacks_a_video_or_has_a_column_named_like_a_part_is_an_error(written, tmp_path, lines, by, facts):
+    (tmp_path / 'scenes.csv').write_text('\n'.join(lines))
+    with pytest.raises(InputError, match=facts):
+        PartScores(written(*scene(5), CLASSES)[0], VideoTable(str(tmp_path / 'scenes.csv'), by=by))
 
 
 @pytest.mark.parametrize('videos', [{}, {'videos': []}])
@@ -149,14 +128,14 @@ def test_without_names_the_ids_are_the_groups(written, videos):
     content, results = scene(5)
     ids = videos_of(content)
     del content['videos']
-    assert read_evidence(written({**content, **videos}, results, CLASSES)[0]).names == sorted(map(str, ids))
+    assert PartScores(written({**content, **videos}, results, CLASSES)[0]).names == sorted(map(str, ids))
     content['videos'] = [dict(id=video) for video in ids]
-    assert read_evidence(written(content, results, CLASSES)[0]).names == sorted(map(str, ids))
+    assert PartScores(written(content, results, CLASSES)[0]).names == sorted(map(str, ids))
 
 
 def test_results_of_other_frames_are_refused(written):
     content, results = scene(5)
-    config, found = written(content, results[:-1], CLASSES)
-    evidence = read_evidence(config)
-    with pytest.raises(InputError, match='has other frames than the annotation file'):
-        evidence.score(found, drawn_groups(len(evidence.names), 1))
+    config, results_file = written(content, results[:-1], CLASSES)
+    parts, number = PartScores(config), len(content['images'])
+    with pytest.raises(InputError, match=f'{number - 1} frames.* {number - 1} .* {number} of'):
+        parts.score(results_file, drawn_groups(len(parts.names), 1))

@@ -69,11 +69,11 @@ def _by_part(content: dict, parts: Sequence[dict], kind: str) -> Figure:
                 left.plot(spread['mean'], height, 'D', color=colour, markersize=6)
                 left.plot(list(spread['seeds'].values()), [height] * len(spread['seeds']), '|', color=colour,
                           markersize=12, markeredgewidth=1.5)
-            found = part['differences'].get(name)
-            if found and found['low'] is not None:
-                right.plot([found['low'], found['high']], [height] * 2, color=colour, linewidth=2)
-            if found:
-                right.plot(found['mean'], height, 'D', color=colour, markersize=6)
+            difference = part['differences'].get(name)
+            if difference and difference['low'] is not None:
+                right.plot([difference['low'], difference['high']], [height] * 2, color=colour, linewidth=2)
+            if difference:
+                right.plot(difference['mean'], height, 'D', color=colour, markersize=6)
     for name in names:
         left.plot([], [], 'D', color=_colour(content, name), label=name)
     _rows(left, [f'{part["name"]}\n{part["boxes"]:,} boxes, {part["groups"]} groups' for part in parts])

@@ -1,4 +1,4 @@
-"""The arms of a comparison: what each trains with, and in what they differ."""
+"""The arms of a comparison: their configs, and the keys in which these differ."""
 
 from __future__ import annotations
 
@@ -9,16 +9,14 @@ from typing import Any, NamedTuple
 
 from mmengine.config import Config
 
-from tsm_det.cli import parse_options
-from tsm_det.config import load_config
+from tsm_det.config import load_config, parse_options
 from tsm_det.errors import InputError
 
-# What says where a run is and not what it is.
-_PLACES = {'work_dir', 'launcher', 'resume'}
+_PLACES = {'work_dir', 'launcher', 'resume'}  # keys that a run may have its own values of
 
 
-class Arm(NamedTuple):
-    """A name, a config file, and what ``--cfg-options`` override in it, as typed."""
+class TrainingArm(NamedTuple):
+    """A name, a config file, and its overrides, ``KEY=VALUE`` each."""
 
     name: str
     config: str
@@ -33,20 +31,20 @@ class Arm(NamedTuple):
         return load_config(self.config, parse_options((*self.options, f'randomness.seed={seed}')))
 
 
-def read_arms(words: Sequence[Sequence[str]], shared: Sequence[str] = ()) -> list[Arm]:
-    """Arms out of ``NAME CONFIG [KEY=VALUE ...]`` each, with the options that all share before their own.
+def read_arms(words: Sequence[Sequence[str]], shared: Sequence[str] = ()) -> list[TrainingArm]:
+    """Arms out of ``NAME CONFIG [KEY=VALUE ...]`` each; the ``shared`` options come before their own.
 
     Raises:
-        InputError: a name is no folder's, or is given twice, or there is no config.
+        InputError: a name cannot be a folder's, or is there twice, or a config is missing.
     """
     arms = []
     for name, *rest in words:
         if not rest or '=' in rest[0]:
-            raise InputError(f'--arm {name} has no config: give --arm NAME CONFIG [KEY=VALUE ...]')
+            raise InputError(f'the arm {name} has no config: give NAME CONFIG [KEY=VALUE ...]')
         if not re.fullmatch(r'\w[\w.-]*', name) or name in {arm.name for arm in arms}:
-            raise InputError(f'{name!r} cannot name an arm, as names become folders: take letters and digits, '
+            raise InputError(f'{name!r} cannot name an arm, as names become folders: use letters and digits, '
                              'each name once')
-        arms.append(Arm(name, rest[0], (*shared, *rest[1:])))
+        arms.append(TrainingArm(name, rest[0], (*shared, *rest[1:])))
     return arms
 
 
@@ -60,7 +58,8 @@ def differing_keys(one: Any, other: Any, prefix: str = '') -> list[str]:
 
 
 def plain(config: Any) -> Any:
-    """A config as JSON knows it, without the keys that say where a run is."""
+    """A config as JSON values, without the keys of a single run; a resumed one without its ``load_from`` too."""
     if isinstance(config, Config):
-        config = {key: value for key, value in config.to_dict().items() if key not in _PLACES}
+        left_out = _PLACES | ({'load_from'} if config.get('resume') else set())
+        config = {key: value for key, value in config.to_dict().items() if key not in left_out}
     return json.loads(json.dumps(config, default=str))

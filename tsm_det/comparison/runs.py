@@ -1,0 +1,167 @@
+"""The runs of a comparison: an arm with a seed, trained and tested here, tested here, or tested elsewhere."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmengine.logging import print_log
+
+from tsm_det.comparison.training_arms import TrainingArm, differing_keys, plain, read_arms
+from tsm_det.config import load_config
+from tsm_det.errors import InputError
+from tsm_det.files import write_json
+
+
+class Run:
+    """An arm with a seed. Its folder has ``run.json`` with the finished steps, which are not repeated.
+
+    Args:
+        arm: its config.
+        seed: of initialisation, order and augmentation.
+        folder: of checkpoints, logs, ``found.pkl`` and ``metrics.json``.
+        tools: folder of train.py and test.py.
+        engine: of the test, one of ``tsm_det.engines.ENGINES``; a test with another engine is repeated.
+        trained: the training was done elsewhere; then an existing test is not repeated.
+        results: detections that are not in ``FOLDER/found.pkl``.
+
+    Raises:
+        InputError: the run in the folder was made with another config.
+    """
+
+    def __init__(self, arm: TrainingArm, seed: int, folder: Path, tools: Path, engine: str = 'eager',
+                 trained: bool = False, results: Path | None = None) -> None:
+        self.arm, self.seed, self.folder, self.tools, self.engine = arm, seed, folder, tools, engine
+        self.trained, self.results = trained, results or folder / 'found.pkl'
+        self.failed: Path | None = None  # log of the failed step
+        self.steps: dict[str, dict] = {}
+        self._config = plain(arm.load(seed))
+        record = json.loads((folder / 'run.json').read_bytes()) if (folder / 'run.json').is_file() else None
+        if record is None:
+            return
+        if not trained and (changed := differing_keys(record['config'], self._config)):
+            raise InputError(f'{folder} was made with another config (different: {", ".join(changed[:5])}): give '
+                             'another --out, or remove that folder')
+        self.steps = record['steps']
+        if not trained and 'test' in self.steps and f' --engine {engine} ' not in self.steps['test']['command']:
+            print_log(f'{self} was tested with another engine than {engine}: it is tested again', 'current')
+            del self.steps['test']
+
+    def __str__(self) -> str:
+        return f'{self.arm.name} seed {self.seed}'
+
+    @property
+    def next_step(self) -> str | None:
+        """``'train'``, ``'test'``, or None when all is done or a step failed."""
+        if self.failed:
+            return None
+        if not self.trained:
+            return next((name for name in ('train', 'test') if name not in self.steps), None)
+        return None if self.results.is_file() else 'test'
+
+    @property
+    def state(self) -> str:
+        """``'finished'``, ``'failed'``, ``'unfinished'``."""
+        return 'failed' if self.failed else 'unfinished' if self.next_step else 'finished'
+
+    def checkpoint(self) -> Path:
+        """The last checkpoint; work dirs may have moved since the training wrote its path.
+
+        Raises:
+            InputError: it is missing.
+        """
+        try:
+            path = self.folder / Path((self.folder / 'last_checkpoint').read_text().strip()).name
+        except OSError:
+            path = self.folder / 'last_checkpoint'
+        if not path.is_file():
+            raise InputError(f'{path} is missing: give work dirs of finished trainings')
+        return path
+
+    def command(self) -> tuple[str, ...]:
+        """The command of the next step, as typed in the folder that the comparison was started in."""
+        if self.next_step == 'train':
+            words = (self.arm.config, '--work-dir', str(self.folder), '--resume')
+        else:
+            words = (self.arm.config, str(self.checkpoint()), '--work-dir', str(self.folder / 'test'), '--metrics',
+                     str(self.folder / 'metrics.json'), '--out', str(self.results), '--engine', self.engine)
+        return ('python', str(self.tools / f'{self.next_step}.py'), *words, '--cfg-options', *self.arm.options,
+                f'randomness.seed={self.seed}')
+
+    def save(self, **step: dict) -> None:
+        """Write ``run.json``, with a finished step if one is given: its command, seconds, and whether it resumed."""
+        self.steps |= step
+        write_json({'config': self._config, 'steps': self.steps}, self.folder / 'run.json', indent=2)
+
+    def summary(self) -> dict:
+        """Arm, seed, state, finished steps, next command, log of the failed step and metrics of the test."""
+        metrics = self.folder / 'metrics.json'
+        return {'arm': self.arm.name, 'seed': self.seed, 'state': self.state, 'steps': self.steps,
+                'next': shlex.join(self.command()) if self.next_step else None,
+                'log': str(self.failed) if self.failed else None, 'results': str(self.results),
+                'metrics': json.loads(metrics.read_bytes()) if self.state == 'finished' and metrics.is_file() else None}
+
+
+def runs_of_arms(words: Sequence[Sequence[str]], seeds: Sequence[int], out: Path, tools: Path, engine: str,
+                 options: Sequence[str] = ()) -> list[Run]:
+    """Runs in ``OUT/ARM/seedS``, seed by seed, of arms ``NAME CONFIG [KEY=VALUE ...]``.
+
+    Raises:
+        InputError: an arm is wrong, a seed is negative, or a folder has a run with another config.
+    """
+    if min(seeds) < 0:
+        raise InputError(f'--seeds has {min(seeds)} but numbers from 0 are needed')
+    arms = read_arms(words, options)
+    return [Run(arm, seed, out / arm.name / f'seed{seed}', tools, engine) for seed in sorted(set(seeds))
+            for arm in arms]
+
+
+def runs_of_work_dirs(folders: Sequence[str], tools: Path, engine: str, options: Sequence[str] = ()) -> list[Run]:
+    """Runs trained elsewhere, in work dirs ``ARM/ANY_NAME`` of tools/train.py; those without detections are tested.
+
+    Raises:
+        InputError: a config or a checkpoint is missing, two work dirs are of the same arm and seed, or two of the same
+            arm have other differences.
+    """
+    runs: dict[tuple[str, int], Run] = {}
+    for folder in map(Path, folders):
+        dumps = sorted(folder.glob('*.py'))
+        if len(dumps) != 1:
+            raise InputError(f'{folder} has {len(dumps)} configs (*.py) but one is needed: give work dirs that '
+                             'tools/train.py wrote')
+        own = TrainingArm(folder.resolve().parent.name, str(dumps[0]), tuple(options))
+        seed = load_config(own.config).get('randomness', {}).get('seed')
+        if seed is None:
+            raise InputError(f'{own.config} has no randomness.seed, by which runs are paired: add it')
+        if twin := runs.get((own.name, seed)):
+            raise InputError(f'{twin.folder} and {folder} have the same arm {own.name} (the parent folder) and seed '
+                             f'{seed}: give one of them')
+        arm = next((run.arm for run in runs.values() if run.arm.name == own.name), own)
+        if changed := differing_keys(arm.load(seed), own.load(seed)):
+            raise InputError(f'{arm.config} and {own.config} have the same parent folder, so the same arm, but another '
+                             f'{changed[0]}: give each arm a folder of its own')
+        run = runs[own.name, seed] = Run(arm, seed, folder, tools, engine, trained=True)
+        if run.next_step:
+            run.checkpoint()
+    return list(runs.values())
+
+
+def runs_of_results(words: Sequence[Sequence[str]], out: Path, options: Sequence[str] = ()) -> list[Run]:
+    """Detections that tools/test.py --out wrote, ``NAME CONFIG [KEY=VALUE ...] FILE.pkl [FILE.pkl ...]`` per arm.
+
+    Files in the same place are compared as of one seed.
+
+    Raises:
+        InputError: a file, a name or a config is missing.
+    """
+    files = [[Path(word) for word in arm if word.endswith(('.pkl', '.pickle'))] for arm in words]
+    if lost := [arm[0] for arm, of_arm in zip(words, files, strict=True) if not of_arm]:
+        raise InputError(f'--results {lost[0]} has no FILE.pkl: give --results NAME CONFIG FILE.pkl [FILE.pkl ...]')
+    if lost := [file for of_arm in files for file in of_arm if not file.is_file()]:
+        raise InputError(f'the results {lost[0]} are missing: give files that tools/test.py --out wrote')
+    arms = read_arms([[word for word in arm if Path(word) not in of_arm] for arm, of_arm
+                      in zip(words, files, strict=True)], options)
+    return [Run(arm, place, out, out, trained=True, results=file)
+            for arm, of_arm in zip(arms, files, strict=True) for place, file in enumerate(of_arm)]

@@ -1,0 +1,122 @@
+"""The frames and ground truth that a test is scored on, and the detections of a test that fit them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from mmdet.registry import DATASETS
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+
+from tsm_det.cocovid.truth_file import read_truth
+from tsm_det.config import dataset_config, evaluators_of
+from tsm_det.errors import InputError
+from tsm_det.evaluation.results_file import read_results
+from tsm_det.evaluation.tables import Detections, GroundTruth, detection_table, ground_truth_table
+
+
+@dataclass
+class EvaluationSet:
+    """A CocoVID file, reduced to the evaluated classes.
+
+    ``images`` are sorted by id, ``videos`` are by id, ``classes`` are in the order of labels. ``annotations`` are
+    sorted by id; row i of ``ground_truth`` is annotation i.
+    """
+
+    ann_file: str
+    images: list[dict]
+    videos: dict[int, dict]
+    classes: tuple[str, ...]
+    annotations: list[dict]
+    ground_truth: GroundTruth
+
+    def detections(self, results: Sequence[tuple], source: str | os.PathLike) -> Detections:
+        """Arrange the detections of all frames.
+
+        Args:
+            results: a tuple per frame: image id, boxes ``(n, 4)`` x1, y1, x2, y2 in px, scores, labels.
+            source: where they are from, for the message.
+
+        Raises:
+            InputError: a frame is missing, unknown or there twice, or a label has no class.
+        """
+        shared = {image['id'] for image in self.images} & {img_id for img_id, *_ in results}
+        if not len(results) == len(shared) == len(self.images):
+            raise InputError(
+                f'{source} has {len(results)} frames, of which {len(shared)} are among the {len(self.images)} of '
+                f'{self.ann_file}: test all frames of this file once, with the same config')
+        detections = detection_table(self.images, results)
+        if (detections.labels >= len(self.classes)).any():
+            raise InputError(f'{source} has label {detections.labels.max()} but the config has {len(self.classes)} '
+                             'classes: use the config of the test')
+        return detections
+
+    def read_detections(self, path: str | os.PathLike) -> Detections:
+        """Read what ``tools/test.py --out`` wrote.
+
+        Raises:
+            InputError: the file is missing, damaged, or of other frames or classes.
+        """
+        names = {image['id']: image.get('file_name', '') for image in self.images}
+
+        def img_id(frame: dict) -> int | None:  # other files use the same ids for frames of other names
+            name = names.get(frame['img_id'], '')
+            return frame['img_id'] if frame.get('img_path', name).endswith(name) else None
+
+        return self.detections([
+            (img_id(frame), *(np.asarray(frame['pred_instances'][key]) for key in ('bboxes', 'scores', 'labels')))
+            for frame in read_results(path)], path)
+
+
+def read_evaluation_set(ann_file: str, classes: Sequence[str] | None = None,
+                        count_key_frame: bool = False) -> EvaluationSet:
+    """Read a CocoVID file.
+
+    Args:
+        ann_file: its path.
+        classes: names in the order of labels; None: those of the file.
+        count_key_frame: see :func:`~tsm_det.cocovid.motion.motion_iou`.
+
+    Raises:
+        InputError: the file is missing or incomplete, or lacks a class.
+    """
+    content = read_truth(ann_file)
+    ids = {category['name']: category['id'] for category in content['categories']}
+    classes = tuple(ids if classes is None else classes)
+    if unknown := [name for name in classes if name not in ids]:
+        raise InputError(f'{ann_file} has no category {", ".join(unknown)}, only {", ".join(ids)}: '
+                         'set metainfo.classes to names of the file')
+    cat_ids = [ids[name] for name in classes]
+    images = sorted(content['images'], key=lambda image: image['id'])
+    annotations = sorted([annotation for annotation in content['annotations'] if annotation['category_id'] in cat_ids],
+                         key=lambda annotation: annotation['id'])
+    return EvaluationSet(str(ann_file), images, {video['id']: video for video in content['videos']}, classes,
+                         annotations, ground_truth_table(images, annotations, cat_ids, count_key_frame))
+
+
+def evaluation_set_of(config: Config) -> EvaluationSet:
+    """Read the file that the config's ``test_evaluator`` names, with the classes of its test dataset.
+
+    Raises:
+        InputError: as :func:`read_evaluation_set`, or the config names no such file.
+    """
+    init_default_scope(config.get('default_scope', 'mmdet'))
+    evaluator = ground_truth_evaluator(config)
+    dataset = DATASETS.build({**dataset_config(config), 'lazy_init': True})
+    return read_evaluation_set(evaluator['ann_file'], dataset.metainfo.get('classes'),
+                               bool(evaluator.get('count_key_frame')))
+
+
+def ground_truth_evaluator(config: Config) -> dict:
+    """The config's first test evaluator that has an ``ann_file``.
+
+    Raises:
+        InputError: it has none.
+    """
+    for evaluator in evaluators_of(config):
+        if evaluator.get('ann_file'):
+            return evaluator
+    raise InputError('the config has no test_evaluator with ann_file, which names the ground truth: add VIDMetric')
