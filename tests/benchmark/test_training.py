@@ -7,7 +7,7 @@ import torch
 
 from tests.benchmark.conftest import tiny_config
 from tsm_det.benchmark.arms import ArmPlan
-from tsm_det.benchmark.training import TrainingArm, clips_of, compare_training
+from tsm_det.benchmark.training import TrainingStepArm, clips_of, compare_training
 from tsm_det.errors import InputError
 
 
@@ -30,7 +30,7 @@ def test_a_clip_has_consecutive_frames_with_boxes_inside(clip):
 
 def test_every_step_starts_from_the_same_weights_and_computes_gradients(plans, clip):
     lr = plans['tsm'].config.optim_wrapper.optimizer.lr
-    arm = TrainingArm(plans['tsm'])
+    arm = TrainingStepArm(plans['tsm'])
     assert plans['tsm'].config.optim_wrapper.optimizer.lr == lr > 0
     before = {name: tensor.clone() for name, tensor in arm.model.named_parameters()}
     first, again = arm(clip), arm(clip)
@@ -51,10 +51,10 @@ def test_both_arms_are_compared_by_wall_clock_and_cpu_time(plans, images):
 
 
 def test_a_loss_that_is_not_finite_is_refused(plans, images, monkeypatch):
-    monkeypatch.setattr(TrainingArm, '__call__', lambda self, clip: torch.tensor(float('nan')))
+    monkeypatch.setattr(TrainingStepArm, '__call__', lambda self, clip: torch.tensor(float('nan')))
     with pytest.raises(InputError, match='(tsm|2d) is not finite'):
         compare_training([plans['tsm'], plans['2d']], cycle(images), steps=1)
 
 
 def test_engines_are_ignored_in_training():
-    assert TrainingArm(ArmPlan('tsm', tiny_config(), engine='compiled')).model.training
+    assert TrainingStepArm(ArmPlan('tsm', tiny_config(), engine='compiled')).model.training

@@ -24,7 +24,7 @@ from tsm_det.streams.online_detector import image_pipeline
 _BOXES = 4
 
 
-class TrainingArm:
+class TrainingStepArm:
     """A detector in training: ``arm(clip)`` runs the model's ``train_step`` with the config's optimizer.
 
     The learning rate is 0: every step computes everything and starts from the same weights.
@@ -55,7 +55,7 @@ def compare_training(plans: Sequence[ArmPlan], frames: Iterator[np.ndarray], ste
     Raises:
         InputError: a loss is not finite.
     """
-    arms = {plan.name: TrainingArm(plan) for plan in plans}
+    arms = {plan.name: TrainingStepArm(plan) for plan in plans}
     samples = {name: {'wall_ms': [], 'processor_ms': []} for name in arms}
     for call in interleaved(arms, clips_of(plans[0], frames, clip_length), steps, warmup, plans[0].device, 'steps'):
         if not call.result.isfinite():
