@@ -38,9 +38,9 @@ class Run:
         self.failed: Path | None = None  # log of the failed step
         self.steps: dict[str, dict] = {}
         self._config = plain(arm.load(seed))
-        record = json.loads((folder / 'run.json').read_bytes()) if (folder / 'run.json').is_file() else None
-        if record is None:
+        if not (folder / 'run.json').is_file():
             return
+        record = json.loads((folder / 'run.json').read_bytes())
         if not trained and (changed := differing_keys(record['config'], self._config)):
             raise InputError(f'{folder} was made with another config (different: {", ".join(changed[:5])}): give '
                              'another --out, or remove that folder')
@@ -72,10 +72,9 @@ class Run:
         Raises:
             InputError: it is missing.
         """
-        try:
-            path = self.folder / Path((self.folder / 'last_checkpoint').read_text().strip()).name
-        except OSError:
-            path = self.folder / 'last_checkpoint'
+        path = self.folder / 'last_checkpoint'
+        if path.is_file():
+            path = self.folder / Path(path.read_text().strip()).name
         if not path.is_file():
             raise InputError(f'{path} is missing: give work dirs of finished trainings')
         return path
@@ -91,7 +90,7 @@ class Run:
                 f'randomness.seed={self.seed}')
 
     def save(self, **step: dict) -> None:
-        """Write ``run.json``, with a finished step if one is given: its command, seconds, and whether it resumed."""
+        """Write ``run.json``, with a finished step (command, seconds, resumed) if one is given."""
         self.steps |= step
         write_json({'config': self._config, 'steps': self.steps}, self.folder / 'run.json', indent=2)
 

@@ -34,14 +34,10 @@ class EvaluationSet:
     ground_truth: GroundTruth
 
     def detections(self, results: Sequence[tuple], source: str | os.PathLike) -> Detections:
-        """Arrange the detections of all frames.
-
-        Args:
-            results: a tuple per frame: image id, boxes ``(n, 4)`` x1, y1, x2, y2 in px, scores, labels.
-            source: where they are from, for the message.
+        """Arrange the detections of all frames, as :func:`~tsm_det.evaluation.tables.detection_table` does.
 
         Raises:
-            InputError: a frame is missing, unknown or there twice, or a label has no class.
+            InputError: a frame is missing, unknown or there twice, or a label has no class; it names the ``source``.
         """
         shared = {image['id'] for image in self.images} & {img_id for img_id, *_ in results}
         if not len(results) == len(shared) == len(self.images):
@@ -73,12 +69,7 @@ class EvaluationSet:
 
 def read_evaluation_set(ann_file: str, classes: Sequence[str] | None = None,
                         count_key_frame: bool = False) -> EvaluationSet:
-    """Read a CocoVID file.
-
-    Args:
-        ann_file: its path.
-        classes: names in the order of labels; None: those of the file.
-        count_key_frame: see :func:`~tsm_det.cocovid.motion.motion_iou`.
+    """Read a CocoVID file with the classes in the order of labels, None: those of the file.
 
     Raises:
         InputError: the file is missing or incomplete, or lacks a class.

@@ -18,13 +18,10 @@ _DASHES = ('-', '--', ':', '-.')
 
 
 class PrecisionRecall(NamedTuple):
-    """A curve over COCO's 101 recalls from 0 to 1.
+    """A curve over COCO's 101 recalls from 0 to 1, of so many true ``boxes``.
 
-    Args:
-        name: for the legend.
-        boxes: number of true boxes.
-        precision: ``(101,)``, the best at that recall or more; NaN without a box.
-        scores: ``(101,)``, the score at that recall; None for a mean of classes.
+    ``precision`` ``(101,)`` is the best at that recall or more, NaN without a box; ``scores`` ``(101,)`` the score at
+    that recall, None for a mean of classes.
     """
 
     name: str
@@ -39,11 +36,7 @@ class PrecisionRecall(NamedTuple):
 
 
 def curves_by_class(evaluation: MatchedEvaluation, classes: Sequence[str]) -> list[PrecisionRecall]:
-    """A curve per class, and the mean of those that have boxes.
-
-    Args:
-        evaluation: of all boxes, from :func:`tsm_det.evaluation.coco_ap.matched_ranges` at IoU 0.5.
-        classes: names in the order of labels.
+    """A curve per class, in the order of labels, and the mean of those that have boxes.
 
     Raises:
         InputError: no class has a box.
@@ -59,10 +52,8 @@ def curves_by_class(evaluation: MatchedEvaluation, classes: Sequence[str]) -> li
 def curves_by_motion(ranges: Mapping[str, MatchedEvaluation]) -> list[PrecisionRecall]:
     """The mean over classes for slow, medium and fast objects (``coco/AP50_slow``, ...), and for all.
 
-    False positives count in every range, so the curve of a range with few boxes is low.
-
-    Args:
-        ranges: all that :func:`tsm_det.evaluation.coco_ap.matched_ranges` yields at IoU 0.5.
+    ``ranges`` are all that :func:`tsm_det.evaluation.coco_ap.matched_ranges` yields at IoU 0.5. False positives count
+    in every range, so the curve of a range with few boxes is low.
     """
     curves = [_mean(f'{name} (motion IoU {low:g} to {high:g})', ranges[f'_{name}'])
               for name, (low, high) in MOTION_RANGES.items()]
