@@ -1,4 +1,4 @@
-"""Two processes do what one does: they are started as a user starts them, on processors, joined by gloo."""
+"""Two processes equal one: started as a user starts them, on CPUs, joined by gloo."""
 
 import json
 import os
@@ -37,7 +37,7 @@ def checkpoint(tmp_path_factory):
 
 
 def start(command, **environment):
-    """Run a command line in the repository; gives its exit status and all it printed."""
+    """Run a command line in the repository: its exit status and all output."""
     ended = subprocess.run(
         command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300,
         env={**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHON': sys.executable, 'PYTHONPATH': str(ROOT), **environment})
@@ -59,17 +59,16 @@ def test_three_videos_score_the_same_on_one_process_and_on_two(tmp_path, data_ro
     assert one['coco/AP50'] is not None
 
 
-def test_fewer_videos_than_processes_get_one_sentence(tmp_path, data_root, checkpoint):
+def test_fewer_videos_than_processes_are_refused(tmp_path, data_root, checkpoint):
     status, printed = start(['tools/dist_test.sh', CONFIG, checkpoint, '4', '--work-dir', tmp_path, '--cfg-options',
                              f'data_root={data_root}', *TINY.split()])
     assert status != 0
-    assert re.search(r'^error: .*val.json has 3 videos but 4 processes are to share them, each whole: start at most 3 '
-                     'processes$', printed, re.MULTILINE), printed
+    assert re.search(r'^error: .*val.json .*3 videos.* 4 processes', printed, re.MULTILINE), printed
 
 
 @pytest.fixture
 def cluster(tmp_path):
-    """A folder with an srun and a scontrol that make this machine a cluster of one node."""
+    """PATH with an srun and a scontrol that make this machine a cluster of one node."""
     folder = tmp_path / 'bin'
     folder.mkdir()
     (folder / 'srun').write_text('#!/bin/sh\nwhile [ "$1" != bash ]; do shift; done\n'
@@ -80,7 +79,7 @@ def cluster(tmp_path):
     return f'{folder}:{os.environ["PATH"]}'
 
 
-def test_a_resumed_training_ends_as_one_never_interrupted(tmp_path, data_root, cluster):
+def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path, data_root, cluster):
     options = ['--cfg-options', f'data_root={data_root}', *TINY.split(), 'train_cfg.max_iters=4',
                'train_cfg.val_interval=4', 'param_scheduler.total_steps=4', 'train_dataloader.batch_size=1',
                'train_dataloader.num_workers=1', 'default_hooks.checkpoint.interval=2',
@@ -106,8 +105,8 @@ def test_a_resumed_training_ends_as_one_never_interrupted(tmp_path, data_root, c
     (['tools/dist_test.sh', 'a', 'b'], 'usage: tools/dist_test.sh CONFIG CHECKPOINT NUM_PROCESSES'),
     (['tools/slurm_train.sh', 'a', 'b'], 'usage: tools/slurm_train.sh PARTITION JOB_NAME CONFIG'),
     ([sys.executable, 'tools/train.py', CONFIG, '--launcher', 'pytorch'],
-     'error: --launcher pytorch was given but torchrun did not start this process: use tools/dist_train.sh')])
-def test_a_wrong_start_gets_one_sentence(command, message, data_root):
+     'error: --launcher pytorch')])
+def test_a_wrong_start_is_refused(command, message, data_root):
     options = ['--cfg-options', f'data_root={data_root}'] if 'python' in command[0] else []
     status, printed = start([*command, *options])
     assert status == 2
@@ -115,9 +114,9 @@ def test_a_wrong_start_gets_one_sentence(command, message, data_root):
 
 
 @pytest.mark.parametrize(('launcher', 'variable'), [('slurm', 'SLURM_PROCID'), ('mpi', 'OMPI_COMM_WORLD_RANK')])
-def test_launchers_that_join_processes_by_cuda_alone_say_so(monkeypatch, launcher, variable):
+def test_launchers_that_need_cuda_are_refused_without_it(monkeypatch, launcher, variable):
     monkeypatch.setenv(variable, '0')
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
-    with pytest.raises(InputError, match=f'--launcher {launcher} needs CUDA'), process_group(
+    with pytest.raises(InputError, match=f'--launcher {launcher} .*CUDA'), process_group(
             Config({'launcher': launcher})):
         pass

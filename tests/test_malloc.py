@@ -1,4 +1,4 @@
-"""The memory of a frame serves the next one."""
+"""Freed feature maps are reused once an engine asked for it."""
 
 import platform
 import subprocess
@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-# New pages that the system had to give for ten maps, each freed before the next comes.
+# Count new pages (minor faults) while ten maps are allocated, each freed before the next.
 _PROGRAM = """
 import resource, sys, torch
 from tests.tiny import build, tiny_model_config
@@ -23,26 +23,26 @@ with_engine(build(tiny_model_config()), sys.argv[1])
 new_pages(1)
 usual = new_pages(10)
 with default_memory():
-    inside = new_pages(10, 20_000_000)  # more than was freed before
+    inside = new_pages(10, 20_000_000)  # larger than the freed ones
 new_pages(1)
 print(usual, inside, new_pages(10))
 """
 
 pytestmark = pytest.mark.skipif(
-    platform.libc_ver()[0] != 'glibc', reason='only glibc can be told to keep what is freed')
+    platform.libc_ver()[0] != 'glibc', reason='needs glibc')
 
 
 def new_pages(engine):
-    """After the engine was chosen; in larger maps with the default memory; after that."""
+    """New pages after choosing the engine, inside ``default_memory`` with larger maps, and after it."""
     ended = subprocess.run([sys.executable, '-c', _PROGRAM, engine], capture_output=True, text=True, check=True)
     return [int(word) for word in ended.stdout.splitlines()[-1].split()]
 
 
-def test_maps_of_later_frames_take_hardly_a_new_page():
+def test_later_maps_reuse_freed_pages():
     kept, inside, kept_again = new_pages('fast')
     assert max(kept, kept_again) < 0.3 * inside
 
 
-def test_nothing_is_kept_before_an_engine_asked_for_it():
+def test_eager_keeps_the_default_malloc():
     before, inside, after = new_pages('eager')
     assert min(before, after) > 0.3 * inside

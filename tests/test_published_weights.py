@@ -1,4 +1,4 @@
-"""The weights that this repository carries are what its metafile says, and still fit their configs."""
+"""The published weights match their metafile and their configs."""
 
 import hashlib
 from pathlib import Path

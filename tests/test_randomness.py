@@ -1,4 +1,4 @@
-"""Draws that depend on where they happen, not on what was drawn before."""
+"""Draws depend on the seed and the step, not on earlier draws."""
 
 import random
 from types import SimpleNamespace
@@ -10,26 +10,21 @@ import torch
 from tsm_det.randomness import SeedEachStep, mix, seeded
 
 
-def test_a_block_starts_at_its_seed_and_leaves_no_trace():
-    random.seed(1)
-    np.random.seed(1)
-    expected = random.random(), np.random.rand()
-    random.seed(1)
-    np.random.seed(1)
-    with seeded(5):
-        inside = random.random(), np.random.rand()
-    assert (random.random(), np.random.rand()) == expected
-    with seeded(5):
-        assert (random.random(), np.random.rand()) == inside != expected
+def draw_both():
+    return random.random(), np.random.rand()
 
 
-def test_a_block_that_fails_leaves_no_trace():
+def test_a_block_starts_at_its_seed_and_restores_the_generators():
+    random.seed(1)
     np.random.seed(1)
-    expected = np.random.rand()
-    np.random.seed(1)
+    with seeded(1):
+        expected = draw_both()
+    with seeded(5):
+        inside = draw_both()
     with pytest.raises(KeyError), seeded(5):
+        assert draw_both() == inside != expected
         raise KeyError
-    assert np.random.rand() == expected
+    assert draw_both() == expected
 
 
 def test_seeds_of_neighbours_differ():
@@ -37,7 +32,7 @@ def test_seeds_of_neighbours_differ():
     assert mix(1, 2) != mix(2, 1)
 
 
-def test_a_step_draws_the_same_whatever_came_before():
+def test_a_step_draws_the_same_after_any_earlier_draws():
     def draw(step, seed=3):
         torch.rand(7)
         SeedEachStep().before_train_iter(SimpleNamespace(seed=seed, iter=step), step)

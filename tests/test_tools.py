@@ -3,6 +3,8 @@
 import json
 import pickle
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import av
@@ -11,6 +13,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
 
 from tests.tiny import STEPS, TINY, build, tiny_like_the_tools, tiny_model_config
 from tsm_det import config_path
@@ -19,6 +22,7 @@ from tsm_det.datasets.synthetic_vid import make_synthetic_vid
 
 ROOT = Path(__file__).parent.parent
 TOOLS = sorted(path.stem for path in (ROOT / 'tools').glob('*.py') if path.stem not in ('command_line', 'converters'))
+
 
 @pytest.fixture(scope='session')
 def data_root(tmp_path_factory):
@@ -37,7 +41,14 @@ def trained(run, data_root, tmp_path):
     status, out, err = run(f'train {config()} --work-dir {tmp_path}/work --cfg-options data_root={data_root} '
                            + TINY + STEPS)
     assert status == 0, out + err
+    assert not noise(out + err)
     return str(tmp_path / 'work' / 'iter_3.pth')
+
+
+def noise(printed):
+    """Lines about internals of libraries."""
+    words = ('OneDL', 'weights_only', 'will be deprecated', 'will not be computed', 'The prefix is')
+    return [line for line in printed.splitlines() if any(word in line for word in words)]
 
 
 @pytest.mark.parametrize('tool', TOOLS)
@@ -63,6 +74,7 @@ def test_training_then_testing_scores_every_frame(run, trained, data_root, tmp_p
     assert set(metrics) >= {'coco/AP', 'coco/AP50', 'coco/AP50_clean', 'coco/AP50_degraded'}
     found = pickle.loads((tmp_path / 'found.pkl').read_bytes())
     assert len(found) == 12
+    assert not noise(out + err)
     assert found[0]['pred_instances']['bboxes'].shape[1] == 4
     shown = sorted((tmp_path / 'shown').rglob('*.jpg'))
     assert len(shown) == 12
@@ -88,6 +100,26 @@ def test_an_interrupted_training_goes_on_from_its_checkpoint(run, trained, data_
     assert status == 0, out + err
     assert (tmp_path / 'work' / 'iter_5.pth').is_file()
     assert 'resumed epoch: 0, iter: 3' in out + err
+    assert not noise(out + err)
+
+
+@pytest.mark.parametrize(('last', 'fact'), [(None, 'no checkpoint was saved in {work}'), ('iter_7.pth', 'iter_7.pth')])
+def test_ctrl_c_in_a_training_names_the_checkpoint_that_resume_continues_from(
+        run, data_root, tmp_path, monkeypatch, last, fact):
+    def interrupt(_):
+        if last:
+            (tmp_path / 'last_checkpoint').write_text(last)
+        raise KeyboardInterrupt
+    monkeypatch.setattr(Runner, 'train', interrupt)
+    status, _, err = run(f'train {config()} --work-dir {tmp_path} --cfg-options data_root={data_root} {TINY}')
+    assert status == 130
+    assert fact.format(work=tmp_path) in err.splitlines()[-1] and '--resume' in err.splitlines()[-1]
+
+
+@pytest.mark.slow
+def test_importing_the_package_prints_nothing():
+    process = subprocess.run([sys.executable, '-c', 'import tsm_det'], cwd=ROOT, capture_output=True, text=True)
+    assert (process.returncode, process.stdout, process.stderr) == (0, '', '')
 
 
 @pytest.mark.slow
@@ -150,7 +182,7 @@ def test_fine_tuning_starts_from_a_2d_checkpoint_with_other_classes(run, data_ro
     ('test {synth} {other} --work-dir {tmp} --cfg-options data_root={data}', 'is not of this network'),
     ('train {synth} --work-dir {tmp} --cfg-options load_from=none.pth', 'the checkpoint none.pth is missing'),
     ('train {synth} --work-dir {tmp} --resume none.pth', 'the checkpoint none.pth is missing'),
-    ('train {synth} --work-dir {half_written} --resume', 'last_checkpoint is empty, since a training was killed as it'),
+    ('train {synth} --work-dir {half_written} --resume', 'last_checkpoint is empty'),
     ('train {synth} --work-dir {tmp} --resume --cfg-options load_from=none.pth', 'the checkpoint none.pth is missing'),
     ('train {synth} --work-dir {tmp} --resume README.md', 'the checkpoint README.md cannot be read (UnpicklingError'),
     ('train {synth} --work-dir {tmp} --cfg-options load_from=README.md', 'the checkpoint README.md cannot be read'),
@@ -164,27 +196,27 @@ def test_fine_tuning_starts_from_a_2d_checkpoint_with_other_classes(run, data_ro
     ('serve {synth} none --port 0 --engine turbo', 'the engine is turbo but one of eager, fast,'),
     ('detect_video {synth} none none.mp4', 'none.mp4'),
     ('detect_video {synth} none {data}/val/000.mp4 --engine turbo', 'the engine is turbo but one of eager, fast,'),
-    ('detect_video {synth} none {data}/val/000.mp4 --max-gap 0', '--max-gap is 0'),
+    ('detect_video {synth} none {data}/val/000.mp4 --max-gap -1', 'max_gap is -1'),
     ('detect_video {synth} none {data}/val/000.mp4 --stall-limit 0', '--stall-limit is 0 s'),
     ('detect_video {synth} none rtsp://u:secret@h/x rtsp://u:secret@h/x', 'rtsp://u@h/x is named twice'),
     ('detect_video {synth} none {broken}', 'broken.pth'),
-    ('detect_video {synth} none {data}/val/000.mp4 --out .', '. cannot be written'),
+    ('detect_video {synth} none {data}/val/000.mp4 --out .', '--out is .'),
     ('detect_video {base} none {data}/val/000.mp4', 'tsm_faster_rcnn_r50_fpn.py has no test_dataloader'),
     ('detect_video {synth} none {data}/val/000.mp4 --cfg-options x 0.05', "'x' is no option: give KEY=VALUE"),
-    ('train {synth} --work-dir {broken} --cfg-options data_root={data}', 'broken.pth cannot be written into'),
+    ('train {synth} --work-dir {broken} --cfg-options data_root={data}', 'broken.pth cannot be written'),
     ('train {base}', 'tsm_faster_rcnn_r50_fpn.py has no train_dataloader'),
     ('train {synth} --launcher slurm --cfg-options data_root={data}', '--launcher slurm was given but srun did not'),
     ('train {synth} --work-dir {tmp} --cfg-options data_root={data} model.backbone.shift_div=0', 'shift_div is 0 but'),
     ('train {synth} --work-dir {tmp} --cfg-options data_root={data} train_dataloader.dataset.pipeline.0.num_frames=0',
      'num_frames is 0 but a number from 1'),
-    ('test {synth} none --work-dir {broken} --cfg-options data_root={data}', 'broken.pth cannot be written into'),
-    ('test {synth} none --show-dir {broken} --cfg-options data_root={data}', 'broken.pth cannot be written into'),
+    ('test {synth} none --work-dir {broken} --cfg-options data_root={data}', 'broken.pth cannot be written'),
+    ('test {synth} none --show-dir {broken} --cfg-options data_root={data}', 'broken.pth cannot be written'),
     ('test {synth} none --work-dir {tmp} --cfg-options data_root={data} test_dataloader.batch_size=2 ' + TINY,
      'a stream id stands twice'),
     ('test {synth} none --cfg-options test_dataloader.dataset.pipeline.9.type=X', 'do not fit the config'),
     ('benchmark {synth} --baseline {base} none', 'tsm_faster_rcnn_r50_fpn.py has no test_dataloader'),
     ('export_onnx {synth} none --size 128 128 --out .', '--out is . but models are written as .onnx'),
-    ('convert_dataset synthvid --out {broken}/x', 'broken.pth cannot be written into'),
+    ('convert_dataset synthvid --out {broken}/x', 'broken.pth cannot be written'),
 ])
 def test_bad_input_gets_one_sentence_and_status_2(run, data_root, tmp_path, line, message):
     broken, other = tmp_path / 'broken.pth', tmp_path / 'other.pth'

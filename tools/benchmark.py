@@ -41,10 +41,10 @@ def parse_args() -> Namespace:
 def main(args: Namespace) -> None:
     from tsm_det.benchmark.benchmark import benchmark
     from tsm_det.benchmark.markdown import benchmark_page
-    from tsm_det.benchmark.options import Options
+    from tsm_det.benchmark.workload import BenchmarkOptions
     from tsm_det.config import parse_options
 
-    options = Options(**{**vars(args), 'cfg_options': parse_options(args.cfg_options)})
+    options = BenchmarkOptions(**{**vars(args), 'cfg_options': parse_options(args.cfg_options)})
     print(benchmark_page(benchmark(options, shlex.join(['python', *sys.argv]))))
 
 

@@ -58,8 +58,7 @@ def run(parse_args: Callable[[], Namespace], main: Callable[[Namespace], None]) 
         with _sigterm_as_interrupt():
             main(args)
     except KeyboardInterrupt as end:
-        kept = ' '.join(getattr(end, '__notes__', ['what was written so far is kept']))
-        print(f'interrupted: {kept}', file=sys.stderr)
+        print('interrupted:', getattr(end, 'note', 'what was written so far is kept'), file=sys.stderr)
         sys.exit(128 + (signal.SIGTERM if end.args == (signal.SIGTERM,) else signal.SIGINT))
     except ValueError as error:
         from tsm_det.errors import InputError

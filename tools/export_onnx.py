@@ -1,4 +1,4 @@
-"""Write a detector as one .onnx file that runs without torch and mmdet, and runtime.py beside it, which runs it."""
+"""Export a detector to one .onnx file that runs without torch and mmdet, and write runtime.py beside it to run it."""
 
 import sys
 from argparse import Namespace
@@ -22,8 +22,8 @@ def parse_args() -> Namespace:
 
 def main(args: Namespace) -> None:
     from tsm_det.config import load_config, parse_options
-    from tsm_det.export.compare import compare_with_eager, example_stream
     from tsm_det.export.onnx import check_output, write_onnx
+    from tsm_det.export.parity import compare_with_eager, example_stream
     from tsm_det.streams.online_detector import OnlineDetector
 
     check_output(args.out)
@@ -32,9 +32,9 @@ def main(args: Namespace) -> None:
     runtime = write_onnx(detector, tuple(args.size), args.out)
     print(f'{args.out} and {runtime}, which runs it')
     if args.verify:
-        comparison = compare_with_eager(detector, args.out, example_stream(args.verify, tuple(args.size), args.source))
-        print(comparison)
-        sys.exit(0 if comparison.agrees else 1)
+        parity = compare_with_eager(detector, args.out, example_stream(args.verify, tuple(args.size), args.source))
+        print(parity)
+        sys.exit(0 if parity.agrees else 1)
 
 
 if __name__ == '__main__':

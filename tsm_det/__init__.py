@@ -3,10 +3,19 @@
 Importing this package registers its models, datasets, transforms and metrics with mmdet.
 """
 
+import contextlib
+import io
+import warnings
+
 try:
-    import mmcv.ops  # noqa: F401
-    import mmdet.models  # noqa: F401
-    import mmengine  # noqa: F401
+    # mmdet prints about optional packages (OneDL, faster_coco_eval) that nothing here uses.
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.filterwarnings('ignore', 'faster_coco_eval')
+        import mmcv.ops  # noqa: F401
+        import mmdet.datasets
+        import mmdet.evaluation
+        import mmdet.models  # noqa: F401
+        import mmengine  # noqa: F401
 except (ImportError, OSError, AssertionError) as error:  # mmdet asserts the versions it works with
     raise ImportError(
         f'tsm_det needs torch, mmengine, mmcv with its compiled ops, and mmdet, but importing them failed: {error}\n'

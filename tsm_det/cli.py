@@ -32,7 +32,7 @@ def one_sentence_errors(main: Callable[[], None]) -> Callable[[], None]:
             print(f'error: {sentence}', file=sys.stderr)
             sys.exit(2)
         except KeyboardInterrupt as end:
-            print('interrupted: what was written so far is kept', file=sys.stderr)
+            print('interrupted:', getattr(end, 'note', 'what was written so far is kept'), file=sys.stderr)
             sys.exit(128 + (signal.SIGTERM if end.args == (signal.SIGTERM,) else signal.SIGINT))
 
     return guarded

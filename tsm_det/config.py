@@ -1,4 +1,4 @@
-"""Where the configs are, and how one is read."""
+"""Find and read configs."""
 
 from __future__ import annotations
 
@@ -14,17 +14,13 @@ from tsm_det.errors import InputError
 
 
 def config_path(name: str) -> str:
-    """Path of a config that comes with tsm_det, e.g. ``'tsm_faster_rcnn_r50_vid'``.
-
-    Configs are beside the package in a clone, inside it once installed.
-
-    Args:
-        name: of the file, with or without ``.py``.
+    """Path of a config of tsm_det, e.g. ``'tsm_faster_rcnn_r50_vid'``, with or without ``.py``.
 
     Raises:
-        InputError: there is no such config; the message lists those there are.
+        InputError: there is no such config; the message lists all.
     """
     package = Path(__file__).parent
+    # Configs are in the package once installed, beside it in a clone.
     folder = next(folder for folder in (package / 'configs', package.parent / 'configs') if folder.is_dir())
     path = folder / f'{name.removesuffix(".py")}.py'
     if not path.is_file():
@@ -35,22 +31,23 @@ def config_path(name: str) -> str:
 
 def load_config(path: str, cfg_options: dict | None = None, work_dir: str | None = None,
                 launcher: str = 'none') -> Config:
-    """Read a config file and set where its run writes: ``work_dir``, else the config's, else work_dirs/NAME.
+    """Read a config file and set its ``work_dir``: the argument, else the config's, else work_dirs/NAME.
 
     The option ``data_root`` moves every path of the config that starts with the config's ``data_root``.
 
     Raises:
-        InputError: there is no such file, it cannot be read, or an option does not fit it.
+        InputError: the file is missing or cannot be read, or an option does not fit it.
     """
     if not Path(path).is_file():
         raise InputError(f'the config {path} is missing: give a file, for example one of configs/')
     try:
         config = Config.fromfile(path)
     except (SyntaxError, OSError, ImportError) as error:
-        raise InputError(f'the config {path} cannot be read ({error}): mend it or take one of configs/') from error
-    if 'data_root' in (cfg_options or {}) and 'data_root' in config:
-        config = Config(_rebased(config.to_dict(), config.data_root, cfg_options['data_root']))
-    override(config, cfg_options or {})
+        raise InputError(f'the config {path} cannot be read ({error}): fix it or take one of configs/') from error
+    options = cfg_options or {}
+    if 'data_root' in options and 'data_root' in config:
+        config = Config(_rebased(config.to_dict(), config.data_root.rstrip('/'), options['data_root'].rstrip('/')))
+    override(config, options)
     config.work_dir = work_dir or config.get('work_dir') or str(Path('work_dirs', Path(path).stem))
     config.launcher = launcher
     return config
@@ -76,7 +73,7 @@ def override(config: Config, options: dict[str, Any]) -> None:
     """Set dotted keys of a config.
 
     Raises:
-        InputError: a key leads through what is neither a dict nor in a list.
+        InputError: a key leads through a value that is neither a dict nor a list.
     """
     try:
         config.merge_from_dict(options)
@@ -86,29 +83,23 @@ def override(config: Config, options: dict[str, Any]) -> None:
 
 
 def dataset_config(config: Config, loader: str = 'test_dataloader') -> ConfigDict:
-    """What a dataloader of the config reads.
-
-    Raises:
-        InputError: it has no such dataloader.
-    """
+    """The dataset of a dataloader; raise InputError when the config has no such dataloader."""
     if not config.get(loader):
-        raise InputError(f'the config {config.filename or ""} has no {loader}: take a whole one, as those of configs/ '
-                         'are, or add it')
+        raise InputError(f'the config {config.filename or ""} has no {loader}: add it, or take a complete config, such '
+                         'as one of configs/')
     return config[loader].dataset
 
 
 def evaluators_of(config: Config, name: str = 'test_evaluator') -> Sequence[dict]:
-    """The evaluators of a config, which may name none, one, or a list."""
+    """The evaluators of a config, which may have none, one, or a list."""
     evaluators = config.get(name) or ()
     return [evaluators] if isinstance(evaluators, dict) else evaluators
 
 
-def _rebased(node, old: str, new: str):
-    """The same tree of a config, with ``old`` and the paths under it moved to ``new``."""
+def _rebased(node: Any, old: str, new: str) -> Any:
+    """Replace ``old`` by ``new`` in all paths of a config at or under ``old``."""
     if isinstance(node, dict):
         return {key: _rebased(value, old, new) for key, value in node.items()}
     if isinstance(node, (list, tuple)):
         return type(node)(_rebased(value, old, new) for value in node)
-    if isinstance(node, str) and f'{node}/'.startswith(f'{old.rstrip("/")}/'):
-        return new.rstrip('/') + node[len(old.rstrip('/')):]
-    return node
+    return new + node[len(old):] if isinstance(node, str) and f'{node}/'.startswith(f'{old}/') else node

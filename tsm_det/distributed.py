@@ -1,4 +1,4 @@
-"""The processes of a distributed run."""
+"""Join the processes of a distributed run, with or without CUDA."""
 
 from __future__ import annotations
 
@@ -12,20 +12,19 @@ from torch import distributed
 
 from tsm_det.errors import InputError
 
-# Of each launcher the variable that its processes have, and the program that starts them.
+# Per launcher: the environment variable of its processes, and the program that starts them.
 _STARTERS = {'pytorch': ('RANK', 'torchrun'), 'slurm': ('SLURM_PROCID', 'srun'),
              'mpi': ('OMPI_COMM_WORLD_RANK', 'mpirun')}
 
 
 @contextmanager
 def process_group(config: Config) -> Iterator[None]:
-    """Let the processes that a launcher started work together inside the block, without CUDA too.
+    """Context manager: joins the processes of a launcher by gloo where there is no CUDA, and leaves the group on exit.
 
-    mmengine joins processes by NCCL and wraps models for one GPU each; where there is none, they are joined by gloo
-    here, before its Runner would.
+    With CUDA mmengine's Runner joins them by NCCL.
 
     Args:
-        config: ``launcher`` says whether there are others; ``model_wrapper_cfg`` is set where there is no GPU.
+        config: ``launcher`` is read; ``model_wrapper_cfg`` is set for processes without CUDA.
 
     Raises:
         InputError: the launcher did not start this process, or needs CUDA.
@@ -36,7 +35,7 @@ def process_group(config: Config) -> Iterator[None]:
         raise InputError(f'--launcher {launcher} was given but {starter} did not start this process: use '
                          'tools/dist_train.sh, tools/dist_test.sh or tools/slurm_train.sh, or leave --launcher out')
     if launcher != 'none' and not torch.cuda.is_available():
-        if launcher != 'pytorch':  # their processes have no address to meet at, and mmengine finds one for NCCL alone
+        if launcher != 'pytorch':  # others have no rendezvous address: mmengine finds one only for NCCL
             raise InputError(f'--launcher {launcher} needs CUDA and this machine has none: start the processes with '
                              'tools/dist_train.sh or tools/dist_test.sh')
         distributed.init_process_group('gloo')

@@ -1,70 +1,79 @@
-"""JSON and other files that appear whole or not at all, and whether a file or folder can be written."""
+"""Write files atomically, and check early that a path can be written."""
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tsm_det.errors import InputError
 
 
-def write_json(content: dict, path: str | os.PathLike, indent: int | None = None) -> None:
-    """Write a JSON file, and the folders above it.
+@contextmanager
+def write_atomically(path: str | os.PathLike, *errors: type[Exception]) -> Iterator[Path]:
+    """Give a temporary path in the same folder that replaces ``path`` when the block succeeds.
+
+    Missing parent folders are created. When the block fails, ``path`` keeps its old content.
+
+    Args:
+        path: file to write; or a new folder.
+        errors: exceptions of the block that also mean a failed write.
 
     Raises:
-        InputError: it cannot be written there.
+        InputError: ``path`` cannot be written.
     """
-    write_text(json.dumps(content, indent=indent) + '\n', path)
+    path = Path(path)
+    with writing(path, *errors):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=f'.{path.name}.', dir=path.parent) as folder:
+            yield Path(folder, path.name)
+            os.replace(Path(folder, path.name), path)
 
 
-def write_text(content: str, path: str | os.PathLike) -> None:
-    """Write a text file in UTF-8, as ``write_json`` does."""
-    write_bytes(content.encode(), path)
+@contextmanager
+def writing(path: str | os.PathLike, *errors: type[Exception]) -> Iterator[None]:
+    """Turn an OSError of the block, or one of ``errors``, into an InputError that names ``path``."""
+    try:
+        yield
+    except (OSError, *errors) as error:
+        raise InputError(f'{path} cannot be written ({getattr(error, "strerror", None) or error}): '
+                         'name a place that has room and write permission') from error
 
 
 def write_bytes(content: bytes, path: str | os.PathLike) -> None:
-    """Write a file, and the folders above it.
+    """Write a file atomically; raise InputError when it cannot be written."""
+    with write_atomically(path) as temporary:
+        temporary.write_bytes(content)
 
-    Raises:
-        InputError: it cannot be written there.
-    """
-    path = Path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=f'.{path.name}.', dir=path.parent) as workshop:
-            Path(workshop, 'whole').write_bytes(content)
-            os.replace(Path(workshop, 'whole'), path)
-    except OSError as error:
-        raise InputError(f'{path} cannot be written ({error}): name a file in a folder that can be') from error
+
+def write_text(content: str, path: str | os.PathLike) -> None:
+    """Write a UTF-8 text file, as :func:`write_bytes` does."""
+    write_bytes(content.encode(), path)
+
+
+def write_json(content: dict, path: str | os.PathLike, indent: int | None = None) -> None:
+    """Write a JSON file, as :func:`write_bytes` does."""
+    write_text(json.dumps(content, indent=indent) + '\n', path)
 
 
 def check_writable(path: str | os.PathLike) -> None:
-    """Make the folders above a file that is to be written much later.
-
-    Raises:
-        InputError: it will not be possible to write it there.
-    """
-    path = Path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=f'.{path.name}.', dir=path.parent):
-            if path.is_dir():
-                raise IsADirectoryError('it is a folder')
-    except OSError as error:
-        raise InputError(f'{path} cannot be written ({error}): name a file in a folder that can be') from error
+    """Create the parent folders of a file to be written later; raise InputError when it could not be written."""
+    with writing(path):
+        if os.path.isdir(path):
+            raise IsADirectoryError('it is a folder')
+        _create_folder(Path(path).parent)
 
 
 def check_folder(path: str | os.PathLike) -> None:
-    """Make a folder, and those above it, that is to be written into.
+    """Create a folder to write into later; raise InputError when nothing could be written there."""
+    with writing(path):
+        _create_folder(Path(path))
 
-    Raises:
-        InputError: it is a file, or nothing can be written into it.
-    """
-    try:
-        Path(path).mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix='.', dir=path):
-            pass
-    except OSError as error:
-        raise InputError(f'{path} cannot be written into ({error}): name a folder that can be') from error
+
+def _create_folder(path: Path) -> None:
+    path.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix='.', dir=path):
+        pass

@@ -1,4 +1,4 @@
-"""Memory that a frame or a training step gives back, kept for the next one."""
+"""Tune glibc malloc to reuse freed feature maps."""
 
 from __future__ import annotations
 
@@ -7,39 +7,39 @@ import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# Of mallopt(3): how much free memory at the end of the heap goes back to the system (-1: none), from which size on and
-# how many blocks lie outside the heap, and how many heaps threads may have.
+# mallopt(3): free memory at the end of the heap that is returned to the system (-1: none), size and number of blocks
+# outside the heap, and number of heaps.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -3, -4, -8
 _KEEPING = {_TRIM_THRESHOLD: -1, _MMAP_MAX: 0, _ARENA_MAX: 1}
-# Where glibc's own thresholds, which move, stay once a block of 32 MiB was freed.
+# Where glibc's dynamic thresholds settle once a block of 32 MiB was freed.
 _BY_DEFAULT = {_TRIM_THRESHOLD: 2**26, _MMAP_THRESHOLD: 2**25, _MMAP_MAX: 2**16}
 
 _is_kept = False
 
 
 def keep_freed_memory() -> None:
-    """Have the C library keep what the process frees, where it is glibc; elsewhere nothing happens.
+    """Make glibc keep freed memory; other C libraries are left alone.
 
-    By default glibc maps a large feature map anew every time, and the system clears its pages first.
+    By default glibc maps new pages for every large feature map, and the system clears them first.
     """
     global _is_kept
     _is_kept = True
-    _tell_glibc(_KEEPING)
+    _set_mallopt(_KEEPING)
 
 
 @contextmanager
 def default_memory() -> Iterator[None]:
-    """In the block glibc maps large blocks and gives free memory back as it does before it is told to keep it."""
+    """Context manager: restores glibc's default settings, and on exit those of ``keep_freed_memory``."""
     if _is_kept:
-        _tell_glibc(_BY_DEFAULT)
+        _set_mallopt(_BY_DEFAULT)
     try:
         yield
     finally:
         if _is_kept:
-            _tell_glibc(_KEEPING)
+            _set_mallopt(_KEEPING)
 
 
-def _tell_glibc(options: dict[int, int]) -> None:
+def _set_mallopt(options: dict[int, int]) -> None:
     if platform.libc_ver()[0] == 'glibc':
         libc = ctypes.CDLL(None)
         for option, value in options.items():

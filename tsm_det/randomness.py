@@ -1,6 +1,6 @@
-"""Random draws that depend on the seed and on where in the training they happen, not on what was drawn before.
+"""Random draws that depend on the seed and the training step, not on earlier draws.
 
-So a resumed training draws what an uninterrupted one does, whatever the number of worker processes.
+A resumed training then draws the same as an uninterrupted one, with any number of worker processes.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from mmengine.runner import Runner
 
 
 def mix(*numbers: int) -> int:
-    """One seed, below 2^32, out of several whole numbers from 0; their order matters."""
+    """Combine non-negative integers, in this order, into one seed below 2^32."""
     return int(np.random.SeedSequence(numbers).generate_state(1)[0])
 
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Let ``random`` and numpy's global generator, which transforms draw from, start at ``seed`` inside the block."""
+    """Context manager: seeds ``random`` and numpy's global generator and restores them on exit."""
     states = random.getstate(), np.random.get_state()
     random.seed(seed)
     np.random.seed(seed)
@@ -37,7 +37,7 @@ def seeded(seed: int) -> Iterator[None]:
 
 @HOOKS.register_module()
 class SeedEachStep(Hook):
-    """Seeds torch before every training step, from the runner's seed, the rank and the step's number."""
+    """Seeds torch before every training step with the runner's seed, the rank and the step number."""
 
     priority = 'VERY_HIGH'
 

@@ -1,4 +1,4 @@
-"""Tiny configs of the arms, arms, and a benchmark that was run once."""
+"""Tiny arms, and the report of one benchmark run."""
 
 import itertools
 import time
@@ -10,7 +10,7 @@ from tests.tiny import SIZE, TINY, tiny_model_config
 from tsm_det import config_path
 from tsm_det.benchmark import benchmark as module
 from tsm_det.benchmark.arms import ArmPlan
-from tsm_det.benchmark.options import Options
+from tsm_det.benchmark.workload import BenchmarkOptions
 from tsm_det.config import load_config
 
 MEMORY = {'peak_bytes': 3_000_000, 'before_bytes': 2_000_000, 'cuda_peak_bytes': None}
@@ -31,7 +31,7 @@ def tiny_2d_config():
 
 @pytest.fixture
 def plans():
-    """The detector, its 2D baseline and mmdet's own, by name; two frames a call."""
+    """The detector, its 2D baseline and mmdet's own detector, by name; two frames per call."""
     return {'tsm': ArmPlan('tsm', tiny_config(), streams=2), '2d': ArmPlan('2d', tiny_2d_config(), streams=2),
             'mmdet': ArmPlan('mmdet', tiny_2d_config(), engine=None, streams=2)}
 
@@ -49,17 +49,17 @@ def images():
 
 @pytest.fixture
 def ticking(monkeypatch):
-    """A clock on which a second passes between one look and the next, and half a second of processor time."""
-    looks, works = itertools.count(), itertools.count(step=0.5)
-    monkeypatch.setattr(time, 'perf_counter', lambda: float(next(looks)))
-    monkeypatch.setattr(time, 'process_time', lambda: next(works))
+    """Clocks that advance by 1 s (wall) and 0.5 s (CPU) at each reading."""
+    wall, cpu = itertools.count(), itertools.count(step=0.5)
+    monkeypatch.setattr(time, 'perf_counter', lambda: float(next(wall)))
+    monkeypatch.setattr(time, 'process_time', lambda: next(cpu))
 
 
 @pytest.fixture(scope='session')
 def tiny_options():
-    """Makes options of a benchmark of a tiny network; keywords add to them."""
+    """Make the options of a benchmark of a tiny network; keywords override them."""
     def tiny_options(**more):
-        return Options(**{
+        return BenchmarkOptions(**{
             'config': config_path('tsm_faster_rcnn_r18_synthvid'), 'baseline': config_path('faster_rcnn_r18_synthvid'),
             'cfg_options': dict(_parsed(option) for option in TINY.split()), 'size': (SIZE, SIZE), 'frames': 3,
             'warmup': 1, 'proposals': 20, 'detections': 10, **more})
@@ -68,7 +68,7 @@ def tiny_options():
 
 @pytest.fixture(scope='session')
 def report(tiny_options):
-    """What a benchmark gives with everything in it that can be asked for, but for the memory, which is made up."""
+    """Report of a benchmark with every part; only the memory is made up."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, 'peak_memory', lambda plan, images: MEMORY)
         return module.benchmark(

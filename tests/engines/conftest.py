@@ -1,4 +1,4 @@
-"""Detectors whose boxes move as a trained one's do: little, so that rounding stays rounding."""
+"""Detectors with small box deltas, like trained ones, so that rounding errors stay small."""
 
 import pytest
 import torch
@@ -21,18 +21,18 @@ def make_model():
 
 
 def stream(model, frames=4, streams=2, size=64):
-    """What the model gives for some streams, frame by frame: samples and states."""
-    past, found = None, []
+    """Detections and states of some streams, frame by frame."""
+    past, outputs = None, []
     with torch.no_grad():
         for k in range(frames):
             samples = [frame_sample(k, video, size) for video in range(streams)]
             detected, past = model.detect(random_clip(streams, 1, k, size), samples, past)
-            found.append(([sample.pred_instances for sample in detected], past))
-    return found
+            outputs.append(([sample.pred_instances for sample in detected], past))
+    return outputs
 
 
-def assert_same_detections(found, expected, px=1e-4, score=1e-5):
-    for (instances, _), (others, _) in zip(found, expected, strict=True):
+def assert_same_detections(outputs, expected, px=1e-4, score=1e-5):
+    for (instances, _), (others, _) in zip(outputs, expected, strict=True):
         for one, other in zip(instances, others, strict=True):
             assert len(one) == len(other) > 0
             torch.testing.assert_close(one.bboxes, other.bboxes, rtol=0, atol=px)

@@ -1,4 +1,4 @@
-"""RoIAlign by rows and columns, beside mmcv's kernel."""
+"""Separable RoIAlign equals mmcv's kernel."""
 
 import pytest
 import torch
@@ -21,7 +21,7 @@ def levels(seed=0):
 
 
 def boxes(n, seed=0):
-    """Of all sizes and shapes, in the picture, over its edges and beside it, and some without area."""
+    """Boxes of all sizes and shapes inside, across and outside the image, some without area."""
     generator = torch.Generator().manual_seed(seed)
     centres = torch.rand(n, 2, generator=generator) * torch.tensor([WIDTH, HEIGHT]) * 1.6 - 30
     halves = torch.exp(torch.rand(n, 2, generator=generator) * 5) / 2 - 0.5
@@ -32,13 +32,13 @@ def boxes(n, seed=0):
 @pytest.mark.parametrize('sampling_ratio', [0, 1, 2, 3])
 @pytest.mark.parametrize('out_size', [7, (3, 5)])
 @pytest.mark.parametrize('layout', [torch.contiguous_format, torch.channels_last])
-def test_it_gives_what_mmcv_gives(sampling_ratio, out_size, layout):
+def test_it_equals_mmcv(sampling_ratio, out_size, layout):
     mmdets = extractor(sampling_ratio, out_size)
     ours = SeparableRoIExtractor(mmdets)
     for seed in range(5):
         feats, rois = levels(seed), boxes(200, seed)
-        found = ours([feat.contiguous(memory_format=layout) for feat in feats], rois)
-        torch.testing.assert_close(found, mmdets(feats, rois), rtol=0, atol=2e-6)
+        crops = ours([feat.contiguous(memory_format=layout) for feat in feats], rois)
+        torch.testing.assert_close(crops, mmdets(feats, rois), rtol=0, atol=2e-6)
 
 
 def test_boxes_at_the_borders():
@@ -50,11 +50,11 @@ def test_boxes_at_the_borders():
         SeparableRoIExtractor(mmdets)(levels(), rois), mmdets(levels(), rois), rtol=0, atol=2e-6)
 
 
-def test_no_box_is_no_cut_out():
+def test_without_boxes_the_result_is_empty():
     assert SeparableRoIExtractor(extractor())(levels(), torch.zeros(0, 5)).shape == (0, 8, 7, 7)
 
 
-def test_boxes_are_not_rounded_with_the_levels():
+def test_boxes_stay_float32_with_bfloat16_levels():
     mmdets, rois = extractor(), boxes(200)
     feats = [feat.bfloat16() for feat in levels()]
     expected = mmdets([feat.float() for feat in feats], rois)
@@ -63,5 +63,5 @@ def test_boxes_are_not_rounded_with_the_levels():
 
 @pytest.mark.parametrize('keys', [dict(pool_mode='max'), dict(aligned=False)])
 def test_another_pooling_is_refused(keys):
-    with pytest.raises(InputError, match='RoIAlign by averages, aligned, is covered'):
+    with pytest.raises(InputError, match='eager'):
         SeparableRoIExtractor(extractor(**keys))

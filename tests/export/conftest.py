@@ -1,4 +1,4 @@
-"""A tiny detector, and what is exported of it."""
+"""A tiny detector and its export."""
 
 from types import SimpleNamespace
 
@@ -11,12 +11,12 @@ from tests.tiny import tiny_detector
 from tsm_det import OnlineDetector, config_path
 from tsm_det.streams.online_detector import image_pipeline
 
-# Resized to 128x120, padded to 128x128: the boxes are scaled, and the padding is not nothing.
+# Resized to 128x120 and padded to 128x128, so that boxes are scaled and padding matters.
 SIZE = (64, 60)
 
 
 def make_detector(**changes):
-    """An OnlineDetector of random weights as a fresh process would make it again; ``changes`` of its model."""
+    """An OnlineDetector of reproducible random weights; ``changes`` are those of its model."""
     config = Config.fromfile(config_path('tsm_faster_rcnn_r18_synthvid'))
     model = tiny_detector(**changes)
     model.dataset_meta = {'classes': ('a', 'b', 'c', 'd')}
@@ -36,7 +36,7 @@ def detector():
 
 @pytest.fixture(scope='session')
 def exported(tmp_path_factory):
-    """``path`` of the model of ``make_detector()`` for frames of SIZE, and of the ``runtime`` beside it."""
+    """Paths of the exported ``make_detector()`` for frames of SIZE, and of its ``runtime``."""
     for package in ('onnx', 'onnxscript', 'onnxruntime'):
         pytest.importorskip(package)
     from tsm_det.export.onnx import write_onnx

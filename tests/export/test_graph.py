@@ -1,29 +1,29 @@
-"""The detector in tensor operations, in eager mode: no onnx package is needed."""
+"""The graph in eager mode; needs no onnx package."""
 
 import pytest
 import torch
 from torch.testing import assert_close
 
 from tests.tiny import frame_sample, tiny_detector
-from tsm_det.export.coverage import check_coverage
-from tsm_det.export.graph import DetectorGraph, flat
+from tsm_det.export.graph import DetectorGraph, check_coverage
+from tsm_det.shift import tensors_of
 
 HEIGHT, WIDTH = 52, 64  # padded to 64x64
 
 
 def stream(model, num_frames=3):
-    """What the model and its graph find, and their presents, frame by frame."""
+    """Detections and presents of the model and its graph, frame by frame."""
     graph = DetectorGraph(model, (HEIGHT, WIDTH))
     sample = frame_sample()
     sample.set_metainfo({'img_shape': (HEIGHT, WIDTH), 'ori_shape': (HEIGHT, WIDTH)})
-    past, pasts = None, flat(graph.fresh)
+    past, pasts = None, tensors_of(graph.fresh)
     images = torch.randint(0, 256, (num_frames, 1, HEIGHT, WIDTH, 3), generator=torch.Generator().manual_seed(0))
     for image in images.to(torch.uint8):
         clip = model.data_preprocessor({'inputs': [image.permute(0, 3, 1, 2)], 'data_samples': None})['inputs']
-        (found,), past = model.detect(clip, [sample], past)
-        found = found.pred_instances
+        (expected,), past = model.detect(clip, [sample], past)
+        expected = expected.pred_instances
         boxes, scores, labels, *pasts = graph(image, *pasts)
-        yield (found.bboxes, found.scores, found.labels, *flat(past)), (boxes, scores, labels, *pasts)
+        yield (expected.bboxes, expected.scores, expected.labels, *tensors_of(past)), (boxes, scores, labels, *pasts)
 
 
 @pytest.mark.parametrize('changes', [
@@ -42,7 +42,7 @@ def stream(model, num_frames=3):
     dict(data_preprocessor=dict(bgr_to_rgb=False, pad_value=3)),
 ], ids=str)
 @torch.no_grad()
-def test_the_graph_finds_what_the_model_finds_over_a_stream(changes):
+def test_the_graph_equals_the_model_over_a_stream(changes):
     model = tiny_detector(**changes)
     check_coverage(model)
     numbers = []
@@ -56,7 +56,7 @@ def test_the_graph_finds_what_the_model_finds_over_a_stream(changes):
     dict(test_cfg=dict(rpn=dict(min_bbox_size=1000))), dict(test_cfg=dict(rcnn=dict(score_thr=1.0)))],
     ids=['no proposal', 'no detection'])
 @torch.no_grad()
-def test_nothing_found_is_an_empty_result(changes):
+def test_no_detection_is_an_empty_result(changes):
     for (boxes, scores, labels, *_), got in stream(tiny_detector(**changes)):
         assert len(boxes) == len(scores) == len(labels) == 0
         assert [tuple(part.shape) for part in got[:3]] == [(0, 4), (0,), (0,)]
@@ -68,6 +68,6 @@ def test_the_past_reaches_the_detections():
     model = tiny_detector()
     graph = DetectorGraph(model, (HEIGHT, WIDTH))
     image = torch.randint(0, 256, (1, HEIGHT, WIDTH, 3), dtype=torch.uint8)
-    first = graph(image, *flat(graph.fresh))
+    first = graph(image, *tensors_of(graph.fresh))
     second = graph(image, *first[3:])
     assert (first[0].shape, (first[0] - second[0]).abs().max() > 1) == (second[0].shape, True)

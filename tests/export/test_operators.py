@@ -13,8 +13,8 @@ onnxruntime = pytest.importorskip('onnxruntime')
 pytestmark = pytest.mark.slow
 
 
-class CutOut(nn.Module):
-    """The boxes that stay, and what a level of stride 4 shows in them."""
+class Crops(nn.Module):
+    """Kept boxes and their crops from a level of stride 4."""
 
     def __init__(self, sampling_ratio):
         super().__init__()
@@ -28,17 +28,17 @@ class CutOut(nn.Module):
 @pytest.mark.parametrize('sampling_ratio', [0, 2])
 def test_onnx_runtime_computes_what_mmcv_computes(sampling_ratio, tmp_path):
     draw = torch.Generator().manual_seed(0)
-    corners = torch.rand(80, 2, generator=draw) * 50 - 5  # some lie outside, in part or wholly
+    corners = torch.rand(80, 2, generator=draw) * 50 - 5  # some partly or fully outside
     boxes = torch.cat([corners, corners + torch.rand(80, 2, generator=draw) * 40], dim=1)
     level = torch.randn(1, 3, 12, 16, generator=draw)
-    scores = torch.randperm(80, generator=draw) / 80  # no two alike: mmcv leaves open which of them is first
-    module = CutOut(sampling_ratio).eval()
+    scores = torch.randperm(80, generator=draw) / 80  # no ties, whose order mmcv leaves open
+    module = Crops(sampling_ratio).eval()
     torch.onnx.export(module, (boxes, scores, level), dynamo=True, opset_version=18, verbose=False,
                       custom_translation_table=onnx_translations()).save(tmp_path / 'model.onnx')
     session = onnxruntime.InferenceSession(str(tmp_path / 'model.onnx'))
     for given in (scores, torch.where(scores > 0.9, scores, 0), torch.zeros(80)):
-        kept, cut_outs = session.run(None, {'boxes': boxes.numpy(), 'scores': given.numpy(), 'level': level.numpy()})
+        kept, crops = session.run(None, {'boxes': boxes.numpy(), 'scores': given.numpy(), 'level': level.numpy()})
         expected = module(boxes, given, level)
         np.testing.assert_array_equal(kept, expected[0])
-        np.testing.assert_allclose(cut_outs, expected[1], atol=1e-5)
-    assert cut_outs.shape == (0, 3, 7, 5)
+        np.testing.assert_allclose(crops, expected[1], atol=1e-5)
+    assert crops.shape == (0, 3, 7, 5)

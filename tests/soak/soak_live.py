@@ -9,7 +9,7 @@ from tests.soak.servers import Damage, Send, Stall, file_server, mjpeg_camera, r
 from tests.soak.soak_memory import tiny_online_detector
 from tsm_det.errors import InputError
 from tsm_det.streams.detect_sources import detect_sources
-from tsm_det.video.batches import rounds
+from tsm_det.video.batches import batches
 from tsm_det.video.cameras import LiveSource
 from tsm_det.video.sources import open_source
 
@@ -104,7 +104,7 @@ def test_a_camera_that_stalls_does_not_hold_up_the_others(video_frame, video_fil
         sources = [LiveSource(dead, True, LIMIT_S), LiveSource(good, True, LIMIT_S), open_source(video_file(n=200))]
         times, begin = {source.name: [] for source in sources}, time.monotonic()
         with pytest.raises(InputError, match=f'^{dead} gave no frame'):
-            for batch in rounds(sources):
+            for batch in batches(sources):
                 for frame in batch:
                     times[frame.stream].append(time.monotonic())
                 time.sleep(0.01)  # the detector

@@ -8,7 +8,7 @@ import pytest
 
 from tsm_det.streams.detect_sources import detect_sources
 from tsm_det.video import outputs
-from tsm_det.video.cameras import Frame
+from tsm_det.video.cameras import StreamFrame
 from tsm_det.video.drawing import draw_detections
 
 FRAMES, IMAGE = 150, np.zeros((8, 8, 3), np.uint8)
@@ -23,7 +23,7 @@ class SleepySource:
     def frames(self, start=0, stride=1):
         for k in range(FRAMES):
             time.sleep(self.seconds)
-            yield Frame(k, k / 10, IMAGE)
+            yield StreamFrame(self.name, k, k / 10, IMAGE)
 
 
 @pytest.mark.parametrize('stages', [(0.02, 0.02, 0.02), (0.01, 0.03, 0.01), (0.03, 0.01, 0.02), (0.01, 0.02, 0.03)])

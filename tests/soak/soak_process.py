@@ -135,6 +135,5 @@ def test_an_address_that_does_not_answer_gets_one_sentence(checkpoint, tmp_path)
 
 def test_a_full_disk_gets_one_sentence(checkpoint, videos):
     program = Program(checkpoint, videos[0], '--json', '/dev/full')
-    assert (program.end(), last_words(program)) == (
-        2, 'error: /dev/full cannot be written (No space left on device): choose a place with room that you may '
-           'write to')
+    assert program.end() == 2
+    assert '/dev/full cannot be written (No space left on device)' in last_words(program)

@@ -71,14 +71,14 @@ def test_a_video_of_each_source_is_drawn_into_a_folder(make_detector, videos, tm
 
 
 def test_one_file_for_several_videos_is_refused(make_detector, videos):
-    with pytest.raises(InputError, match=r'--out is out.mp4 but 2 sources need a folder for their videos'):
+    with pytest.raises(InputError, match='--out is out.mp4 but 2 source'):
         detect_sources(make_detector(), open_sources(videos), out='out.mp4')
 
 
 @pytest.mark.parametrize('names', [['rtsp://u:a@cam/1', 'rtsp://u:b@cam/1'], ['rtsp://u:a@cam/1', 'rtsp://u@cam/1']])
 def test_an_address_with_two_passwords_is_named_twice(monkeypatch, names):
     monkeypatch.setattr(cameras, 'connect', lambda *_: Connection(iter(()), 25.0))
-    with pytest.raises(InputError, match='two sources are called rtsp://u@cam/1 but a stream has one detector'):
+    with pytest.raises(InputError, match='rtsp://u@cam/1 is named twice'):
         open_sources(names)
 
 
@@ -90,7 +90,7 @@ def test_a_folder_called_like_a_webcam_goes_by_its_path(monkeypatch, tmp_path):
 
 
 def test_a_source_named_twice_is_refused(videos):
-    with pytest.raises(InputError, match=r'video.mp4 is named twice but a stream has one detector'):
+    with pytest.raises(InputError, match='video.mp4 is named twice'):
         open_sources([videos[0], videos[1], videos[0]])
 
 
@@ -104,7 +104,7 @@ def test_frames_may_be_passed_over(make_detector, videos, tmp_path):
 @pytest.mark.parametrize(('key', 'flag'), [('stride', '--stride'), ('max_frames', '--max-frames'),
                                            ('save_every', '--save-every')])
 def test_a_number_below_one_gets_one_sentence(make_detector, videos, key, flag):
-    with pytest.raises(InputError, match=f'{flag} is 0 but a number from 1 is needed'):
+    with pytest.raises(InputError, match=f'{flag} is 0'):
         detect_sources(make_detector(), open_sources(videos), **{key: 0})
 
 
@@ -158,8 +158,8 @@ def test_lines_after_the_saved_frame_are_cut_whole_or_not(make_detector, videos,
 
 def test_the_state_is_written_after_every_so_many_rounds(make_detector, videos, tmp_path, monkeypatch):
     saved = []
-    monkeypatch.setattr(progress, 'write_state', lambda path, signature, streams, places: saved.append(
-        ([stream.frame_id for stream in streams], [place.frame_id for place in places.values()])))
+    monkeypatch.setattr(progress, 'write_state', lambda path, signature, streams, positions: saved.append(
+        ([stream.frame_id for stream in streams], [position.frame_id for position in positions.values()])))
     run(make_detector(), videos[:1], tmp_path / 'l.jsonl', save_state=str(tmp_path / 'state.pt'), save_every=4)
     assert saved == [([3], [3]), ([7], [7]), ([8], [8])]
 
@@ -178,7 +178,7 @@ def test_what_was_detected_before_a_broken_frame_is_on_disk(make_detector, tmp_p
         cv2.imwrite(str(tmp_path / 'frames' / f'{k}.png'), np.full((128, 128, 3), 60 * k, np.uint8))
     (tmp_path / 'frames' / '2.png').write_bytes(b'no image')
     path = tmp_path / 'lines.jsonl'
-    with pytest.raises(InputError, match=r'2\.png cannot be read as an image'):
+    with pytest.raises(InputError, match=r'2\.png cannot be read'):
         run(make_detector(), [str(tmp_path / 'frames')], path, out=str(tmp_path / 'o.mp4'))
     assert [line['frame_id'] for line in read(path)] == [0, 1]
     assert num_frames(tmp_path / 'o.mp4') == 2

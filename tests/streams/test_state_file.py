@@ -81,7 +81,7 @@ def test_a_state_of_other_weights_is_refused(make_detector, seen, tmp_path):
     run(detector, seen[:1])
     detector.save_state(tmp_path / 'state.pt')
     other = make_detector(seed=1)
-    with pytest.raises(InputError, match=r'state.pt was saved by a model with other weights, .*: load the checkpoint'):
+    with pytest.raises(InputError, match='state.pt was saved by a model with other weights'):
         other.load_state(tmp_path / 'state.pt')
 
 
@@ -109,14 +109,14 @@ def test_the_signature_knows_the_engine(make_detector):
 
 
 @pytest.mark.parametrize(('content', 'message'), [
-    (None, 'cannot be read (No such file or directory): check the path'),
-    (b'', 'is not a file of saved streams'),
-    (b'some bytes', 'is not a file of saved streams'),
-    ({'format': 'another'}, 'is not a file of saved streams'),
-    ([1, 2], 'is not a file of saved streams'),
-    ({'format': 'tsm_det streams 3'}, 'was saved by an older tsm_det: start without it'),
-    ({'format': _FORMAT, 'model': 'x', 'streams': [{}], 'places': {}}, 'is not a file of saved streams'),
-    ({'format': _FORMAT, 'model': 'x', 'streams': [], 'places': {'a': (1, 2)}}, 'is not a file of saved streams'),
+    (None, 'cannot be read (No such file or directory)'),
+    (b'', 'is not a state file'),
+    (b'some bytes', 'is not a state file'),
+    ({'format': 'another'}, 'is not a state file'),
+    ([1, 2], 'is not a state file'),
+    ({'format': 'tsm_det streams 3'}, 'is not a state file of this version'),
+    ({'format': _FORMAT, 'model': 'x', 'streams': [{}], 'places': {}}, 'is not a state file'),
+    ({'format': _FORMAT, 'model': 'x', 'streams': [], 'places': {'a': (1, 2)}}, 'is not a state file'),
     ({'format': _FORMAT, 'model': 'x', 'streams': [], 'places': {}}, 'was saved by a model with other weights')])
 def test_what_is_no_state_file_gets_one_sentence(make_detector, tmp_path, content, message):
     path = tmp_path / 'state.pt'
@@ -137,7 +137,7 @@ class Evil:
 def test_a_state_file_runs_no_code(make_detector, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.save({'format': _FORMAT, 'model': Evil(), 'streams': [], 'places': {}}, 'state.pt')
-    with pytest.raises(InputError, match='is not a file of saved streams'):
+    with pytest.raises(InputError, match='state.pt is not a state file'):
         make_detector().load_state('state.pt')
     assert not Path('evil').exists()
 
@@ -145,7 +145,7 @@ def test_a_state_file_runs_no_code(make_detector, tmp_path, monkeypatch):
 def test_an_id_that_cannot_be_saved_is_named(make_detector, tmp_path):
     detector = make_detector()
     detector.detect_batch(frames(1), [('camera', 1)])
-    with pytest.raises(InputError, match=r"the stream id \('camera', 1\) cannot be saved: name streams by strings"):
+    with pytest.raises(InputError, match=r"the stream id \('camera', 1\) cannot be saved"):
         detector.save_state(tmp_path / 'state.pt')
     assert not list(tmp_path.iterdir())
 
@@ -154,7 +154,7 @@ def test_a_state_with_more_streams_than_there_is_room_for_is_refused(make_detect
     detector = make_detector()
     run(detector, seen[:1])
     detector.save_state(tmp_path / 'state.pt')
-    with pytest.raises(ValueError, match='2 streams came in one batch but there is room for 1'):
+    with pytest.raises(ValueError, match='2 streams .* 1'):
         make_detector(capacity=1).load_state(tmp_path / 'state.pt')
 
 

@@ -45,6 +45,13 @@ def test_a_stream_runs_on_or_says_why_not(frame_id, size, reason):
     assert recall(bank, frame_id, 'a', size=size)[1] == [reason]
 
 
+def test_max_gap_0_starts_every_frame_over():
+    bank = StreamBank(max_gap=0)
+    for frame_id, reason in enumerate(['new', 'gap', 'gap']):
+        assert recall(bank, frame_id, 'a') == (None, [reason])
+        hold(bank, frame_id, a=1)
+
+
 def test_any_gap_is_run_over_by_default():
     bank = StreamBank()
     hold(bank, 0, a=1)
@@ -114,7 +121,7 @@ def test_what_it_says_of_lost_streams_is_bounded():
 
 
 @pytest.mark.parametrize(('ids', 'message'), [
-    (['a', 'a'], 'a stream id stands twice'), (['a', 'b', 'c'], '3 streams came in one batch but there is room for 2')])
+    (['a', 'a'], 'twice'), (['a', 'b', 'c'], '3 streams .* 2')])
 def test_a_wrong_batch_gets_one_sentence(ids, message):
     bank, rest = StreamBank(capacity=2), ([0] * len(ids), [SIZE] * len(ids))
     with pytest.raises(ValueError, match=message):
@@ -123,24 +130,11 @@ def test_a_wrong_batch_gets_one_sentence(ids, message):
         bank.hold(ids, *rest, state(*range(len(ids))))
 
 
-@pytest.mark.parametrize(('keys', 'message'), [(dict(capacity=0), 'capacity is 0'), (dict(max_gap=0), 'max_gap is 0')])
+@pytest.mark.parametrize(('keys', 'message'), [
+    (dict(capacity=0), 'capacity is 0'), (dict(max_gap=-1), 'max_gap is -1')])
 def test_a_wrong_key_gets_one_sentence(keys, message):
     with pytest.raises(ValueError, match=message):
         StreamBank(**keys)
-
-
-def test_streams_leave_when_their_states_take_too_many_bytes():
-    bank = StreamBank(capacity=9, max_bytes=8)
-    for name in 'abc':  # four bytes each
-        bank.hold([name], [0], [SIZE], state(1))
-    assert (bank.stream_ids(), bank.state_bytes()) == (['b', 'c'], 8)
-    assert bank.recall(['a'], [1], [SIZE])[1] == ['evicted']
-
-
-def test_a_batch_that_takes_too_many_bytes_is_refused():
-    bank = StreamBank(capacity=9, max_bytes=8)
-    with pytest.raises(ValueError, match='the states of 3 streams take 12 bytes but there is room for 8: raise max_by'):
-        bank.hold(['a', 'b', 'c'], [0, 0, 0], [SIZE] * 3, state(1, 2, 3))
 
 
 def test_what_was_held_may_be_restored_into_another_bank():
@@ -155,11 +149,10 @@ def test_what_was_held_may_be_restored_into_another_bank():
     assert past.backbone[0].flatten().tolist() == [1, 2, 0]
 
 
-@pytest.mark.parametrize('room', [{'capacity': 1}, {'capacity': 3, 'max_bytes': 4}])
-def test_a_bank_that_has_no_room_for_what_is_restored_keeps_what_it_has(room):
-    bank, full = StreamBank(**room), StreamBank(capacity=2)
+def test_a_bank_without_room_for_the_restored_streams_is_unchanged():
+    bank, full = StreamBank(capacity=1), StreamBank(capacity=2)
     hold(full, 0, a=1, b=2)
     hold(bank, 0, c=3)
-    with pytest.raises(ValueError, match='there is room for'):
+    with pytest.raises(ValueError, match='2 streams .* 1'):
         bank.restore(full.held())
     assert recall(bank, 1, 'c') == ([3], [None])

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from tsm_det.errors import InputError
-from tsm_det.video.batches import rounds
-from tsm_det.video.cameras import Frame
-from tsm_det.video.prefetch import ahead
+from tsm_det.video.batches import batches
+from tsm_det.video.cameras import StreamFrame
+from tsm_det.video.prefetch import prefetch
 
 IMAGE = np.zeros((4, 4, 3), np.uint8)
 
@@ -32,7 +32,7 @@ class Scripted:
             for entry in self.script[start::stride]:
                 if isinstance(entry, Exception):
                     raise entry
-                yield None if entry is None else Frame(entry, entry / self.fps, IMAGE)
+                yield None if entry is None else StreamFrame(self.name, entry, entry / self.fps, IMAGE)
         finally:
             self.closed = True
 
@@ -44,32 +44,32 @@ class Forever(list):
         return repeat(None)
 
 
-def ids(batches):
-    return [[(frame.stream, frame.frame_id) for frame in batch] for batch in batches]
+def ids(stream):
+    return [[(frame.stream, frame.frame_id) for frame in batch] for batch in stream]
 
 
 def test_each_round_has_one_frame_of_every_source_until_it_ends():
     sources = [Scripted('a', [0, 1, 2]), Scripted('b', [0])]
-    assert ids(rounds(sources)) == [[('a', 0), ('b', 0)], [('a', 1)], [('a', 2)]]
+    assert ids(batches(sources)) == [[('a', 0), ('b', 0)], [('a', 1)], [('a', 2)]]
 
 
 def test_a_live_source_without_a_new_frame_makes_nobody_wait():
     sources = [Scripted('camera', [None, 5, None, None, 9], is_live=True), Scripted('file', [0, 1, 2])]
-    assert ids(rounds(sources)) == [
+    assert ids(batches(sources)) == [
         [('file', 0)], [('camera', 5), ('file', 1)], [('file', 2)], [], [('camera', 9)]]
 
 
 def test_rounds_are_empty_while_there_is_nothing_so_that_one_can_leave():
-    batches = rounds([Scripted('camera', [None, None, 3, *[None] * 999], is_live=True)])
-    assert ids(next(batches) for _ in range(4)) == [[], [], [('camera', 3)], []]
-    batches.close()
+    stream = batches([Scripted('camera', [None, None, 3, *[None] * 999], is_live=True)])
+    assert ids(next(stream) for _ in range(4)) == [[], [], [('camera', 3)], []]
+    stream.close()
 
 
 def test_nobody_waits_for_a_silent_camera_to_leave():
     silent = Scripted('camera', Forever(), is_live=True)
-    batches = ahead(rounds([silent]))
-    next(batches)
-    leaving = Thread(target=batches.close, daemon=True)
+    stream = prefetch(batches([silent]))
+    next(stream)
+    leaving = Thread(target=stream.close, daemon=True)
     leaving.start()
     leaving.join(30)
     assert silent.closed and not leaving.is_alive()
@@ -77,28 +77,28 @@ def test_nobody_waits_for_a_silent_camera_to_leave():
 
 def test_sources_begin_where_they_are_told_and_pass_frames_over():
     sources = [Scripted('a', list(range(9))), Scripted('b', list(range(9)))]
-    assert ids(rounds(sources, {'b': 4}, stride=3)) == [
+    assert ids(batches(sources, {'b': 4}, stride=3)) == [
         [('a', 0), ('b', 4)], [('a', 3), ('b', 7)], [('a', 6)]]
 
 
 def test_no_more_than_so_many_frames_come_of_each():
     sources = [Scripted('a', list(range(9))), Scripted('camera', [None, 1, None, 2, 3], is_live=True)]
-    frames = [frame for batch in ids(rounds(sources, max_frames=2)) for frame in batch]
+    frames = [frame for batch in ids(batches(sources, max_frames=2)) for frame in batch]
     assert sorted(frames) == [('a', 0), ('a', 1), ('camera', 1), ('camera', 2)]
 
 
 def test_a_source_that_fails_lets_the_others_end_first():
     sources = [Scripted('a', [0, InputError('a is broken')]), Scripted('b', [0, 1, 2])]
-    batches = rounds(sources)
-    assert ids([next(batches) for _ in range(3)]) == [[('a', 0), ('b', 0)], [('b', 1)], [('b', 2)]]
+    stream = batches(sources)
+    assert ids([next(stream) for _ in range(3)]) == [[('a', 0), ('b', 0)], [('b', 1)], [('b', 2)]]
     with pytest.raises(InputError, match='a is broken'):
-        next(batches)
+        next(stream)
 
 
 @pytest.mark.parametrize('is_live', [False, True])
 def test_leaving_early_closes_every_source(is_live):
     sources = [Scripted(name, list(range(99)), is_live) for name in 'ab']
-    batches = rounds(sources)
-    next(batches)
-    batches.close()
+    stream = batches(sources)
+    next(stream)
+    stream.close()
     assert all(source.closed for source in sources)

@@ -20,8 +20,8 @@ FPS = 1e-9
 @pytest.fixture
 def camera(monkeypatch):
     """Makes a source of scripts, one a connection: numbers drawn in frames, None, Events, functions, errors."""
-    monkeypatch.setattr(module, '_SHORTEST_PAUSE_S', 0)
-    monkeypatch.setattr(module, '_LONGEST_PAUSE_S', 0)
+    monkeypatch.setattr(module, '_MIN_PAUSE_S', 0)
+    monkeypatch.setattr(module, '_MAX_PAUSE_S', 0)
 
     def camera(*scripts, address='rtsp://camera', connection=None, **keys):
         waiting, made = iter(scripts), {'fps': FPS, **(connection or {})}
@@ -97,8 +97,8 @@ def test_the_gap_is_as_long_as_the_break(camera, monkeypatch):
     def pause(*_):
         clock[0] += 3
         return False
-    monkeypatch.setattr(module.Relay, 'heard', lambda self: clock[0])
-    monkeypatch.setattr(module.Relay, 'wait_closed', pause)
+    monkeypatch.setattr(module.LatestFrame, 'touch', lambda self: clock[0])
+    monkeypatch.setattr(module.LatestFrame, 'wait_closed', pause)
     monkeypatch.setattr(module.time, 'monotonic', lambda: clock[0])
     source = camera([0, 1, BREAK], BREAK, [2], every_frame=True, connection={'fps': 10}, stall_limit_s=999)
     assert given(source.frames(), 3) == [(0, 0), (1, 1), (1 + 60 + 1, 2)]
@@ -154,7 +154,7 @@ def test_a_file_may_be_begun_further_on_and_frames_passed_over(camera):
 def test_a_file_that_breaks_off_in_one_place_ends_in_one_sentence(camera):
     source = camera(*[[*range(4), BREAK]] * 9, connection=recorded(9))
     taken = []
-    with pytest.raises(InputError, match=r'rtsp://camera breaks off after 4 frames again and again'):
+    with pytest.raises(InputError, match='rtsp://camera .* after 4 frames'):
         for frame in source.frames():
             taken += [] if frame is None else [frame.frame_id]
     assert taken == [0, 1, 2, 3]

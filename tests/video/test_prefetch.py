@@ -4,11 +4,11 @@ import threading
 
 import pytest
 
-from tsm_det.video.prefetch import ahead
+from tsm_det.video.prefetch import prefetch
 
 
 def test_items_come_in_their_order():
-    assert list(ahead(iter(range(500)), depth=3)) == list(range(500))
+    assert list(prefetch(iter(range(500)), depth=3)) == list(range(500))
 
 
 def test_stages_run_at_the_same_time():
@@ -21,7 +21,7 @@ def test_stages_run_at_the_same_time():
         assert second.wait(10)
         yield 1
     taken = []
-    for item in ahead(draw()):
+    for item in prefetch(draw()):
         if item == 0:
             assert first.wait(10)
             second.set()
@@ -31,7 +31,7 @@ def test_stages_run_at_the_same_time():
 
 def test_no_more_than_the_depth_is_drawn_ahead():
     drawn = []
-    items = ahead(map(drawn.append, range(100)), depth=2)
+    items = prefetch(map(drawn.append, range(100)), depth=2)
     next(items)
     # One taken, two waiting, one in the hand of the thread.
     for _ in range(50):
@@ -47,7 +47,7 @@ def test_an_error_comes_after_the_items_before_it():
         raise KeyError('three')
     taken = []
     with pytest.raises(KeyError, match='three'):
-        for item in ahead(draw()):
+        for item in prefetch(draw()):
             taken.append(item)
     assert taken == [1, 2]
 
@@ -61,7 +61,7 @@ def test_a_loop_that_is_left_ends_the_thread_and_closes_the_source():
         finally:
             closed.append(threading.current_thread())
     before = threading.active_count()
-    items = ahead(ahead(draw()))
+    items = prefetch(prefetch(draw()))
     assert [next(items), next(items)] == [0, 1]
     items.close()
     assert threading.active_count() == before

@@ -22,20 +22,20 @@ def folder(tmp_path, video_frame):
 def test_a_video_gives_its_frames_with_their_times(video_file, video_number):
     source = open_source(video_file('road.mp4', n=5, fps=25))
     assert (source.name, source.fps, source.num_frames) == ('road.mp4', 25, 5)
-    assert [(k, time_s, video_number(image)) for k, time_s, image in source.frames()] == [
+    assert [(k, time_s, video_number(image)) for _, k, time_s, image in source.frames()] == [
         (k, k / 25, k) for k in range(5)]
 
 
 def test_images_come_in_natural_order(folder, video_number):
     source = open_source(str(folder))
     assert (source.name, source.fps, source.num_frames) == ('frames', IMAGE_FPS, 5)
-    assert [(k, video_number(image)) for k, _, image in source.frames()] == list(enumerate([1, 2, 9, 10, 11]))
-    assert [time_s for _, time_s, _ in source.frames()] == [k / IMAGE_FPS for k in range(5)]
+    assert [(k, video_number(image)) for _, k, _, image in source.frames()] == list(enumerate([1, 2, 9, 10, 11]))
+    assert [time_s for _, _, time_s, _ in source.frames()] == [k / IMAGE_FPS for k in range(5)]
 
 
 @pytest.mark.parametrize(('pattern', 'numbers'), [('1*.png', [1, 10, 11]), ('[29].*', [2, 9]), ('10.png', [10])])
 def test_a_glob_or_one_image_is_a_source(folder, video_number, pattern, numbers):
-    assert [video_number(image) for _, _, image in open_source(folder / pattern).frames()] == numbers
+    assert [video_number(image) for _, _, _, image in open_source(folder / pattern).frames()] == numbers
 
 
 def test_a_source_may_be_iterated_again(video_file):
@@ -48,7 +48,7 @@ def test_a_source_may_be_iterated_again(video_file):
     (0, 1, range(9)), (4, 1, range(4, 9)), (1, 3, (1, 4, 7)), (9, 1, ())])
 def test_frames_begin_anywhere_and_may_be_passed_over(video_file, video_number, start, stride, ids):
     frames = open_source(video_file(n=9)).frames(start, stride)
-    assert [(k, video_number(image)) for k, _, image in frames] == [(k, k) for k in ids]
+    assert [(k, video_number(image)) for _, k, _, image in frames] == [(k, k) for k in ids]
 
 
 @pytest.mark.parametrize('name', ['missing.mp4', 'missing.png', 'missing/*.png', 'empty', 'empty.mp4', 'words.mp4'])
@@ -65,7 +65,7 @@ def test_nothing_to_read_is_one_sentence_with_the_path(tmp_path, name):
 def test_a_damaged_image_is_refused_when_its_turn_comes(folder):
     (folder / '2.png').write_bytes(b'no image')
     frames = open_source(folder).frames()
-    assert next(frames)[0] == 0
+    assert next(frames).frame_id == 0
     with pytest.raises(InputError, match=r'2\.png cannot be read'):
         next(frames)
 

@@ -1,4 +1,4 @@
-"""The arms of a comparison: a detector as its user calls it, frames in, detections out."""
+"""Arms of a benchmark: detectors called as a user calls them, frames in, detections out."""
 
 from __future__ import annotations
 
@@ -22,35 +22,25 @@ from tsm_det.models.loading import build_detector
 from tsm_det.streams.online_detector import OnlineDetector, image_pipeline
 
 
-class Arm(Protocol):
-    """What is timed: ``arm(images)`` detects in one frame of each stream.
+class TimedArm(Protocol):
+    """A detector under test: detects in the next frame ``(H, W, 3)`` BGR uint8 of each stream, until ``reset``.
 
-    ``model`` is the network; ``prepares`` the object whose ``pipeline`` makes its input of an image.
+    ``model`` is its network, ``preprocessor`` the object with its ``pipeline``.
     """
 
     model: nn.Module
-    prepares: object
+    preprocessor: object
 
-    def __call__(self, images: Sequence[np.ndarray]) -> list[DetDataSample]:
-        """Detections in the next frame ``(H, W, 3)`` BGR uint8 of each stream."""
-
-    def forget(self) -> None:
-        """Start all streams afresh."""
-
-    def state_bytes(self) -> int:
-        """What is remembered of all streams."""
+    def __call__(self, images: Sequence[np.ndarray]) -> list[DetDataSample]: ...
+    def reset(self) -> None: ...
+    def state_bytes(self) -> int: ...
 
 
 class ArmPlan(NamedTuple):
-    """How an arm is built, here or in another process.
+    """How to build an arm, here or in another process.
 
-    Args:
-        name: of the arm.
-        config: of the detector.
-        checkpoint: None is random weights, the same for all arms.
-        device: e.g. 'cpu' or 'cuda:0'.
-        engine: None for mmdet's own detector and per-frame path in place of this project's.
-        streams: most frames of a call.
+    Without a checkpoint all arms have the same random weights. An engine of None is mmdet's own detector, called per
+    frame. ``streams`` is the largest number of frames per call.
     """
 
     name: str
@@ -60,28 +50,24 @@ class ArmPlan(NamedTuple):
     engine: str | None = 'eager'
     streams: int = 1
 
-    def build(self) -> Arm:
-        """The arm.
-
-        Raises:
-            InputError: the checkpoint does not fit, or there is no such engine.
-        """
+    def build(self) -> TimedArm:
+        """Build the arm; raise InputError when the checkpoint does not fit or the engine is unknown."""
         torch.manual_seed(0)
         return MMDetArm(self) if self.engine is None else OnlineArm(self)
 
 
 class OnlineArm:
-    """This project's detector, which keeps a state a stream."""
+    """This project's detector, with one state per stream."""
 
     def __init__(self, plan: ArmPlan) -> None:
-        self.prepares = self.detector = OnlineDetector.from_config(
+        self.preprocessor = self.detector = OnlineDetector.from_config(
             plan.config, plan.checkpoint, plan.device, capacity=plan.streams, engine=plan.engine)
         self.model = self.detector.model
 
     def __call__(self, images: Sequence[np.ndarray]) -> list[DetDataSample]:
         return self.detector.detect_batch(images, range(len(images)))
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         self.detector.reset()
 
     def state_bytes(self) -> int:
@@ -89,44 +75,44 @@ class OnlineArm:
 
 
 class MMDetArm:
-    """mmdet's detector without this project's classes, by ``mmdet.apis.inference_detector``: image after image.
+    """mmdet's own detector, called image by image through ``mmdet.apis.inference_detector``.
 
-    Memory that this project's engines have the process keep is not kept in its calls, as it is not for mmdet's users.
+    Its calls run with glibc's default malloc settings, as they do for mmdet's users.
     """
 
     def __init__(self, plan: ArmPlan) -> None:
         config = mmdet_config(plan.config)
-        self.prepares = self
+        self.preprocessor = self
         self.model = build_detector(config, plan.checkpoint, plan.device)
-        self.model.cfg = config  # where inference_detector looks
+        self.model.cfg = config  # inference_detector reads it
         self.pipeline = Compose(dataset_config(config).pipeline)
 
     def __call__(self, images: Sequence[np.ndarray]) -> list[DetDataSample]:
         with default_memory():
             return inference_detector(self.model, list(images), self.pipeline)
 
-    def forget(self) -> None:
-        """Nothing is remembered."""
+    def reset(self) -> None:
+        """Do nothing: there is no state."""
 
     def state_bytes(self) -> int:
         return 0
 
 
 def mmdet_config(config: Config) -> Config:
-    """The same detector of mmdet's own classes, with an image pipeline that resizes as the video pipeline does."""
+    """Copy a config with mmdet's own classes, and an image pipeline that resizes as the video pipeline does."""
     config = copy.deepcopy(config)
     for part in (config.model, config.model.backbone, config.model.neck):
         cls = MODELS.get(part.type)
-        _become(part, cls, next(base for base in cls.__mro__ if base.__module__.startswith('mmdet.')))
+        _replace_type(part, cls, next(base for base in cls.__mro__ if base.__module__.startswith('mmdet.')))
     preprocessor = config.model.data_preprocessor
-    _become(preprocessor, MODELS.get(preprocessor.type), MODELS.get('DetDataPreprocessor'))
+    _replace_type(preprocessor, MODELS.get(preprocessor.type), MODELS.get('DetDataPreprocessor'))
     broadcaster = next(step for step in image_pipeline(dataset_config(config).pipeline) if 'transforms' in step)
     config.test_dataloader.dataset.pipeline = [*broadcaster['transforms'], {'type': 'mmdet.PackDetInputs'}]
     return config
 
 
-def _become(part: ConfigDict, cls: type, parent: type) -> None:
-    """Name the parent class in a config, and leave out the keys that only the subclass or what it inherits has."""
+def _replace_type(part: ConfigDict, cls: type, parent: type) -> None:
+    """Set a config's type to the parent class and drop the keys that the parent does not take."""
     for own in (base for base in cls.__mro__ if base not in parent.__mro__):
         for key in signature(own.__init__).parameters.keys() - signature(parent.__init__).parameters.keys():
             part.pop(key, None)

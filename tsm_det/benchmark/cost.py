@@ -1,9 +1,10 @@
-"""What a detector costs beside time: parameters, operations, memory."""
+"""Count an arm's parameters and operations, and measure its memory in a process of its own."""
 
 from __future__ import annotations
 
 import json
 import pickle
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -16,15 +17,15 @@ from torch.utils.flop_counter import FlopCounterMode
 from tsm_det.benchmark.arms import ArmPlan
 from tsm_det.errors import InputError
 
-# Calls of the process that the memory is taken of: from the second on, a state comes in as well as out.
+# From the second call on, a state goes in as well as out.
 _CALLS = 3
 
 
 def count_operations(plan: ArmPlan, image: np.ndarray) -> dict[str, int]:
-    """``parameters``, and ``flops`` of one frame as torch's counter sees them in eager mode.
+    """Count ``parameters``, and ``flops`` of one frame with torch's counter in eager mode.
 
-    Counted are convolutions and matrix products, a multiply-add as two. Not counted: the shift, which has none,
-    normalisation, activations, RoIAlign and NMS.
+    It counts convolutions and matrix products, a multiply-add as two, but not normalisation, activations, RoIAlign and
+    NMS. The shift has no operations.
     """
     arm = (plan if plan.engine is None else plan._replace(engine='eager')).build()
     with FlopCounterMode(display=False) as counter:
@@ -34,24 +35,18 @@ def count_operations(plan: ArmPlan, image: np.ndarray) -> dict[str, int]:
 
 
 def peak_memory(plan: ArmPlan, images: Sequence[np.ndarray]) -> dict[str, int | None]:
-    """The most memory that a process of its own takes which builds this arm and calls it a few times on ``images``.
+    """Measure the peak memory of a new process that builds the arm and calls it a few times on ``images``.
 
-    Arms that share a process share its memory, so one process cannot say what each of them takes.
-
-    Returns:
-        In bytes, None where the system does not tell: ``peak_bytes`` resident; ``before_bytes`` of them were taken
-        once Python and its libraries had been loaded, before the arm was built; ``cuda_peak_bytes`` allocated on the
-        device.
-
-    Raises:
-        InputError: that process broke off.
+    Returns bytes, None where unknown: ``peak_bytes`` resident; ``before_bytes`` resident before the arm was built, with
+    Python and its libraries loaded; ``cuda_peak_bytes`` allocated on the device. Raises InputError when that process
+    fails.
     """
     request = pickle.dumps((plan, list(images), torch.get_num_threads()))
     child = subprocess.run([sys.executable, '-W', 'ignore', '-m', __name__], input=request, capture_output=True)
     if child.returncode:
-        lines = child.stderr.decode(errors='replace').strip().splitlines() or ['it said nothing']
+        lines = child.stderr.decode(errors='replace').strip().splitlines() or ['no message']
         raise InputError(f'the process that measures the memory of {plan.name} ended with status {child.returncode} '
-                         f'({lines[-1]}): give this machine more memory, or the detector less to do')
+                         f'({lines[-1]}): free some memory, or reduce the work per call')
     return json.loads(child.stdout.splitlines()[-1])
 
 
@@ -66,10 +61,10 @@ def _measure_memory(plan: ArmPlan, images: Sequence[np.ndarray], threads: int) -
 
 
 def _resident(field: str) -> int | None:
-    # getrusage would do on more systems, but its peak is inherited from the process that started this one.
+    # The peak of getrusage, which more systems have, is inherited from the parent process.
     status = Path('/proc/self/status')
-    lines = status.read_text().splitlines() if status.exists() else []
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(f'{field}:')), None)
+    match = re.search(rf'^{field}:\s*(\d+) kB', status.read_text(), re.MULTILINE) if status.exists() else None
+    return match and 1024 * int(match[1])
 
 
 if __name__ == '__main__':

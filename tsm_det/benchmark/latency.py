@@ -1,104 +1,163 @@
-"""How long a call takes and its stages, beside other detectors in the same run."""
+"""Time calls of detectors and the stages inside them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+from unittest.mock import patch
 
 import numpy as np
+from mmdet.structures import DetDataSample
 
-from tsm_det.benchmark.arms import Arm
-from tsm_det.benchmark.distribution import percentiles, ratio_of_medians
-from tsm_det.benchmark.interleaving import Call, interleaved
-from tsm_det.benchmark.stages import STAGES, StageClock
+from tsm_det.benchmark.arms import TimedArm
+from tsm_det.benchmark.timing import TimedCall, interleaved, percentiles, ratio_of_medians, timed
+
+# 'maps' replaces backbone, neck and RPN convolutions where an engine runs them as one call.
+STAGES = ('preprocess', 'backbone', 'neck', 'maps', 'rpn', 'roi', 'post')
+
+
+class StageClock:
+    """Context manager: replaces an arm's stage methods with timed ones and restores them on exit.
+
+    Call the clock in place of the arm; then ``times_ms`` and ``cpu_ms`` have wall-clock and CPU time per stage, and
+    ``proposals`` their number per frame. ``post``, the rest of the call, is for the caller to subtract. On CUDA the
+    device is synchronised between stages, which slows the call: time whole calls without a clock.
+    """
+
+    def __init__(self, arm: TimedArm, device: str = 'cpu') -> None:
+        self.arm = arm
+        self.device = device
+        self._clear()
+        self._inside = False
+        self._patches = ExitStack()
+
+    def __call__(self, images: Sequence[np.ndarray]) -> list[DetDataSample]:
+        self._clear()
+        return self.arm(images)
+
+    def __enter__(self) -> StageClock:
+        for owner, name, stage in stage_methods(self.arm):
+            self._patches.enter_context(patch.object(owner, name, self._timed(owner, name, stage)))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._patches.close()
+
+    def _clear(self) -> None:
+        self.times_ms: dict[str, float] = defaultdict(float)
+        self.cpu_ms: dict[str, float] = defaultdict(float)
+        self.proposals: list[int] = []
+
+    def _timed(self, owner: object, name: str, stage: str) -> Callable:
+        method = getattr(owner, name)
+
+        def timed_method(*args: Any, **kwargs: Any) -> Any:
+            if self._inside:  # called by another stage, which includes it
+                return method(*args, **kwargs)
+            self._inside = True
+            try:
+                wall_ms, cpu_ms, result = timed(partial(method, *args, **kwargs), self.device)
+            finally:
+                self._inside = False
+            self.times_ms[stage] += wall_ms
+            self.cpu_ms[stage] += cpu_ms
+            if name == 'predict_by_feat':
+                self.proposals += map(len, result)
+            return result
+        return timed_method
+
+
+def stage_methods(arm: TimedArm) -> list[tuple[object, str, str]]:
+    """Object, name and stage of each timed method."""
+    model = arm.model
+    forward = 'forward_clip' if hasattr(model.backbone, 'forward_clip') else 'forward'
+    # An engine that runs all convolutions as one call sets it on the instance.
+    convolutions = [(model, 'extract_maps', 'maps')] if 'extract_maps' in vars(model) else [
+        (model.backbone, forward, 'backbone'), (model.neck, forward, 'neck'), (model.rpn_head, 'forward', 'rpn')]
+    return [
+        (arm.preprocessor, 'pipeline', 'preprocess'), (model.data_preprocessor, 'forward', 'preprocess'), *convolutions,
+        (model.rpn_head, 'predict_by_feat', 'rpn'), (model.roi_head.bbox_roi_extractor, 'forward', 'roi'),
+        (model.roi_head.bbox_head, 'forward', 'roi')]
 
 
 @dataclass
-class Samples:
-    """What was taken of an arm, a number a call; ``proposals`` and ``detections`` a number a frame.
+class ArmSamples:
+    """Times of an arm, one number per call; ``proposals`` and ``detections``, one number per frame.
 
-    ``processor_ms`` is the time that all threads of the process were at work, ``stages_processor_ms`` of the stages.
+    ``cpu_ms`` and ``stages_cpu_ms`` are CPU time of all threads of the process.
     """
 
     wall_ms: list[float] = field(default_factory=list)
-    processor_ms: list[float] = field(default_factory=list)
+    cpu_ms: list[float] = field(default_factory=list)
     stages_ms: dict[str, list[float]] = field(default_factory=dict)
-    stages_processor_ms: dict[str, list[float]] = field(default_factory=dict)
+    stages_cpu_ms: dict[str, list[float]] = field(default_factory=dict)
     proposals: list[int] = field(default_factory=list)
     detections: list[int] = field(default_factory=list)
 
-    def add_stages(self, call: Call, clock: StageClock) -> None:
-        """Take the stages of a clock's last call; what is left of the call is its ``post``."""
-        for taken, whole_ms, times_ms in ((self.stages_ms, call.wall_ms, clock.times_ms),
-                                          (self.stages_processor_ms, call.processor_ms, clock.processor_ms)):
+    def add_call(self, call: TimedCall) -> None:
+        """Add a call's times and its number of detections per frame."""
+        self.wall_ms.append(call.wall_ms)
+        self.cpu_ms.append(call.cpu_ms)
+        self.detections += [len(sample.pred_instances) for sample in call.result]
+
+    def add_stages(self, call: TimedCall, clock: StageClock) -> None:
+        """Add the stages of a clock's last call; the rest of the call is ``post``."""
+        for samples, whole_ms, times_ms in ((self.stages_ms, call.wall_ms, clock.times_ms),
+                                            (self.stages_cpu_ms, call.cpu_ms, clock.cpu_ms)):
             for stage, time_ms in {**times_ms, 'post': whole_ms - sum(times_ms.values())}.items():
-                taken.setdefault(stage, []).append(time_ms)
+                samples.setdefault(stage, []).append(time_ms)
         self.proposals += clock.proposals
 
-    def summary(self, frames_a_call: int = 1) -> dict:
-        """``percentiles``, medians of processor time and stages, the least and the most boxes, and all samples."""
+    def summary(self, frames_per_call: int = 1) -> dict:
+        """Percentiles, medians of CPU time and stages, ranges of box counts, and all samples, as in the JSON file."""
         return {
-            **percentiles(self.wall_ms, frames_a_call),
-            'processor_ms': float(np.median(self.processor_ms)),
+            **percentiles(self.wall_ms, frames_per_call),
+            'processor_ms': float(np.median(self.cpu_ms)),
             'stages_ms': {stage: float(np.median(self.stages_ms[stage])) for stage in STAGES
                           if stage in self.stages_ms},
             'proposals': [min(self.proposals), max(self.proposals)],
             'detections': [min(self.detections), max(self.detections)],
-            'samples': {'wall_ms': self.wall_ms, 'processor_ms': self.processor_ms, 'stages_ms': self.stages_ms,
-                        'stages_processor_ms': self.stages_processor_ms}}
+            'samples': {'wall_ms': self.wall_ms, 'processor_ms': self.cpu_ms, 'stages_ms': self.stages_ms,
+                        'stages_processor_ms': self.stages_cpu_ms}}
 
 
-def compare_latency(arms: Mapping[str, Arm], batches: Callable[[], Iterator[list[np.ndarray]]], frames: int = 50,
-                    warmup: int = 5, device: str = 'cpu') -> dict[str, Samples]:
-    """Time detectors on the same frames, interleaved call by call, the order alternating.
+def compare_latency(arms: Mapping[str, TimedArm], batches: Callable[[], Iterator[list[np.ndarray]]], frames: int = 50,
+                    warmup: int = 5, device: str = 'cpu') -> dict[str, ArmSamples]:
+    """Time ``frames`` whole calls per arm, from images to detections, interleaved on the same frames.
 
-    What is timed is a user's call: images in, detections out, pipeline and state included. On the processor the stages
-    are taken in the same calls. On CUDA, where telling stages apart means waiting for the device between them, calls
-    are timed in a first pass and stages in a second one over the same frames.
-
-    Args:
-        arms: by name.
-        batches: starts the frames of all streams from the beginning.
-        frames: timed calls an arm.
-        warmup: calls before that, not counted.
-        device: of the arms.
+    ``batches()`` iterates over the frames of all streams from the first one. On a CPU stages are timed in the same
+    calls. On CUDA whole calls are timed in a first pass, and stages in a second pass over the same frames, since the
+    device is synchronised between stages.
     """
-    samples = {name: Samples() for name in arms}
-    if device.startswith('cuda'):
+    samples = {name: ArmSamples() for name in arms}
+    on_cuda = device.startswith('cuda')
+    if on_cuda:
         for call in interleaved(arms, batches(), frames, warmup, device):
-            _add_call(samples, call)
+            samples[call.name].add_call(call)
     with ExitStack() as stack:
         clocks = {name: stack.enter_context(StageClock(arm, device)) for name, arm in arms.items()}
         for call in interleaved(clocks, batches(), frames, warmup, device):
             samples[call.name].add_stages(call, clocks[call.name])
-            if not device.startswith('cuda'):
-                _add_call(samples, call)
+            if not on_cuda:
+                samples[call.name].add_call(call)
     return samples
 
 
-def latency_ratios(samples: Mapping[str, Samples], name: str, baseline: str) -> dict[str, dict[str, float]]:
-    """Ratios of medians of two arms, each with its interval.
+def latency_ratios(arm: ArmSamples, baseline: ArmSamples) -> dict[str, dict[str, float]]:
+    """Ratios of medians: ``whole`` of calls, and ``backbone_neck`` of both stages together, or ``maps`` in its place.
 
-    Returns:
-        ``whole`` of calls and ``backbone_neck`` of these two stages together, or ``maps`` in its place where an engine
-        makes one call of the convolutions; ``processor`` and ``processor_backbone_neck`` or ``processor_maps`` of
-        processor time.
+    ``processor``, ``processor_backbone_neck`` and ``processor_maps`` are the same ratios of CPU time.
     """
-    arm, other = samples[name], samples[baseline]
-    ratios = {'whole': ratio_of_medians(arm.wall_ms, other.wall_ms),
-              'processor': ratio_of_medians(arm.processor_ms, other.processor_ms)}
+    ratios = {'whole': ratio_of_medians(arm.wall_ms, baseline.wall_ms),
+              'processor': ratio_of_medians(arm.cpu_ms, baseline.cpu_ms)}
     for key, stages in (('backbone_neck', ('backbone', 'neck')), ('maps', ('maps',))):
-        for prefix, clock in (('', 'stages_ms'), ('processor_', 'stages_processor_ms')):
-            taken = [getattr(one, clock) for one in (arm, other)]
-            if all(stage in of_arm for stage in stages for of_arm in taken):
-                ratios[prefix + key] = ratio_of_medians(*(
-                    np.sum([of_arm[stage] for stage in stages], axis=0) for of_arm in taken))
+        for prefix, clocks in (('', (arm.stages_ms, baseline.stages_ms)),
+                               ('processor_', (arm.stages_cpu_ms, baseline.stages_cpu_ms))):
+            if all(stage in times for stage in stages for times in clocks):
+                ratios[prefix + key] = ratio_of_medians(
+                    *(np.sum([times[stage] for stage in stages], axis=0) for times in clocks))
     return ratios
-
-
-def _add_call(samples: Mapping[str, Samples], call: Call) -> None:
-    of_arm = samples[call.name]
-    of_arm.wall_ms.append(call.wall_ms)
-    of_arm.processor_ms.append(call.processor_ms)
-    of_arm.detections += [len(sample.pred_instances) for sample in call.result]

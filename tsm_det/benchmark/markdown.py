@@ -1,129 +1,113 @@
-"""A page about a benchmark, which reads as well in a terminal."""
+"""The page of a benchmark: Markdown that also reads well in a terminal."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from tsm_det.benchmark.stages import STAGES
+from tsm_det.benchmark.latency import STAGES
+from tsm_det.text_table import markdown_table
 
-_RATIOS = {
-    'whole': 'time of a call, tsm / 2d',
+RATIOS = {
+    'whole': 'time per call, tsm / 2d',
     'backbone_neck': 'backbone + neck, tsm / 2d',
     'maps': 'backbone + neck + RPN convolutions, tsm / 2d',
-    'processor': 'processor time of a call, tsm / 2d',
-    'processor_backbone_neck': 'processor time of backbone + neck, tsm / 2d',
-    'processor_maps': 'processor time of backbone + neck + RPN convolutions, tsm / 2d',
+    'processor': 'CPU time per call, tsm / 2d',
+    'processor_backbone_neck': 'CPU time of backbone + neck, tsm / 2d',
+    'processor_maps': 'CPU time of backbone + neck + RPN convolutions, tsm / 2d',
     'throughput_vs_mmdet': 'frames per second, tsm / mmdet',
-    'processor_throughput_vs_mmdet': 'frames per second of processor time, tsm / mmdet'}
+    'processor_throughput_vs_mmdet': 'frames per second of CPU time, tsm / mmdet'}
 
 
 def benchmark_page(report: dict) -> str:
-    """The Markdown page of what :func:`tsm_det.benchmark.benchmark.benchmark` returns."""
-    return '\n'.join(['# Benchmark', '', *_conditions(report), '## Ratios', '', *_ratios(report['ratios']),
-                      '## Latency', '', *_latency(report), '## Stages', '', *_stages(report['arms']),
-                      '## Cost', '', *_cost(report['arms']), *_streams(report), *_training(report)])
+    """Format what :func:`tsm_det.benchmark.benchmark.benchmark` returns."""
+    sections = [_conditions(report), _ratios(report['ratios']), _latency(report['arms']), _stages(report['arms']),
+                _cost(report['arms'])]
+    if 'by_streams' in report:
+        sections.append(_streams(report['by_streams']))
+    if 'training' in report:
+        sections.append(_training(report['training']))
+    return '\n'.join(line for section in sections for line in (*section, ''))
 
 
-def _conditions(report: dict) -> Iterator[str]:
+def _conditions(report: dict) -> list[str]:
     machine, settings, (height, width) = report['machine'], report['settings'], report['size']
-    source = settings['source'] or 'random frames'
     weights = 'random weights' if settings['checkpoint'] == 'none' else settings['checkpoint']
-    yield f'    {report["command"]}'
-    yield ''
-    yield (f'{report["date"]}, {machine["processor"]}, cores: {machine["cores"]}, threads: {machine["threads"]}, '
-           f'device: {machine["device"]}, {machine["system"]}.')
-    yield (f'Python {machine["python"]}, torch {machine["torch"]}, mmcv {machine["mmcv"]}, mmdet {machine["mmdet"]}, '
-           f'mmengine {machine["mmengine"]}, tsm_det {machine["tsm_det"]}.')
-    yield ''
-    yield (f'{report["frames"]} calls an arm after {settings["warmup"]} of warm-up, interleaved call by call in one '
-           f'process, the order alternating; streams a call: {settings["streams"] or 1}; {width}x{height} px of '
-           f'{source}; {weights}; engine: {settings["engine"]}.')
-    yield (f'Fixed for each frame: at most {settings["proposals"]} proposals and {settings["detections"]} detections, '
-           f'which score more than {settings["score_thr"]:g}. Seen:')
-    yield ''
-    yield from _table(['arm', 'proposals', 'detections'], [
-        [arm['name'], _span(arm['proposals']), _span(arm['detections'])] for arm in report['arms']])
+    return [
+        '# Benchmark', '', f'    {report["command"]}', '',
+        f'{report["date"]}, {machine["processor"]}, cores: {machine["cores"]}, threads: {machine["threads"]}, '
+        f'device: {machine["device"]}, {machine["system"]}.',
+        f'Python {machine["python"]}, torch {machine["torch"]}, mmcv {machine["mmcv"]}, mmdet {machine["mmdet"]}, '
+        f'mmengine {machine["mmengine"]}, tsm_det {machine["tsm_det"]}.', '',
+        f'{report["frames"]} calls per arm after {settings["warmup"]} of warm-up, interleaved in one process in '
+        f'alternating order; streams per call: {settings["streams"] or 1}; {width}x{height} px of '
+        f'{settings["source"] or "random frames"}; {weights}; engine: {settings["engine"]}.',
+        f'Limits per frame: at most {settings["proposals"]} proposals and {settings["detections"]} detections that '
+        f'score above {settings["score_thr"]:g}. Measured:', '',
+        *markdown_table(['arm', 'proposals', 'detections'], [
+            [arm['name'], _range(*arm['proposals']), _range(*arm['detections'])] for arm in report['arms']])]
 
 
-def _ratios(ratios: dict[str, dict]) -> Iterator[str]:
-    yield 'Of medians; the interval is a bootstrap over calls, drawn in the pairs they were timed in.'
-    yield ''
-    yield from _table(['ratio', 'median', '95 % interval'], [
-        [what, *_interval(ratios[key])] for key, what in _RATIOS.items() if key in ratios])
+def _ratios(ratios: dict[str, dict]) -> list[str]:
+    return ['## Ratios', '', 'Ratios of medians; the interval is a bootstrap over pairs of interleaved calls.', '',
+            *_ratio_table({what: ratios[key] for key, what in RATIOS.items() if key in ratios})]
 
 
-def _latency(report: dict) -> Iterator[str]:
-    yield "A user's call: image in, detections out, pipeline and state included; ms a call."
-    yield ''
-    yield from _table(['arm', 'engine', 'p50', 'p95', 'p99', 'processor time', 'frames per second'], [
-        [arm['name'], arm['engine'], *(f'{arm[key]:.1f}' for key in ('p50_ms', 'p95_ms', 'p99_ms', 'processor_ms')),
-         f'{arm["fps"]:.2f}'] for arm in report['arms']])
+def _latency(arms: Sequence[dict]) -> list[str]:
+    return ['## Latency', '', 'Images in, detections out, pipeline and state included; ms per call.', '',
+            *markdown_table(['arm', 'engine', 'p50', 'p95', 'p99', 'CPU time', 'frames per second'], [
+                [arm['name'], arm['engine'], *_times(arm, 'p50_ms', 'p95_ms', 'p99_ms', 'processor_ms'),
+                 f'{arm["fps"]:.2f}'] for arm in arms])]
 
 
-def _stages(arms: Sequence[dict]) -> Iterator[str]:
+def _stages(arms: Sequence[dict]) -> list[str]:
     stages = [stage for stage in STAGES if any(stage in arm['stages_ms'] for arm in arms)]
-    yield 'Medians, ms a call.'
-    if 'maps' in stages:
-        yield "`maps`: backbone, neck and the RPN's convolutions, of which the engine makes one call."
-    yield ''
-    yield from _table(['arm', *stages], [
-        [arm['name'], *(f'{arm["stages_ms"][stage]:.1f}' if stage in arm['stages_ms'] else '-' for stage in stages)]
-        for arm in arms])
+    joined = ['`maps`: backbone, neck and RPN convolutions, which the engine runs as one call.']
+    return ['## Stages', '', 'Medians, ms per call.', *(joined if 'maps' in stages else []), '',
+            *markdown_table(['arm', *stages], [
+                [arm['name'], *(f'{arm["stages_ms"][stage]:.1f}' if stage in arm['stages_ms'] else '-'
+                                for stage in stages)] for arm in arms])]
 
 
-def _cost(arms: Sequence[dict]) -> Iterator[str]:
-    yield ('Operations of one frame: convolutions and matrix products in eager mode, a multiply-add as two. State: of '
-           'all streams. Peak memory: resident, of a process of its own that builds the arm and makes three calls; '
-           '"before" is what Python and its libraries had taken by then.')
-    yield ''
-    yield from _table(['arm', 'parameters', 'GFLOPs', 'state MB', 'peak memory MB', 'before MB', 'peak CUDA MB'], [
-        [arm['name'], f'{arm["parameters"]:,}', f'{arm["flops"] / 1e9:.2f}', _megabytes(arm['state_bytes']),
-         *(_megabytes(arm['memory'][key]) for key in ('peak_bytes', 'before_bytes', 'cuda_peak_bytes'))]
-        for arm in arms])
+def _cost(arms: Sequence[dict]) -> list[str]:
+    rows = []
+    for arm in arms:
+        sizes = arm['state_bytes'], *(arm['memory'][key] for key in ('peak_bytes', 'before_bytes', 'cuda_peak_bytes'))
+        rows.append([arm['name'], f'{arm["parameters"]:,}', f'{arm["flops"] / 1e9:.2f}',
+                     *('-' if size is None else f'{size / 1e6:.1f}' for size in sizes)])
+    head = ['arm', 'parameters', 'GFLOPs', 'state MB', 'peak memory MB', 'before MB', 'peak CUDA MB']
+    return ['## Cost', '', 'GFLOPs: convolutions and matrix products of one frame in eager mode, a multiply-add as '
+            'two. State: of all streams. Peak memory: resident, of a separate process that builds the arm and makes '
+            'three calls; "before" is the part that Python and its libraries took.', '', *markdown_table(head, rows)]
 
 
-def _streams(report: dict) -> Iterator[str]:
-    if 'by_streams' not in report:
-        return
-    yield from ['## Streams', '', 'One frame of each stream a call; all streams together.', '']
-    names = [arm['name'] for arm in report['arms']]
-    yield from _table(
-        ['streams', *(f'{name} {what}' for what in ('ms a call', 'frames per second') for name in names)],
-        [[str(row['streams']), *(f'{arm["p50_ms"]:.1f}' for arm in row['arms']),
-          *(f'{arm["fps"]:.2f}' for arm in row['arms'])] for row in report['by_streams']])
+def _streams(rows: Sequence[dict]) -> list[str]:
+    names = [arm['name'] for arm in rows[0]['arms']]
+    head = [f'{name} {unit}' for unit in ('ms per call', 'frames per second') for name in names]
+    return ['## Streams', '', 'One frame of each stream per call; frames per second over all streams.', '',
+            *markdown_table(['streams', *head], [
+                [row['streams'], *(f'{arm["p50_ms"]:.1f}' for arm in row['arms']),
+                 *(f'{arm["fps"]:.2f}' for arm in row['arms'])] for row in rows])]
 
 
-def _training(report: dict) -> Iterator[str]:
-    if 'training' not in report:
-        return
-    training = report['training']
-    yield from ['## Training', '']
-    yield (f'{training["steps"]} steps an arm, interleaved, each of one clip of {training["clip_length"]} frames: '
-           'losses, backward, optimizer; eager, learning rate 0; ms a step.')
-    yield ''
-    yield from _table(['arm', 'p50', 'p95', 'processor time', 'frames per second'], [
-        [arm['name'], *(f'{arm[key]:.1f}' for key in ('p50_ms', 'p95_ms', 'processor_ms')), f'{arm["fps"]:.2f}']
-        for arm in training['arms']])
-    yield from _table(['ratio', 'median', '95 % interval'], [
-        ['time of a step, tsm / 2d', *_interval(training['ratio'])],
-        ['processor time of a step, tsm / 2d', *_interval(training['ratio_processor'])]])
+def _training(training: dict) -> list[str]:
+    return ['## Training', '', f'Steps per arm: {training["steps"]}, interleaved, on one clip of '
+            f'{training["clip_length"]} frames each: losses, backward, optimizer; eager, learning rate 0; ms per step.',
+            '', *markdown_table(['arm', 'p50', 'p95', 'CPU time', 'frames per second'], [
+                [arm['name'], *_times(arm, 'p50_ms', 'p95_ms', 'processor_ms'), f'{arm["fps"]:.2f}']
+                for arm in training['arms']]),
+            '', *_ratio_table({'time per step, tsm / 2d': training['ratio'],
+                               'CPU time per step, tsm / 2d': training['ratio_processor']})]
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    for row in (head, ['-' * width for width in widths], *rows):
-        yield f'| {" | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))} |'
-    yield ''
+def _ratio_table(ratios: dict[str, dict[str, float]]) -> list[str]:
+    return markdown_table(['ratio', 'median', '95 % interval'], [
+        [what, f'{ratio["median"]:.3f}', f'{ratio["low"]:.3f} to {ratio["high"]:.3f}']
+        for what, ratio in ratios.items()])
 
 
-def _interval(ratio: dict[str, float]) -> tuple[str, str]:
-    return f'{ratio["median"]:.3f}', f'{ratio["low"]:.3f} to {ratio["high"]:.3f}'
+def _times(arm: dict, *keys: str) -> list[str]:
+    return [f'{arm[key]:.1f}' for key in keys]
 
 
-def _span(limits: Sequence[int]) -> str:
-    low, high = limits
+def _range(low: int, high: int) -> str:
     return str(low) if low == high else f'{low} to {high}'
-
-
-def _megabytes(number: int | None) -> str:
-    return '-' if number is None else f'{number / 1e6:.1f}'

@@ -1,42 +1,87 @@
-"""The same work for all arms: the same frames, as many proposals, as many detections."""
+"""What a benchmark runs: its options, its frames, and equal limits for all arms."""
 
 from __future__ import annotations
 
 import copy
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import cycle
-from typing import NamedTuple
+from pathlib import Path
 
 import numpy as np
 from mmengine.config import Config
 
 from tsm_det.config import dataset_config
+from tsm_det.engines import check_engine
 from tsm_det.errors import InputError
+from tsm_det.files import check_writable
+from tsm_det.models.loading import check_device
 from tsm_det.video.sources import open_source
 
-# Random frames are as different from each other as frames can be: a few of them are enough.
+# Random frames differ from each other as much as frames can: a few are enough.
 _RANDOM_FRAMES = 8
+# Options that count something, and their smallest value.
+_LEAST = {'frames': 1, 'warmup': 0, 'streams': 1, 'proposals': 1, 'detections': 1, 'train': 1, 'clip_length': 1,
+          'threads': 1}
 
 
-class Workload(NamedTuple):
-    """What is fixed for each frame: most proposals, most detections, and the score that these exceed."""
+@dataclass(frozen=True)
+class BenchmarkOptions:
+    """The options of ``tools/benchmark.py``, whose help explains them; None where an option was not given."""
 
-    proposals: int
-    detections: int
-    score_thr: float
+    config: str
+    baseline: str
+    checkpoint: str = 'none'
+    source: str | None = None
+    size: tuple[int, int] | None = None
+    frames: int = 50
+    warmup: int = 5
+    streams: int | None = None
+    device: str = 'cpu'
+    engine: str = 'eager'
+    vs_mmdet: bool = False
+    proposals: int = 300
+    detections: int = 100
+    score_thr: float = 0.0
+    train: int | None = None
+    clip_length: int = 8
+    threads: int | None = None
+    json: str | None = None
+    plot: str | None = None
+    report: str | None = None
+    cfg_options: dict | None = None
 
-    def fix(self, config: Config) -> Config:
-        """The config with these limits in ``test_cfg``; of each level at least as many boxes go into the RPN's NMS.
+    def check(self) -> None:
+        """Raise InputError, before anything is built or timed, when an option is wrong or a file cannot be written."""
+        for name, least in _LEAST.items():
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise InputError(f'--{name.replace("_", "-")} is {value} but must be at least {least}')
+        if self.size is not None and min(self.size) < 1:
+            raise InputError(f'--size is {self.size[0]} {self.size[1]} but height and width must be at least 1 px')
+        if not 0 <= self.score_thr < 1:
+            raise InputError(f'--score-thr is {self.score_thr} but must be at least 0 and below 1')
+        if self.source is not None and self.size is not None:
+            raise InputError('--source and --size were both given but frames of a source have their own size: '
+                             'leave one of them out')
+        check_engine(self.engine)
+        check_device(self.device)
+        if self.plot and Path(self.plot).suffix != '.png':
+            raise InputError(f'--plot is {self.plot} but must be a PNG file: end its name in .png')
+        for path in filter(None, (self.json, self.plot, self.report)):
+            check_writable(path)
 
-        Raises:
-            InputError: it is not of a two-stage detector.
+    def limit(self, config: Config) -> Config:
+        """Copy a config with the limits on proposals and detections in ``test_cfg``, and ``nms_pre`` at least as large.
+
+        Raises InputError when it does not describe a two-stage detector.
         """
         config = copy.deepcopy(config)
         test_cfg = config.model.get('test_cfg') or {}
         if not {'rpn', 'rcnn'} <= test_cfg.keys():
-            raise InputError(f'{config.filename} has no rpn and rcnn in model.test_cfg, where proposals and detections '
-                             'are limited: take the config of a two-stage detector, for example one of configs/')
+            raise InputError(f'{config.filename} has no rpn and rcnn in model.test_cfg, but proposals and detections '
+                             'are limited there: give a two-stage detector, for example one of configs/')
         rpn, rcnn = test_cfg.rpn, test_cfg.rcnn
         rpn.max_per_img, rpn.nms_pre = self.proposals, max(self.proposals, rpn.nms_pre)
         rcnn.max_per_img, rcnn.score_thr = self.detections, self.score_thr
@@ -44,14 +89,9 @@ class Workload(NamedTuple):
 
 
 def frames_of(source: str | None, size: tuple[int, int]) -> Iterator[np.ndarray]:
-    """Frames ``(H, W, 3)`` BGR uint8 without end: a source's, from its beginning again where it ends, or random ones.
+    """Yield frames ``(H, W, 3)`` BGR uint8 without end: of a source, starting over where it ends, or random ones.
 
-    Args:
-        source: None for random frames of ``size``, the same ones each time.
-        size: (H, W).
-
-    Raises:
-        InputError: the source cannot be opened or read, or gives no frame.
+    Random frames of ``size`` (H, W) are the same each time. Raises InputError when a source cannot be read.
     """
     if source is None:
         yield from cycle(np.random.default_rng(0).integers(0, 256, (_RANDOM_FRAMES, *size, 3), dtype=np.uint8))
@@ -62,11 +102,11 @@ def frames_of(source: str | None, size: tuple[int, int]) -> Iterator[np.ndarray]
             if frame is not None:
                 yield frame.image
         if frame is None:
-            raise InputError(f'{source} gives no frame but at least one is needed: check the file')
+            raise InputError(f'{source} has no frame but at least one is needed: check the file')
 
 
 def batches_of(frames: Iterator[np.ndarray], streams: int) -> Iterator[list[np.ndarray]]:
-    """One frame of each stream a batch: all streams see the same video, each one frame later than the one before."""
+    """Yield one frame per stream: all streams show the same video, each one frame later than the one before."""
     window = deque(maxlen=streams)
     for frame in frames:
         window.append(frame)
@@ -75,7 +115,7 @@ def batches_of(frames: Iterator[np.ndarray], streams: int) -> Iterator[list[np.n
 
 
 def source_size(config: Config) -> tuple[int, int]:
-    """(H, W) of frames that the test pipeline would leave as they are: the scale it resizes to, else 256x320."""
+    """(H, W) that the test pipeline resizes to, so that random frames need no resizing; 256x320 if it does not."""
     for step in dataset_config(config).pipeline:
         for transform in step.get('transforms', ()):
             if transform['type'].endswith('Resize'):

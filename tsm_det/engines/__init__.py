@@ -1,4 +1,4 @@
-"""Ways to run a detector: the same detections, in less time. See docs/engines.md for when to use which."""
+"""Faster ways to run a detector with the same detections; docs/engines.md says when to use which."""
 
 from __future__ import annotations
 
@@ -14,26 +14,19 @@ ENGINES = ('eager', 'fast', 'fast-bf16', 'compiled', 'compiled-bf16')
 
 
 def check_engine(name: str) -> None:
-    """Raise InputError when a name is none of ``ENGINES``."""
+    """Raise InputError when a name is not one of ``ENGINES``."""
     if name not in ENGINES:
-        raise InputError(f'the engine is {name} but one of {", ".join(ENGINES)} is needed: name one of them')
+        raise InputError(f'the engine is {name} but must be one of {", ".join(ENGINES)}')
 
 
 def with_engine(model: nn.Module, name: str = 'eager') -> nn.Module:
-    """A detector that runs by an engine; the model given stays as it is.
+    """Copy a TSMFasterRCNN, on its device, into one that runs with an engine and has its name as ``engine``.
 
-    On a processor all but ``eager`` also have the process keep the memory that it frees.
-
-    Args:
-        model: a TSMFasterRCNN, on its device.
-        name: one of ``ENGINES``. ``eager`` is the model itself, the reference; ``fast`` and ``compiled`` are float32;
-            ``-bf16`` computes the convolutions in bfloat16, whose detections differ a little.
-
-    Returns:
-        The detector; ``engine`` is its engine's name, of all but ``eager``.
+    ``eager`` returns the model itself. ``-bf16`` computes convolutions in bfloat16, with slightly different detections.
+    On a CPU all engines but ``eager`` also tune glibc malloc for the process.
 
     Raises:
-        InputError: there is no such engine, or the detector has a part that it does not cover.
+        InputError: the engine is unknown, or does not cover a part of the detector.
     """
     check_engine(name)
     if name == 'eager':

@@ -1,4 +1,4 @@
-"""RoIAlign for processors: each box is cut out once and weighted along one side, then along the other."""
+"""RoIAlign for CPUs, separable: each box is weighted along one side, then along the other."""
 
 from __future__ import annotations
 
@@ -12,25 +12,21 @@ from tsm_det.errors import InputError
 
 
 class SeparableRoIExtractor(nn.Module):
-    """What mmdet's SingleRoIExtractor with RoIAlign gives, up to rounding, many times as fast on a processor.
+    """mmdet's SingleRoIExtractor with RoIAlign, equal up to rounding and many times faster on a CPU.
 
-    The value of a cell is the mean of bilinear samples on a grid in it (He et al., "Mask R-CNN", ICCV 2017, section 3):
-    a weighted sum over the pixels of a box whose weights are a product of one number a row and one a column. So two
-    small matrix products a box do it, of as many multiplications as the box has pixels, not samples.
+    A cell's value is the mean of bilinear samples on a grid (He et al., "Mask R-CNN", ICCV 2017, section 3): a weighted
+    sum over the pixels of a box, where each weight is the product of a row weight and a column weight. Two small
+    matrix products per box compute it, with one multiplication per pixel instead of per sample.
 
-    Args:
-        extractor: of mmdet, whose settings are taken over.
-
-    Raises:
-        InputError: it pools in another way than by averages with ``aligned=True``.
+    ``extractor`` is mmdet's, with the settings to use. Raises InputError unless it averages with ``aligned=True``.
     """
 
     def __init__(self, extractor: nn.Module) -> None:
         super().__init__()
         layers = extractor.roi_layers
         if any(type(layer).__name__ != 'RoIAlign' or layer.pool_mode != 'avg' or not layer.aligned for layer in layers):
-            raise InputError(f'the RoI extractor pools with {layers[0]} but RoIAlign by averages, aligned, is covered: '
-                             'use the engine eager')
+            raise InputError(f'the RoI extractor pools with {layers[0]} but this engine covers only RoIAlign with '
+                             "pool_mode='avg' and aligned=True: use the engine eager")
         self.num_inputs = extractor.num_inputs
         self.featmap_strides = extractor.featmap_strides
         self.map_roi_levels = extractor.map_roi_levels
@@ -38,25 +34,22 @@ class SeparableRoIExtractor(nn.Module):
         self.scales = [layer.spatial_scale for layer in layers]
 
     def forward(self, feats: Sequence[Tensor], rois: Tensor) -> Tensor:
-        """Cut-outs of boxes.
+        """Crop boxes from the levels that fit their size, to ``(k, C, *out_size)`` float32.
 
         Args:
             feats: levels ``(N, C, H_i, W_i)``, float32 or bfloat16.
-            rois: ``(k, 5)`` float32: row of the batch, x1, y1, x2, y2 in px of the network's input.
-
-        Returns:
-            ``(k, C, *out_size)`` float32.
+            rois: ``(k, 5)`` float32: image index, x1, y1, x2, y2 in px of the network's input.
         """
-        cut_outs = rois.new_empty(len(rois), *self.out_size, feats[0].shape[1])
+        crops = rois.new_empty(len(rois), *self.out_size, feats[0].shape[1])
         levels = self.map_roi_levels(rois, len(feats))
         with _one_thread():
             for number, (feat, scale) in enumerate(zip(feats, self.scales, strict=True)):
                 chosen = (levels == number).nonzero().squeeze(1)
                 if len(chosen):
-                    self._cut_out(feat.permute(0, 2, 3, 1), rois[chosen], scale, chosen, cut_outs)
-        return cut_outs.permute(0, 3, 1, 2)
+                    self._crop(feat.permute(0, 2, 3, 1), rois[chosen], scale, chosen, crops)
+        return crops.permute(0, 3, 1, 2)
 
-    def _cut_out(self, level: Tensor, rois: Tensor, scale: float, places: Tensor, cut_outs: Tensor) -> None:
+    def _crop(self, level: Tensor, rois: Tensor, scale: float, places: Tensor, crops: Tensor) -> None:
         sides = rois[:, 1:] * scale - 0.5
         images = rois[:, 0].long().tolist()
         left, across = _weights(sides[:, 0], sides[:, 2], self.out_size[1], level.shape[2], self.sampling_ratio)
@@ -66,12 +59,12 @@ class SeparableRoIExtractor(nn.Module):
             y, x, height, width = top[i], left[i], heights[i], widths[i]
             box = level[images[i], y:y + height, x:x + width].float()
             rows = across[i, :, :width] @ box
-            torch.mm(down[i, :, :height], rows.flatten(1), out=cut_outs[place].flatten(1))
+            torch.mm(down[i, :, :height], rows.flatten(1), out=crops[place].flatten(1))
 
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Sharing out a product that takes 40 microseconds takes longer than the product."""
+    """Context manager: one torch thread, since distributing a product of 40 microseconds takes longer than it."""
     number = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -81,22 +74,19 @@ def _one_thread() -> Iterator[None]:
 
 
 def _weights(begin: Tensor, end: Tensor, cells: int, size: int, sampling_ratio: int) -> tuple[list[int], Tensor]:
-    """Along one side: the first pixel of each box, and what each pixel from there on counts in each cell.
+    """Along one side: first pixel of each of k boxes, and weights ``(k, cells, longest)`` of its pixels in each cell.
 
     Args:
-        begin, end: of k boxes, in pixels of the level, the first one's centre being 0.
-        cells: that a box is divided into.
-        size: of the level.
-        sampling_ratio: samples a cell; 0 is one for each pixel or part of one in it.
-
-    Returns:
-        k numbers, and ``(k, cells, longest)``.
+        begin, end: of the boxes, in px of the level; 0 is the centre of the first pixel.
+        cells: number of cells per box.
+        size: of the level in px.
+        sampling_ratio: samples per cell; 0 for one per px, rounded up.
     """
     step = (end - begin) / cells
     samples = (torch.full_like(step, sampling_ratio) if sampling_ratio > 0 else step.ceil())[:, None, None]
     number = torch.arange(max(int(samples.max()), 1)).to(step)
     begin, step = begin[:, None, None], step[:, None, None]
-    # A sample stands in the middle of its part of the cell. In the order in which mmcv adds, to round as it does.
+    # Samples are centred in their parts of the cell; added in mmcv's order, to round as it does.
     places = begin + torch.arange(cells).to(step)[:, None] * step + (number + 0.5) * step / samples.clamp(min=1)
     counts = (number < samples) & (places >= -1) & (places <= size)
     places = places.clamp(0, size - 1)
@@ -113,6 +103,6 @@ def _weights(begin: Tensor, end: Tensor, cells: int, size: int, sampling_ratio: 
 
 
 def _spans(weights: Tensor) -> list[int]:
-    """How many pixels count in each box, at least one."""
+    """Number of pixels with a weight in each box, at least one."""
     reach = (weights != 0).any(1) * torch.arange(1, weights.shape[2] + 1)
     return reach.amax(1).clamp(min=1).tolist()

@@ -1,32 +1,80 @@
-"""The detector for one frame size in tensor operations only, so that it can be written down as a graph."""
+"""The detector for one frame size in tensor operations only, so that it can be exported."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from operator import attrgetter
 
 import torch
 import torch.nn.functional as F
+from mmcv.ops import RoIAlign
+from mmdet.models.data_preprocessors import TrackDataPreprocessor
+from mmdet.models.dense_heads import RPNHead
+from mmdet.models.roi_heads import ConvFCBBoxHead, Shared2FCBBoxHead, Shared4Conv1FCBBoxHead, StandardRoIHead
+from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
+from mmdet.models.task_modules.coders import DeltaXYWHBBoxCoder
+from mmdet.models.task_modules.prior_generators import AnchorGenerator
 from torch import Tensor, nn
 
+from tsm_det.datasets.pasting import TargetPastingPreprocessor
+from tsm_det.errors import InputError
 from tsm_det.export.operators import nms, roi_align
-from tsm_det.shift import ShiftState, map_state
+from tsm_det.models.faster_rcnn import TSMFasterRCNN
+from tsm_det.shift import map_state, tensors_of
 
-# Below every score, and the score of what is no candidate at all.
+# Below every score, and the score of excluded boxes.
 _ANY_SCORE, _NO_SCORE = -1.0, -2.0
-# Of mmdet's DeltaXYWHBBoxCoder.decode, whose callers never set it.
+# wh_ratio_clip of DeltaXYWHBBoxCoder.decode, whose callers never set it.
 _LARGEST_STEP = abs(math.log(16 / 1000))
+# Parts of a detector, where they are in it, and the types that the graph covers.
+_TYPES = (
+    ('detector', '', TSMFasterRCNN),
+    ('data preprocessor', 'data_preprocessor', TrackDataPreprocessor, TargetPastingPreprocessor),
+    ('RPN head', 'rpn_head', RPNHead),
+    ('anchor generator', 'rpn_head.prior_generator', AnchorGenerator),
+    ('RPN coder', 'rpn_head.bbox_coder', DeltaXYWHBBoxCoder),
+    ('RoI head', 'roi_head', StandardRoIHead),
+    ('RoI extractor', 'roi_head.bbox_roi_extractor', SingleRoIExtractor),
+    ('box head', 'roi_head.bbox_head', ConvFCBBoxHead, Shared2FCBBoxHead, Shared4Conv1FCBBoxHead),
+    ('box coder', 'roi_head.bbox_head.bbox_coder', DeltaXYWHBBoxCoder))
+
+
+def check_coverage(model: nn.Module) -> None:
+    """Raise InputError when a part of the detector infers differently from the graph."""
+    for part, given, supported in _differences(model):
+        raise InputError(f'the {part} is {given} but the export covers {supported}: export a detector like '
+                         'configs/tsm_faster_rcnn_r50_vid.py')
+
+
+def _differences(model: nn.Module) -> Iterator[tuple[str, str, str]]:
+    for part, path, *types in _TYPES:
+        module = attrgetter(path)(model) if path else model
+        if type(module) not in types:  # a subclass may infer differently
+            yield part, type(module).__name__, ' or '.join(kind.__name__ for kind in types)
+    rpn, roi, head = model.rpn_head, model.roi_head, model.roi_head.bbox_head
+    if roi.with_mask or roi.with_shared_head:
+        yield 'RoI head', 'one with masks or a shared head', 'boxes only'
+    for layer in roi.bbox_roi_extractor.roi_layers:
+        if type(layer) is not RoIAlign or layer.pool_mode != 'avg' or not layer.aligned:
+            yield 'RoI layer', str(layer), "RoIAlign with pool_mode='avg' and aligned=True"
+    if head.custom_cls_channels or not (head.with_cls and head.with_reg):
+        yield 'box head', 'one with custom scores or without boxes', 'softmax scores and boxes'
+    for part, coder in (('RPN coder', rpn.bbox_coder), ('box coder', head.bbox_coder)):
+        if coder.add_ctr_clamp:
+            yield part, 'one with add_ctr_clamp', 'add_ctr_clamp=False'
+    for name, config in (('rpn', rpn.test_cfg), ('rcnn', roi.test_cfg)):
+        nms = dict(config.nms)
+        if nms.pop('type', 'nms') != 'nms' or set(nms) != {'iou_threshold'}:
+            yield f'test_cfg.{name}.nms', str(dict(config.nms)), "dict(type='nms', iou_threshold=...)"
 
 
 class DetectorGraph(nn.Module):
-    """Image and pasts to boxes, scores, labels and presents: ``model.detect`` for one stream of frames of one size.
+    """``model.detect`` for one stream of frames of one size: image and pasts to boxes, scores, labels and presents.
 
-    mmdet's inference is Python that looks at numbers; here it is spelled out in tensors, with every setting read from
-    the model. In eager mode, too, it gives what ``model.detect`` gives.
-
-    Args:
-        model: a TSMFasterRCNN that ``check_coverage`` lets pass, on the processor.
-        size: (h, w) of the image.
+    mmdet's inference branches on tensor values in Python; this module uses tensor operations only and reads every
+    setting from the model, which must pass ``check_coverage`` and be on the CPU. ``size`` is (h, w) of the image. In
+    eager mode the outputs equal those of ``model.detect``.
     """
 
     def __init__(self, model: nn.Module, size: tuple[int, int]) -> None:
@@ -43,35 +91,30 @@ class DetectorGraph(nn.Module):
             self.register_buffer(f'anchors_{number}', anchors, persistent=False)
 
     def forward(self, image: Tensor, *pasts: Tensor) -> tuple[Tensor, ...]:
-        """Objects in the next frame.
+        """Detect in the next frame ``(1, h, w, 3)`` BGR uint8, given one past ``(1, C_shift, H, W)`` per site.
 
-        Args:
-            image: ``(1, h, w, 3)`` BGR uint8.
-            pasts: ``(1, C_shift, H, W)`` of each site, in the order of ``fresh``.
-
-        Returns:
-            ``boxes`` ``(k, 4)`` in px of the image, ``scores`` ``(k,)``, ``labels`` ``(k,)``, the surest first; then
-            the presents, one a past.
+        Returns ``boxes`` ``(k, 4)`` in px of the image, ``scores`` ``(k,)``, ``labels`` ``(k,)``, highest-scoring
+        first; then one present per past. Sites are in the order of ``fresh``.
         """
         rest = iter(pasts)
         levels, present = self.model.extract_clip(self._clip(image), map_state(lambda _: next(rest), self.fresh))
         proposals = self._proposals(levels)
-        return *self._detections(*self._second_stage(levels, proposals)), *flat(present)
+        return *self._detections(*self._second_stage(levels, proposals)), *tensors_of(present)
 
     def _clip(self, image: Tensor) -> Tensor:
-        """What the data preprocessor makes of an image, ``(1, 1, 3, H, W)``."""
-        to_input = self.model.data_preprocessor
+        """Preprocess an image to a clip ``(1, 1, 3, H, W)``."""
+        preprocessor = self.model.data_preprocessor
         frame = image.permute(0, 3, 1, 2)
-        if to_input._channel_conversion:
+        if preprocessor._channel_conversion:
             frame = frame.flip(1)
         frame = frame.float()
-        if to_input._enable_normalize:
-            frame = (frame - to_input.mean) / to_input.std
-        frame = F.pad(frame, (0, self.padding[1], 0, self.padding[0]), value=to_input.pad_value)
+        if preprocessor._enable_normalize:
+            frame = (frame - preprocessor.mean) / preprocessor.std
+        frame = F.pad(frame, (0, self.padding[1], 0, self.padding[0]), value=preprocessor.pad_value)
         return frame.unsqueeze(1)
 
     def _proposals(self, levels: Sequence[Tensor]) -> Tensor:
-        """Boxes ``(k, 4)`` that the second stage looks at, the surest first."""
+        """Boxes ``(k, 4)`` for the second stage, highest-scoring first."""
         config = self.model.rpn_head.test_cfg
         candidates = [self._candidates(number, *maps)
                       for number, maps in enumerate(zip(*self.model.rpn_head(levels), strict=True))]
@@ -84,7 +127,7 @@ class DetectorGraph(nn.Module):
         return boxes[_kept(boxes, scores, numbers, config, _ANY_SCORE)]
 
     def _candidates(self, number: int, logits: Tensor, deltas: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Scores, deltas and anchors of a pyramid level; the best where there are more than ``nms_pre``."""
+        """Scores, deltas and anchors of a pyramid level, at most ``nms_pre``."""
         head = self.model.rpn_head
         logits = logits[0].permute(1, 2, 0).reshape(-1, head.cls_out_channels)
         scores = (logits.sigmoid() if head.use_sigmoid_cls else logits.softmax(-1))[:, 0]
@@ -96,14 +139,14 @@ class DetectorGraph(nn.Module):
         return scores, deltas, anchors
 
     def _second_stage(self, levels: Sequence[Tensor], proposals: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The proposals, sorted by the level of their size that they are cut out of, their scores and deltas."""
+        """Proposals sorted by the pyramid level of their size, with their scores and deltas."""
         layers = self.model.roi_head.bbox_roi_extractor.roi_layers
         numbers = self.model.roi_head.bbox_roi_extractor.map_roi_levels(F.pad(proposals, (1, 0)), len(layers))
         groups = [proposals[(numbers == number).nonzero().squeeze(1)] for number in range(len(layers))]
-        cut_outs = torch.cat([
+        crops = torch.cat([
             roi_align(level, group, list(layer.output_size), layer.spatial_scale, layer.sampling_ratio)
-            for level, group, layer in zip(levels, groups, layers, strict=False)])  # the last level has proposals only
-        logits, deltas = self.model.roi_head.bbox_head(cut_outs)
+            for level, group, layer in zip(levels, groups, layers, strict=False)])  # the last level serves the RPN only
+        logits, deltas = self.model.roi_head.bbox_head(crops)
         return torch.cat(groups), logits.softmax(-1), deltas
 
     def _detections(self, proposals: Tensor, scores: Tensor, deltas: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -118,7 +161,7 @@ class DetectorGraph(nn.Module):
         return boxes[kept], scores[kept], labels[kept]
 
     def _decoded(self, boxes: Tensor, deltas: Tensor, coder: object) -> Tensor:
-        """Boxes ``(n, 4)`` moved by deltas ``(n, 4)``, as DeltaXYWHBBoxCoder does, inside the image."""
+        """Apply deltas ``(n, 4)`` to boxes ``(n, 4)`` as DeltaXYWHBBoxCoder does, clipped to the image."""
         deltas = deltas * deltas.new_tensor(coder.stds) + deltas.new_tensor(coder.means)
         centres, sides = (boxes[:, :2] + boxes[:, 2:]) * 0.5, boxes[:, 2:] - boxes[:, :2]
         centres = centres + sides * deltas[:, :2]
@@ -129,15 +172,10 @@ class DetectorGraph(nn.Module):
         return boxes.clamp(min=0).minimum(boxes.new_tensor([self.size[1], self.size[0]] * 2))
 
 
-def flat(state: ShiftState) -> list[Tensor]:
-    """The tensors of a state, field by field."""
-    return [tensor for part in state for tensor in part]
-
-
 def _kept(boxes: Tensor, scores: Tensor, kinds: Tensor, config: dict, score_thr: float) -> Tensor:
-    """Rows of the boxes that none of their kind suppresses, the surest ``max_per_img``."""
-    # As mmcv's batched_nms, rounding included: boxes of different kinds are moved apart.
+    """Rows of the boxes to keep after NMS per kind, at most ``max_per_img``, highest-scoring first."""
+    # Move boxes of different kinds apart, as mmcv's batched_nms does, rounding included.
     sides = boxes.where((scores > score_thr).unsqueeze(1), 0).flatten()
-    largest = torch.cat([sides, sides.new_zeros(1)]).max()  # also of no boxes at all
+    largest = torch.cat([sides, sides.new_zeros(1)]).max()  # also without any box
     apart = boxes + kinds.to(boxes).unsqueeze(1) * (largest + 1)
     return nms(apart, scores, config.nms.iou_threshold, score_thr, config.max_per_img)

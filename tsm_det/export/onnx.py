@@ -1,51 +1,42 @@
-"""A detector as a file that runs without torch: what tools/export_onnx.py calls."""
+"""Export a detector to an ONNX file that runs without torch and mmdet."""
 
 from __future__ import annotations
 
 import json
 import logging
 import os
-import shutil
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
 from mmdet.datasets.transforms import Resize
 
 from tsm_det.errors import InputError
-from tsm_det.export.coverage import check_coverage
-from tsm_det.export.graph import DetectorGraph, flat
+from tsm_det.export.graph import DetectorGraph, check_coverage
 from tsm_det.export.operators import onnx_translations
-from tsm_det.files import check_writable
-from tsm_det.shift import ShiftState
+from tsm_det.files import check_writable, write_bytes
+from tsm_det.shift import ShiftState, tensors_of
 from tsm_det.streams.online_detector import OnlineDetector
 from tsm_det.version import __version__
 
-# The oldest that torch's exporter writes; RoiAlign is half_pixel since 16.
+# The oldest that torch's exporter writes; RoiAlign has half_pixel since 16.
 _OPSET = 18
 _RUNTIME = Path(__file__).with_name('runtime.py')
 
 
 def write_onnx(detector: OnlineDetector, size: tuple[int, int], path: str | os.PathLike) -> Path:
-    """Write a detector for frames of one size as one file, and ``runtime.py`` beside it, which runs it.
+    """Export a detector for one frame size, and copy ``runtime.py``, which runs it, beside the file.
 
-    Inputs of the graph: ``image`` ``(1, h, w, 3)`` BGR uint8, a frame resized as the config's test pipeline does it
+    Inputs of the graph: ``image`` ``(1, h, w, 3)`` BGR uint8, a frame resized as by the config's test pipeline
     (normalising and padding are in the graph), and ``past.backbone.0``, ..., ``past.neck.0``, ...: zeros at the start
-    of a stream, then the ``present.`` of the frame before. Outputs: ``boxes`` ``(k, 4)`` in px of the image,
-    ``scores``, ``labels``, the surest first, and the presents. The file's metadata says the rest, as JSON.
+    of a stream, then each ``present.`` of the frame before. Outputs: ``boxes`` ``(k, 4)`` in px of the image,
+    ``scores``, ``labels``, highest-scoring first, and the presents. The file's metadata describes them as JSON.
 
-    Args:
-        detector: on the processor.
-        size: (H, W) of the source frames.
-        path: of the file.
-
-    Returns:
-        Where the runtime was copied to.
+    The detector must be on the CPU; ``size`` is (H, W) of the source frames. Returns the path of the runtime.
 
     Raises:
         InputError: the detector or its pipeline is not covered, a package is missing, or the file cannot be written.
@@ -55,20 +46,22 @@ def write_onnx(detector: OnlineDetector, size: tuple[int, int], path: str | os.P
     check_coverage(detector.model)
     resize, image = describe_resizing(detector, size)
     graph = DetectorGraph(detector.model, image.shape[:2]).eval()
-    example = (torch.from_numpy(image)[None], *flat(graph.fresh))
     sites = list(site_names(graph.fresh))
     with torch.no_grad(), _quiet_exporter():
         program = torch.onnx.export(
-            graph, example, dynamo=True, opset_version=_OPSET, custom_translation_table=onnx_translations(),
-            input_names=['image', *(f'past.{site}' for site in sites)],
+            graph, (torch.from_numpy(image)[None], *tensors_of(graph.fresh)), dynamo=True, opset_version=_OPSET,
+            custom_translation_table=onnx_translations(), input_names=['image', *(f'past.{site}' for site in sites)],
             output_names=['boxes', 'scores', 'labels', *(f'present.{site}' for site in sites)], verbose=False)
     for node in program.model.graph:
-        node.metadata_props.clear()  # where the exporter ran: lines and paths of this machine
+        node.metadata_props.clear()  # source lines and paths of this machine
     for output in program.model.graph.outputs[:3]:
         output.shape[0] = 'detections'
     program.model.metadata_props['tsm_det'] = json.dumps(
         {'frame': list(size), 'resize': resize, **_description(graph, detector.classes)})
-    return _save(program, Path(path))
+    runtime = Path(path).with_name(_RUNTIME.name)
+    write_bytes(program.model_proto.SerializeToString(), path)
+    write_bytes(_RUNTIME.read_bytes(), runtime)
+    return runtime
 
 
 def require_packages(*names: str) -> None:
@@ -78,27 +71,30 @@ def require_packages(*names: str) -> None:
 
 
 def check_output(path: str | os.PathLike) -> None:
-    """Raise InputError, before much is computed, when a model and its runtime are not to be written there."""
+    """Raise InputError, before the export starts, when the model or its runtime cannot be written."""
     path = Path(path)
     if path.suffix != '.onnx':
-        raise InputError(f'--out is {path} but models are written as .onnx: name it like that')
+        raise InputError(f'--out is {path} but must end in .onnx: change the name')
     check_writable(path)
     runtime = path.with_name(_RUNTIME.name)
     if runtime.exists() and runtime.read_bytes()[:60] != _RUNTIME.read_bytes()[:60]:
-        raise InputError(f'{runtime} is there and would be replaced: name a folder without one')
+        raise InputError(f'{runtime} is another file that the export would replace: name a folder without one')
 
 
 def site_names(state: ShiftState) -> Iterator[str]:
-    """``backbone.0``, ... of the tensors of a state, in the order of ``flat``."""
+    """``backbone.0``, ... for the tensors of a state, in the order of ``tensors_of``."""
     return (f'{part}.{site}' for part, tensors in state._asdict().items() for site in range(len(tensors)))
 
 
 def describe_resizing(detector: OnlineDetector, size: tuple[int, int]) -> tuple[dict, np.ndarray]:
-    """What the runtime needs to know to resize as the pipeline does, and a frame resized so."""
+    """Describe the pipeline's resizing for the runtime, and resize an example frame with it.
+
+    Raises InputError when the pipeline changes frames in another way.
+    """
     from tsm_det.export.runtime import resized
 
     if min(size) < 1:
-        raise InputError(f"--size is {size[0]} {size[1]} but height and width of the video's frames are needed")
+        raise InputError(f"--size is {size[0]} {size[1]} but must be the height and width of the video's frames in px")
     steps = [inner for step in detector.pipeline.transforms
              for inner in getattr(getattr(step, 'transforms', None), 'transforms', ())]
     resizes = [step for step in steps if type(step) is Resize]
@@ -106,46 +102,33 @@ def describe_resizing(detector: OnlineDetector, size: tuple[int, int]) -> tuple[
     keys = ('img_id', 'frame_id', 'video_id', 'video_length', 'ori_video_length')
     piped = detector.pipeline({'img': [frame], **{key: [0] for key in keys}})['inputs'][0].permute(1, 2, 0).numpy()
     if len(resizes) == 1 and resizes[0].scale:
-        how = {'scale': list(resizes[0].scale), 'keep_ratio': resizes[0].keep_ratio}
-        image = resized(frame, **how)
+        resize = {'scale': list(resizes[0].scale), 'keep_ratio': resizes[0].keep_ratio}
+        image = resized(frame, **resize)
         if np.array_equal(image, piped):
-            return how, image
+            return resize, image
     raise InputError(f'the test pipeline has {", ".join(type(step).__name__ for step in steps)} but the export covers '
-                     'one Resize to a scale, bilinear, and no other change of the frame: test with such a pipeline')
+                     'one bilinear Resize to a scale and no other change of the frame: remove the others')
 
 
 def _description(graph: DetectorGraph, classes: tuple[str, ...]) -> dict:
-    """The model's metadata but for the frame."""
-    to_input, config = graph.model.data_preprocessor, graph.model.roi_head.test_cfg
+    """Metadata of the model, without the frame's."""
+    preprocessor, config = graph.model.data_preprocessor, graph.model.roi_head.test_cfg
     height, width = graph.size
-    normalised = to_input._enable_normalize
+    normalised = preprocessor._enable_normalize
     return {
         'tsm_det': __version__, 'classes': list(classes), 'image': [height, width],
         'network': [height + graph.padding[0], width + graph.padding[1]],
-        'in_graph': {'channels': 'RGB' if to_input._channel_conversion else 'BGR',
-                     'mean': to_input.mean.flatten().tolist() if normalised else [0.0] * 3,
-                     'std': to_input.std.flatten().tolist() if normalised else [1.0] * 3,
-                     'pad_value': to_input.pad_value},
+        'in_graph': {'channels': 'RGB' if preprocessor._channel_conversion else 'BGR',
+                     'mean': preprocessor.mean.flatten().tolist() if normalised else [0.0] * 3,
+                     'std': preprocessor.std.flatten().tolist() if normalised else [1.0] * 3,
+                     'pad_value': preprocessor.pad_value},
         'score_thr': config.score_thr, 'max_detections': config.max_per_img,
         'state': {part: [list(past.shape) for past in pasts] for part, pasts in graph.fresh._asdict().items()}}
 
 
-def _save(program: torch.onnx.ONNXProgram, path: Path) -> Path:
-    """Write the model, whole or not at all, and copy the runtime beside it."""
-    runtime = path.with_name(_RUNTIME.name)
-    try:
-        with TemporaryDirectory(prefix=f'.{path.name}.', dir=path.parent) as workshop:
-            program.save(Path(workshop, 'whole'), external_data=False)
-            os.replace(Path(workshop, 'whole'), path)
-        shutil.copyfile(_RUNTIME, runtime)
-    except OSError as error:
-        raise InputError(f'{path} cannot be written ({error}): name a file in a folder with room') from error
-    return runtime
-
-
 @contextmanager
 def _quiet_exporter() -> Iterator[None]:
-    """Without torch's remarks on packages that are not installed and on its own old names."""
+    """Context manager: silences torch's exporter about missing packages and its own deprecated names."""
     logger = logging.getLogger('torch.onnx')
     level = logger.level
     logger.setLevel(logging.ERROR)

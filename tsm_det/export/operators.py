@@ -1,4 +1,4 @@
-"""Non-maximum suppression and RoIAlign: mmcv's kernels in eager mode, one ONNX operator each in a graph."""
+"""Non-maximum suppression and RoIAlign: mmcv's kernels in eager mode, one ONNX operator each when exported."""
 
 from __future__ import annotations
 
@@ -12,17 +12,9 @@ from torch import Tensor
 
 @torch.library.custom_op('tsm_det::nms', mutates_args=())
 def nms(boxes: Tensor, scores: Tensor, iou_thr: float, score_thr: float, max_kept: int) -> Tensor:
-    """Which boxes stay, the surest first.
+    """Rows ``(k,)`` int64 of the boxes ``(n, 4)`` x1, y1, x2, y2 to keep, highest-scoring first, at most ``max_kept``.
 
-    Args:
-        boxes: ``(n, 4)`` x1, y1, x2, y2.
-        scores: ``(n,)``; boxes of at most ``score_thr`` are left out.
-        iou_thr: a box goes whose IoU with a surer one that stays is larger.
-        score_thr: see ``scores``.
-        max_kept: how many stay at the most.
-
-    Returns:
-        Rows of ``boxes``, ``(k,)`` int64.
+    Boxes that score at most ``score_thr``, and those whose IoU with a kept one exceeds ``iou_thr``, are suppressed.
     """
     candidates = (scores > score_thr).nonzero().squeeze(1)
     _, kept = mmcv_nms(boxes[candidates], scores[candidates], iou_threshold=iou_thr)
@@ -36,17 +28,9 @@ def _(boxes: Tensor, scores: Tensor, iou_thr: float, score_thr: float, max_kept:
 
 @torch.library.custom_op('tsm_det::roi_align', mutates_args=())
 def roi_align(level: Tensor, boxes: Tensor, out_size: list[int], scale: float, sampling_ratio: int) -> Tensor:
-    """What a pyramid level shows in each box.
+    """Crop boxes ``(n, 4)`` in px of the network's input from a level ``(1, C, H, W)`` to ``(n, C, *out_size)``.
 
-    Args:
-        level: ``(1, C, H, W)``.
-        boxes: ``(n, 4)`` x1, y1, x2, y2, px of the network's input.
-        out_size: height and width of a cut-out.
-        scale: pixels of the level for one of the network's input.
-        sampling_ratio: samples to each side of a cell; 0 is one a pixel.
-
-    Returns:
-        ``(n, C, *out_size)``.
+    ``scale`` is px of the level per px of the input; ``sampling_ratio`` samples per cell and side, 0 for one per px.
     """
     rois = torch.cat([boxes.new_zeros(len(boxes), 1), boxes], dim=1)
     return mmcv_roi_align(level, rois, out_size, scale, sampling_ratio, 'avg', True)
@@ -58,7 +42,7 @@ def _(level: Tensor, boxes: Tensor, out_size: list[int], scale: float, sampling_
 
 
 def onnx_translations() -> dict[Callable, Callable]:
-    """What torch's exporter writes for the two; ``onnxscript`` must be installed."""
+    """The ONNX operators of both, for torch's exporter; ``onnxscript`` must be installed."""
     from onnxscript import opset18 as op
 
     def write_nms(boxes, scores, iou_thr: float, score_thr: float, max_kept: int):

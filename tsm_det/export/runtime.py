@@ -1,10 +1,10 @@
-"""Runs a video detector that tools/export_onnx.py wrote; needs numpy, opencv-python and onnxruntime, nothing else.
+"""Runs a video detector that tools/export_onnx.py wrote; needs only numpy, opencv-python and onnxruntime.
 
     detector = Detector('model.onnx')
     for image in frames:  # (H, W, 3) BGR uint8, as cv2.VideoCapture reads them
         boxes, scores, labels = detector(image)  # boxes: x1, y1, x2, y2 in px of the image
 
-python runtime.py model.onnx video.mp4 prints one line of JSON a frame.
+python runtime.py model.onnx video.mp4 prints one JSON line per frame.
 """
 
 import json
@@ -16,26 +16,26 @@ import onnxruntime
 
 
 class Detector:
-    """Detects objects in streams, frame by frame, and remembers each stream until ``reset``.
+    """Detects objects in streams, frame by frame, with one state per stream until ``reset``.
 
-    ``meta`` is what the file says of itself: classes, sizes, score threshold, the layout of the state. ``streams`` maps
-    each stream to its frame size and its past. ``providers`` are onnxruntime's, e.g. ``('CUDAExecutionProvider',)``.
+    ``meta`` is the file's metadata: classes, sizes, score threshold, layout of the state. ``streams`` maps each stream
+    to its frame size and past. ``providers`` are onnxruntime's, e.g. ``('CUDAExecutionProvider',)``.
     """
 
     def __init__(self, path, providers=('CPUExecutionProvider',)):
         self.session = onnxruntime.InferenceSession(str(path), providers=list(providers))
         properties = self.session.get_modelmeta().custom_metadata_map
         if 'tsm_det' not in properties:
-            raise ValueError(f'{path} is not a model of tsm_det: give one that tools/export_onnx.py wrote')
+            raise ValueError(f'{path} is not a model of tsm_det: give a file of tools/export_onnx.py')
         self.meta = json.loads(properties['tsm_det'])
         self.classes = tuple(self.meta['classes'])
         self._outputs = [output.name for output in self.session.get_outputs()]
         self.streams = {}
 
     def __call__(self, image, stream=None):
-        """Detect in the next frame of a stream; another frame size starts it afresh.
+        """Detect in the next frame of a stream; another frame size starts it over.
 
-        Returns boxes ``(k, 4)`` float32, scores ``(k,)`` float32 and labels ``(k,)`` int64, the surest first.
+        Returns boxes ``(k, 4)`` float32, scores ``(k,)`` float32 and labels ``(k,)`` int64, highest-scoring first.
         """
         size = image.shape[:2]
         small = self.prepare(image)
@@ -46,35 +46,35 @@ class Detector:
         return boxes * np.float32(to_frame * 2), scores, labels
 
     def reset(self, stream=None):
-        """Start a stream afresh at its next frame; all streams when none is named."""
+        """Start a stream over at its next frame; without a name, all streams."""
         self.streams = {} if stream is None else {k: held for k, held in self.streams.items() if k != stream}
 
     def prepare(self, image):
-        """The frame as the graph takes it: resized ``(h, w, 3)``; normalising and padding are in the graph."""
+        """Resize a frame for the graph, ``(h, w, 3)``; the graph normalises and pads it."""
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-            raise ValueError(f'the image is {image.dtype} {image.shape} but (H, W, 3) uint8, BGR, is needed')
+            raise ValueError(f'the image is {image.dtype} {image.shape} but must be uint8 (H, W, 3), BGR')
         small = resized(image, **self.meta['resize'])
         if list(small.shape[:2]) != self.meta['image']:
-            raise ValueError('the frame is {}x{} px but the model is for {}x{} and what has its shape: export one with '
-                             '--size {} {}'.format(*image.shape[:2], *self.meta['frame'], *image.shape[:2]))
+            raise ValueError('the frame is {0}x{1} px but the model needs the aspect ratio of {2}x{3} px: export one '
+                             'with --size {0} {1}'.format(*image.shape[:2], *self.meta['frame']))
         return small
 
     def step(self, small, past=None):
-        """One run of the graph: a prepared frame and a past go in; what is found, in its px, and a present come out.
+        """Run the graph: a prepared frame and a past go in, detections in its px and a present come out.
 
-        A past maps 'backbone.0', ... to arrays; None is that of a stream not yet seen: zeros.
+        A past maps 'backbone.0', ... to arrays; None is the past of a new stream, zeros.
         """
         if past is None:
             past = {f'{part}.{site}': np.zeros(shape, np.float32)
                     for part, shapes in self.meta['state'].items() for site, shape in enumerate(shapes)}
         feeds = {'image': small[None], **{f'past.{site}': array for site, array in past.items()}}
         outputs = dict(zip(self._outputs, self.session.run(self._outputs, feeds), strict=True))
-        found = tuple(outputs.pop(name) for name in ('boxes', 'scores', 'labels'))
-        return found, {name.removeprefix('present.'): array for name, array in outputs.items()}
+        detections = tuple(outputs.pop(name) for name in ('boxes', 'scores', 'labels'))
+        return detections, {name.removeprefix('present.'): array for name, array in outputs.items()}
 
 
 def resized(image, scale, keep_ratio):
-    """The image at ``scale`` (width, height), or, to keep its ratio, as large as fits in it either way up."""
+    """Resize to ``scale`` (width, height), or with ``keep_ratio`` to the largest size inside it, upright or turned."""
     height, width = image.shape[:2]
     if keep_ratio:
         factor = min(max(scale) / max(height, width), min(scale) / min(height, width))
@@ -87,9 +87,9 @@ def main():
     if not video.isOpened():
         sys.exit(f'error: {sys.argv[2]} cannot be read as a video: check the path')
     for frame_id, (_, image) in enumerate(iter(video.read, (False, None))):
-        found = [{'bbox': box, 'score': score, 'label': label, 'class': detector.classes[label]}
-                 for box, score, label in zip(*(array.tolist() for array in detector(image)), strict=True)]
-        print(json.dumps({'frame_id': frame_id, 'detections': found}))
+        detections = [{'bbox': box, 'score': score, 'label': label, 'class': detector.classes[label]}
+                      for box, score, label in zip(*(array.tolist() for array in detector(image)), strict=True)]
+        print(json.dumps({'frame_id': frame_id, 'detections': detections}))
 
 
 if __name__ == '__main__':

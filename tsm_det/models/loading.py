@@ -1,8 +1,10 @@
-"""A detector out of a config and a checkpoint."""
+"""Build a detector from a config and a checkpoint."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from textwrap import shorten
 
@@ -10,6 +12,7 @@ import torch
 from mmdet.registry import MODELS
 from mmengine.config import Config
 from mmengine.logging import print_log
+from mmengine.optim import OneCycleParamScheduler
 from mmengine.registry import init_default_scope
 from mmengine.runner import CheckpointLoader, load_checkpoint
 
@@ -21,22 +24,22 @@ def build_detector(config: Config, checkpoint: str | None = None, device: str = 
     """Build the config's detector for inference, with the checkpoint's weights and class names.
 
     Args:
-        config: whose ``model`` is built; nothing is downloaded (``init_cfg`` is not used).
-        checkpoint: path, or None for random weights, which is said in the log.
+        config: its ``model`` is built; nothing is downloaded (``init_cfg`` is not used).
+        checkpoint: path, or None for random weights, with a warning.
         device: e.g. 'cpu' or 'cuda:0'.
 
     Returns:
         The detector in eval mode; ``dataset_meta['classes']`` names its labels.
 
     Raises:
-        InputError: the device is not there, the checkpoint is missing, or it is not of this network.
+        InputError: the device is not available, or the checkpoint is missing or does not match the network.
     """
     check_device(device)
     init_default_scope(config.get('default_scope', 'mmdet'))
     model = MODELS.build(config.model)
+    content = {}
     if checkpoint is None:
-        print_log('random weights: no checkpoint was given, so detections mean nothing', 'current', level=30)
-        content = {}
+        warn_random_weights()
     else:
         content = load_weights(model, checkpoint)
     meta = content.get('meta', {}).get('dataset_meta') or dataset_config(config).get('metainfo') or {}
@@ -45,11 +48,16 @@ def build_detector(config: Config, checkpoint: str | None = None, device: str = 
     return model.to(device).eval()
 
 
+def warn_random_weights() -> None:
+    """Log that the detections of a model without a checkpoint mean nothing."""
+    print_log('random weights: no checkpoint was given, so detections and metrics mean nothing', 'current', level=30)
+
+
 def check_device(device: str) -> None:
-    """Raise InputError when a tensor cannot be put on a device and taken back."""
+    """Raise InputError when a tensor cannot be moved to a device and back."""
     try:
         torch.zeros(1, device=device).tolist()
-    # Each kind of device that this torch was not built for has an exception of its own.
+    # torch raises a different exception for each kind of missing device.
     except (RuntimeError, AssertionError, ImportError) as error:
         known = ', '.join(['cpu', *(f'cuda:{index}' for index in range(torch.cuda.device_count()))])
         reason = shorten(str(error), 80, placeholder='...')
@@ -57,41 +65,41 @@ def check_device(device: str) -> None:
                          'choose one of these, or install a torch for the other') from error
 
 
-def check_checkpoint(path: str) -> None:
-    """Raise InputError when a checkpoint, unless it is a URL, is missing."""
-    if not re.match(r'\w+://', path) and not Path(path).is_file():
-        raise InputError(f'the checkpoint {path} is missing: give the path of one that is there, or have it made first')
+def trusted_classes() -> AbstractContextManager:
+    """Let torch and mmengine unpickle the checkpoints of a training with ``weights_only=True``.
+
+    mmengine trusts its own classes and numpy's already, but not the scheduler of the small configs.
+    """
+    return torch.serialization.safe_globals([OneCycleParamScheduler])
 
 
 def check_readable(checkpoint: str) -> None:
-    """Raise InputError when a checkpoint is missing, or its file is none."""
-    check_checkpoint(checkpoint)
-    try:
-        CheckpointLoader.load_checkpoint(checkpoint, map_location='cpu')
-    except Exception as error:  # bytes that are no checkpoint may mean anything to a pickle: KeyError, MemoryError...
-        raise InputError(_refusal(checkpoint, 'cannot be read', error)) from error
+    """Raise InputError when a checkpoint is missing or cannot be read."""
+    _read(checkpoint, lambda: CheckpointLoader.load_checkpoint(checkpoint, map_location='cpu'))
 
 
 def load_weights(model: torch.nn.Module, checkpoint: str) -> dict:
-    """Load a checkpoint file into a detector, all keys of it and no others.
+    """Load a checkpoint into a detector, with exactly the same keys.
 
-    mmengine reads it with ``weights_only=True`` and says so where a file does not allow that.
+    mmengine reads it with ``weights_only=True`` and warns when a file needs more.
 
     Returns:
         The content of the file.
 
     Raises:
-        InputError: the file is missing, is no checkpoint, or is not of this network.
+        InputError: the file is missing, not a checkpoint, or does not match the network.
     """
-    check_checkpoint(checkpoint)
+    return _read(checkpoint, lambda: load_checkpoint(model, checkpoint, map_location='cpu', strict=True))
+
+
+def _read(checkpoint: str, read: Callable[[], dict]) -> dict:
+    if not re.match(r'\w+://', checkpoint) and not Path(checkpoint).is_file():
+        raise InputError(f'the checkpoint {checkpoint} is missing: give the path of an existing file')
     try:
-        return load_checkpoint(model, checkpoint, map_location='cpu', strict=True)
-    except Exception as error:  # see check_readable
+        with trusted_classes():
+            return read()
+    except Exception as error:  # unpickling other bytes can raise anything: KeyError, MemoryError...
         what = 'is not of this network' if 'do not match' in str(error) else 'cannot be read'
-        raise InputError(_refusal(checkpoint, what, error)) from error
-
-
-def _refusal(checkpoint: str, what: str, error: Exception) -> str:
-    reason = shorten(f'{type(error).__name__} {error}', 200, placeholder='...')
-    return (f'the checkpoint {checkpoint} {what} ({reason}): give a file that this project or mmdet saved, and the '
-            'config that it was trained with')
+        reason = shorten(f'{type(error).__name__} {error}', 200, placeholder='...')
+        raise InputError(f'the checkpoint {checkpoint} {what} ({reason}): give a file saved by this project or mmdet, '
+                         'and the config of its training') from error

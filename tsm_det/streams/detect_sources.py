@@ -1,4 +1,4 @@
-"""From sources to files: what tools/detect_video.py calls."""
+"""Detect in sources and write the results: the library side of tools/detect_video.py."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
-from typing import NamedTuple
 
 from tqdm import tqdm
 
@@ -14,118 +13,105 @@ from tsm_det.errors import InputError
 from tsm_det.stream_bank import HeldStream
 from tsm_det.streams.detections import detections_of
 from tsm_det.streams.online_detector import OnlineDetector
-from tsm_det.streams.progress import Progress, first_frames, resume
-from tsm_det.video.batches import StreamFrame, rounds
+from tsm_det.streams.progress import RunProgress, first_frames, resume
+from tsm_det.video.batches import batches
+from tsm_det.video.cameras import StreamFrame
 from tsm_det.video.connection import without_password
-from tsm_det.video.outputs import Outputs, check_apart
-from tsm_det.video.prefetch import ahead
+from tsm_det.video.outputs import Outputs, check_outputs
+from tsm_det.video.prefetch import prefetch
 from tsm_det.video.sources import RecordedSource, Source, open_source
-
-
-class Detected(NamedTuple):
-    """A round after the detector: its frames, what was found in each, why its stream began afresh, all streams."""
-
-    frames: list[StreamFrame]
-    found: list[list[dict]]
-    resets: list[str | None]
-    streams: list[HeldStream]
 
 
 def detect_sources(detector: OnlineDetector, sources: Sequence[Source], out: str | None = None,
                    json_lines: str | None = None, score_thr: float = 0.3, show: bool = False, stride: int = 1,
                    max_frames: int | None = None, save_state: str | None = None, save_every: int = 100,
                    resume_state: str | None = None) -> int:
-    """Run sources through a detector, a stream each; decoding, detecting and writing work at the same time.
+    """Run sources through a detector, one stream per source; decoding, detecting and writing overlap.
 
     Args:
-        detector: whose streams of these sources start afresh, or where ``resume_state`` says.
+        detector: its streams of these sources start over, or continue from ``resume_state``.
         sources: from :func:`open_sources`.
         out: mp4 file with the detections drawn in; with several sources a folder of such files.
-        json_lines: file with one line of JSON a frame.
-        score_thr: detections below it are left out.
-        show: draw into windows too; the key q ends it.
-        stride: look at every so many frames.
-        max_frames: stop after so many of each source; None is all.
-        save_state: file for what the detector remembers: whole at any time, written every ``save_every`` rounds and
-            at the end, after Ctrl-C too.
-        resume_state: such a file: go on after the frames that it was saved at, and save there where ``save_state``
-            names no other. ``json_lines`` is cut there and written on; a video that is there already is kept under
-            another name. What a live source gave meanwhile is a gap in its frame ids.
+        json_lines: JSON lines file, one line per frame.
+        score_thr: lowest score of a detection.
+        show: draw into windows too; the key q ends the run.
+        stride: use every ``stride``-th frame.
+        max_frames: largest number of frames per source; None for all.
+        save_state: state file, written atomically every ``save_every`` batches and at the end, also after Ctrl-C.
+        resume_state: state file to continue from, and to save to without ``save_state``. ``json_lines`` is truncated
+            at its frames and appended to; an existing video is renamed. The frames that a live source gave meanwhile
+            are a gap in its frame ids.
 
     Returns:
-        How many frames were seen.
+        Number of frames.
 
     Raises:
-        InputError: a source cannot be read, a file cannot be written or is a source; what was detected until then is
-            kept.
+        InputError: a source cannot be read, or a file cannot be written or is a source; results until then are kept.
     """
     for flag, number in (('--stride', stride), ('--max-frames', max_frames), ('--save-every', save_every)):
         if number is not None and number < 1:
-            raise InputError(f'{flag} is {number} but a number from 1 is needed: leave it out or raise it')
+            raise InputError(f'{flag} is {number} but must be at least 1')
     if not 0 <= score_thr <= 1:
-        raise InputError(f'--score-thr is {score_thr} but a number from 0 to 1 is needed: leave it out or change it')
+        raise InputError(f'--score-thr is {score_thr} but must be from 0 to 1')
     save_state = save_state or resume_state
-    check_apart(sources, out, json_lines, save_state)
-    places = resume(detector, resume_state, sources, stride) if resume_state else {}
-    last = {name: place.frame_id for name, place in places.items()} if resume_state else None
-    starts = first_frames(places, sources, stride)
+    check_outputs(sources, out, json_lines, save_state)
+    positions = resume(detector, resume_state, sources, stride) if resume_state else {}
+    last = {name: position.frame_id for name, position in positions.items()} if resume_state else None
+    starts = first_frames(positions, sources, stride)
+    totals = [_num_left(source, starts.get(source.name, 0), stride, max_frames) for source in sources]
     num_frames = 0
     with ExitStack() as stack:
         outputs = stack.enter_context(Outputs(sources, out, json_lines, show, stride, last))
-        batches = rounds(sources, starts, stride, max_frames)
-        results = stack.enter_context(closing(ahead(_detect(detector, batches, score_thr))))
-        total = _total(sources, starts, stride, max_frames)
-        bar = stack.enter_context(tqdm(total=total, unit='frame', mininterval=1))
-        progress = stack.enter_context(Progress(detector, sources, stride, save_state, save_every, places))
-        for result in results:
-            for frame, found, reset in zip(result.frames, result.found, result.resets, strict=True):
-                outputs.write(frame, found, reset)
-            progress.keep(result.frames, result.streams)
-            num_frames += len(result.frames)
-            bar.update(len(result.frames))
+        detected = _detect(detector, batches(sources, starts, stride, max_frames), score_thr)
+        results = stack.enter_context(closing(prefetch(detected)))
+        bar = stack.enter_context(tqdm(total=None if None in totals else sum(totals), unit='frame', mininterval=1))
+        progress = stack.enter_context(RunProgress(detector, sources, stride, save_state, save_every, positions))
+        for batch, streams in results:
+            for frame, detections, reset in batch:
+                outputs.write(frame, detections, reset)
+            progress.keep([frame for frame, _, _ in batch], streams)
+            num_frames += len(batch)
+            bar.update(len(batch))
             if dropped := sum(getattr(source, 'dropped', 0) for source in sources):
                 bar.set_postfix(dropped=dropped, refresh=False)
     return num_frames
 
 
 def open_sources(names: Sequence[str], every_frame: bool = False, stall_limit_s: float = 10.0) -> list[Source]:
-    """Open sources for :func:`detect_sources`, each under a name of its own.
+    """Open sources for :func:`detect_sources`, with distinct names.
 
     Args:
         names: see ``open_source``, as for the rest.
 
     Raises:
-        InputError: one cannot be opened, or is named twice, perhaps with two passwords.
+        InputError: a source cannot be opened, or is named twice, perhaps with two passwords.
     """
-    if twice := [name for place, name in enumerate(names) if name in names[:place]]:
-        raise InputError(f'the source {without_password(twice[0])} is named twice but a stream has one detector: '
-                         'name it once')
     if not stall_limit_s > 0:
-        raise InputError(f'--stall-limit is {stall_limit_s:g} s but a time above 0 is needed: raise it')
+        raise InputError(f'--stall-limit is {stall_limit_s:g} s but must be above 0')
+    [(shown, count)] = Counter(map(without_password, names)).most_common(1)
+    if count > 1:
+        raise InputError(f'the source {shown} is named twice but a stream has one detector: name it once')
     sources = [open_source(name, every_frame, stall_limit_s) for name in names]
     counts = Counter(source.name for source in sources)
-    # Files of one name in several folders: their paths tell them apart.
-    sources = [replace(source, name=name) if counts[source.name] > 1 and isinstance(source, RecordedSource) else source
-               for name, source in zip(names, sources, strict=True)]
-    if twice := [name for name, count in Counter(source.name for source in sources).items() if count > 1]:
-        raise InputError(f'two sources are called {twice[0]} but a stream has one detector: name it once')
-    return sources
+    # Files of the same name in several folders go by their paths.
+    return [replace(source, name=name) if counts[source.name] > 1 and isinstance(source, RecordedSource) else source
+            for name, source in zip(names, sources, strict=True)]
 
 
-def _detect(detector: OnlineDetector, batches: Iterator[list[StreamFrame]], score_thr: float) -> Iterator[Detected]:
-    with closing(batches):
-        for frames in batches:
+def _detect(detector: OnlineDetector, stream: Iterator[list[StreamFrame]], score_thr: float) -> Iterator[
+        tuple[list[tuple[StreamFrame, list[dict], str | None]], list[HeldStream]]]:
+    """Yield per batch its frames with their detections and reset reasons, and all streams after it."""
+    with closing(stream):
+        for frames in stream:
             samples = detector.detect_batch([frame.image for frame in frames], [frame.stream for frame in frames],
                                             [frame.frame_id for frame in frames])
-            yield Detected(frames, [detections_of(sample, detector.classes, score_thr) for sample in samples],
-                           [sample.metainfo['reset'] for sample in samples], detector.bank.held())
+            yield [(frame, detections_of(sample, detector.classes, score_thr), sample.metainfo['reset'])
+                   for frame, sample in zip(frames, samples, strict=True)], detector.bank.held()
 
 
-def _total(sources: Sequence[Source], starts: dict[str, int], stride: int, max_frames: int | None) -> int | None:
-    """How many frames there will be, None when nobody knows."""
-    numbers = [max_frames if source.num_frames is None else
-               min(filter(lambda number: number is not None, (
-                   max_frames, len(range(starts.get(source.name, 0), source.num_frames, stride)))))
-               for source in sources]
-    return None if None in numbers else sum(numbers)
-
+def _num_left(source: Source, start: int, stride: int, max_frames: int | None) -> int | None:
+    """Number of frames from ``start`` on; None if unknown."""
+    if source.num_frames is None:
+        return max_frames
+    left = len(range(start, source.num_frames, stride))
+    return left if max_frames is None else min(left, max_frames)

@@ -1,4 +1,4 @@
-"""The detections of a frame as plain values, as they stand in a line of JSON."""
+"""The detections of a frame as plain values, the form of a line of JSON."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from mmdet.structures import DetDataSample
 
 
 def detections_of(sample: DetDataSample, classes: Sequence[str], score_thr: float = 0.0) -> list[dict]:
-    """Detections of at least ``score_thr``, the surest first.
+    """Detections of at least ``score_thr``, the highest-scoring first.
 
     Returns:
-        ``{'bbox': [x1, y1, x2, y2], 'score', 'label', 'class'}`` each: px, label 0-based.
+        ``{'bbox': [x1, y1, x2, y2], 'score', 'label', 'class'}`` per detection: px, label 0-based.
     """
-    found = sample.pred_instances.cpu()
-    order = found.scores.argsort(descending=True)
+    instances = sample.pred_instances.cpu()
+    instances = instances[instances.scores.argsort(descending=True)]
     return [
         {'bbox': [round(side, 2) for side in box], 'score': round(score, 4), 'label': label, 'class': classes[label]}
-        for box, score, label in zip(found.bboxes[order].tolist(), found.scores[order].tolist(),
-                                     found.labels[order].tolist(), strict=True)
+        for box, score, label in zip(
+            instances.bboxes.tolist(), instances.scores.tolist(), instances.labels.tolist(), strict=True)
         if score >= score_thr]

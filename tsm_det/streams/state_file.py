@@ -1,32 +1,30 @@
-"""Streams on disk: what a detector remembers, for another process to go on from."""
+"""State files: the streams of a detector on disk, for another process to continue."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
 from hashlib import sha256
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import torch
 from torch import nn
 
 from tsm_det.errors import InputError
+from tsm_det.files import write_atomically
 from tsm_det.shift import ShiftState
 from tsm_det.stream_bank import HeldStream
 
 _FORMAT = 'tsm_det streams 4'
-_OLD_FORMATS = tuple(f'tsm_det streams {number}' for number in (1, 2, 3))
-# What parts of the network are like, beside their weights.
+# Attributes, besides the weights, that give a state its meaning.
 _SETTINGS = {'backbone': ('shift_div', 'sites'), 'neck': ('shift_div', 'sites', 'shift_at'),
              'data_preprocessor': ('mean', 'std', '_channel_conversion', 'pad_size_divisor', 'pad_value')}
 
 
-class Place(NamedTuple):
-    """Where a run was in a source: the last frame, how many there are, of how many one was seen, when (Unix time).
+class Position(NamedTuple):
+    """Progress of a run in a source: last frame, number of frames, stride, and Unix time of that frame.
 
-    ``num_frames`` and ``stride`` are None where nobody knows them.
+    ``num_frames`` and ``stride`` are None if unknown.
     """
 
     frame_id: int
@@ -36,19 +34,18 @@ class Place(NamedTuple):
 
 
 class SavedState(NamedTuple):
-    """What a file holds: streams, and places in sources by their names, none where no sources were read."""
+    """Content of a state file: streams, and positions by source name, empty when no sources were read."""
 
     streams: list[HeldStream]
-    places: dict[str, Place]
+    positions: dict[str, Position]
 
 
 def model_signature(model: nn.Module, preparation: str = '') -> str:
-    """A digest of all that gives a state its meaning.
+    """Digest of everything that gives a state its meaning.
 
     Args:
-        model: of whose weights name, shape and value count, where it shifts what, how it normalises frames, and the
-            engine that runs it.
-        preparation: says how frames become the model's input.
+        model: its weights, shift, normalisation and engine count.
+        preparation: description of how frames become the model's input.
     """
     digest = sha256(preparation.encode())
     for name, tensor in sorted(model.state_dict().items()):
@@ -61,53 +58,45 @@ def model_signature(model: nn.Module, preparation: str = '') -> str:
 
 
 def write_state(path: str | os.PathLike, signature: str, streams: list[HeldStream],
-                places: Mapping[str, Place] | None = None) -> None:
-    """Write a file that holds tensors and plain values only; it appears whole or not at all.
+                positions: Mapping[str, Position] | None = None) -> None:
+    """Write a file of tensors and plain values atomically.
 
     Raises:
-        InputError: it cannot be written, or a stream id is not a string, a whole number or None.
+        InputError: the file cannot be written, or a stream id is not a string, a whole number or None.
     """
-    path = Path(path)
-    if strange := [stream.stream_id for stream in streams if not isinstance(stream.stream_id, str | int | None)]:
-        raise InputError(f'the stream id {strange[0]!r} cannot be saved: name streams by strings or whole numbers')
+    for stream in streams:
+        if not isinstance(stream.stream_id, str | int | None):
+            raise InputError(f'the stream id {stream.stream_id!r} cannot be saved: name streams by strings or whole '
+                             'numbers')
     content = {
         'format': _FORMAT, 'model': signature,
-        'places': {name: tuple(place) for name, place in (places or {}).items()},
+        'places': {name: tuple(position) for name, position in (positions or {}).items()},
         'streams': [{**stream._asdict(), 'state': {part: list(pasts) for part, pasts in stream.state._asdict().items()}}
                     for stream in streams]}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=f'.{path.name}.', dir=path.parent) as workshop:
-            torch.save(content, Path(workshop, 'whole'))
-            os.replace(Path(workshop, 'whole'), path)
-    except (OSError, RuntimeError) as error:  # torch says by a RuntimeError that a disk is full
-        raise InputError(f'{path} cannot be written ({error}): name a file in a folder with room') from error
+    with write_atomically(path, RuntimeError) as temporary:  # torch's report of a full disk
+        torch.save(content, temporary)
 
 
 def read_state(path: str | os.PathLike, signature: str) -> SavedState:
-    """Read what :func:`write_state` wrote; nothing but tensors and plain values is loaded.
+    """Read a file of :func:`write_state`; only tensors and plain values are unpickled.
 
     Raises:
-        InputError: the file is missing, not such a file, of an older version, or of another model.
+        InputError: the file is missing, not a state file, or of another model.
     """
     try:
         content = torch.load(path, map_location='cpu', weights_only=True)
-        if content['format'] in _OLD_FORMATS:
-            raise InputError(f'{path} was saved by an older tsm_det: start without it')
         if content['format'] != _FORMAT:
             raise KeyError('format')
-        is_ours = content['model'] == signature
+        is_of_model = content['model'] == signature
         streams = [HeldStream(stream['stream_id'], stream['frame_id'], tuple(stream['size']), ShiftState(
             **{part: tuple(pasts) for part, pasts in stream['state'].items()})) for stream in content['streams']]
-        places = {name: Place(*place) for name, place in content['places'].items()}
-    except InputError:
-        raise
+        positions = {name: Position(*position) for name, position in content['places'].items()}
     except OSError as error:
         raise InputError(f'the state file {path} cannot be read ({error.strerror}): check the path') from error
-    except Exception as error:  # a damaged file makes the reader raise nearly anything
-        raise InputError(f'{path} is not a file of saved streams: give one that --save-state or save_state '
-                         'wrote') from error
-    if not is_ours:
+    except Exception as error:  # a damaged file can raise any exception
+        raise InputError(f'{path} is not a state file of this version: give a file of --save-state or '
+                         'save_state') from error
+    if not is_of_model:
         raise InputError(f'{path} was saved by a model with other weights, shift, pipeline or engine: load the '
-                         'checkpoint and the config that it was saved with, or start without it')
-    return SavedState(streams, places)
+                         'matching checkpoint and config, or start without the file')
+    return SavedState(streams, positions)

@@ -1,4 +1,4 @@
-"""Webcams and network streams: frames as they come, the connection made anew when it breaks."""
+"""Webcams and network streams: frames as they arrive, with reconnection."""
 
 from __future__ import annotations
 
@@ -11,24 +11,22 @@ from threading import Thread
 from typing import NamedTuple
 
 import numpy as np
-from mmengine.logging import print_log
 
 from tsm_det.errors import InputError
-from tsm_det.video.connection import Connection, connect, is_live_address, without_password
-from tsm_det.video.latest_frame import Relay
+from tsm_det.video.connection import Connection, connect, without_password
+from tsm_det.video.latest_frame import LatestFrame
 
-__all__ = ['Frame', 'LiveSource', 'is_live_address']
-
-_SHORTEST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 5.0
-# How often a file may break off without a new frame.
-_MOST_IN_VAIN = 3
-# How long a thread is waited for that may hang in a read.
-_FAREWELL_S = 0.5
+_MIN_PAUSE_S, _MAX_PAUSE_S = 0.25, 5.0
+# Connections to a file that may break off in a row without a new frame.
+_MAX_FAILURES = 3
+# Do not wait longer for a thread that hangs in a read.
+_JOIN_S = 0.5
 
 
-class Frame(NamedTuple):
-    """A frame of a source: its number from 0, its time, and ``(H, W, 3)`` BGR uint8."""
+class StreamFrame(NamedTuple):
+    """A frame of a stream: its number from 0, its time, and ``(H, W, 3)`` BGR uint8."""
 
+    stream: str
     frame_id: int
     time_s: float
     image: np.ndarray
@@ -37,22 +35,22 @@ class Frame(NamedTuple):
 class LiveSource:
     """The frames of a camera or network stream; see ``Source``.
 
-    A thread reads; who iterates gets the newest frame, and the frames in between count as ``dropped``: they are gaps
-    in the frame ids, and so are damaged frames and the time that a broken connection took. Times are seconds since
-    frame 0. The name is the address without its password.
+    A thread reads; the consumer gets the newest frame, and skipped frames count as ``dropped``. Skipped frames,
+    damaged frames and the time of a lost connection are gaps in the frame ids. Times are seconds since frame 0. The
+    name is the address without its password.
 
-    A network stream that has a length, such as a video file behind http, is no camera: none of its frames is dropped,
-    after a break it goes on behind the last frame, and it ends.
+    A network stream with a length, such as a video file behind http, is a recording: no frame is dropped, a new
+    connection continues behind the last frame, and it ends.
 
     Args:
         address: number of a webcam (``'0'``), ``/dev/video0``, or an rtsp, rtmp, http, https, udp or tcp address.
-        every_frame: drop none; the stream falls behind when the detector is slower.
-        stall_limit_s: how long there may be no frame, over all attempts to connect again. After half of it without
-            a frame the connection counts as broken.
+        every_frame: drop no frame; the stream falls behind when the detector is slower.
+        stall_limit_s: longest time without a frame, over all connections. A connection without a frame for half of it
+            counts as lost.
 
     Raises:
         InputError: on creation, when nothing answers at the address; while iterating, at the stall limit, or when a
-            file breaks off again and again.
+            file breaks off repeatedly.
     """
 
     is_live = True
@@ -66,63 +64,63 @@ class LiveSource:
         try:
             self._first: Connection | None = connect(address, stall_limit_s, stall_limit_s / 2)
         except ConnectionError as error:
-            raise InputError(f'nothing can be read from {self.name} ({error}): check the address, and that the camera '
-                             'is on and no other program has it') from error
+            raise InputError(f'nothing can be read from {self.name} ({error}): check the address, that the camera is '
+                             'on, and that no other program uses it') from error
         self.fps, self.num_frames = self._first.fps, self._first.num_frames
         self.is_recorded = self._first.is_recorded
         self.every_frame = every_frame or self.is_recorded
 
-    def frames(self, start: int = 0, stride: int = 1) -> Iterator[Frame | None]:
-        """The frames from the time of the call on, numbered from ``start``; of these every ``stride``-th.
+    def frames(self, start: int = 0, stride: int = 1) -> Iterator[StreamFrame | None]:
+        """Yield every ``stride``-th frame from now on, numbered from ``start``; of a file, frame ``start`` comes first.
 
-        Of a file they are frame ``start`` and every ``stride``-th after it.
+        None means that there is no new frame yet.
         """
-        relay: Relay[Frame] = Relay(self.every_frame)
+        latest: LatestFrame[StreamFrame] = LatestFrame(self.every_frame)
         before = self.dropped
-        thread = Thread(target=self._read, args=(relay, start, stride), daemon=True)
+        thread = Thread(target=self._read, args=(latest, start, stride), daemon=True)
         thread.start()
         try:
             while True:
                 try:
-                    frame = relay.take()
+                    frame = latest.get()
                 except StopIteration:
                     return
-                self.dropped = before + relay.dropped
-                if frame is None and relay.silence_s() > self.stall_limit_s:
+                self.dropped = before + latest.dropped
+                if frame is None and latest.silence_s() > self.stall_limit_s:
                     raise InputError(f'{self.name} gave no frame for {self.stall_limit_s:g} s: check the camera and '
                                      'the network, or raise --stall-limit')
                 yield frame
         finally:
-            relay.close()
-            thread.join(_FAREWELL_S)
+            latest.close()
+            thread.join(_JOIN_S)
 
-    def _read(self, relay: Relay[Frame], start: int, stride: int) -> None:
-        """What the thread does."""
+    def _read(self, latest: LatestFrame[StreamFrame], start: int, stride: int) -> None:
+        """Run in the reading thread."""
         error, begin = None, None
         try:
-            with closing(self._images(relay, start)) as images:
+            with closing(self._images(latest, start)) as images:
                 for frame_id, image in enumerate(images, start):
-                    if relay.is_closed:
+                    if latest.is_closed:
                         break
                     if image is not None and (frame_id - start) % stride == 0:
                         now = time.monotonic()
                         begin = now if begin is None else begin
                         time_s = frame_id / self.fps if self.is_recorded else start / self.fps + now - begin
-                        relay.put(Frame(frame_id, time_s, image))
-        except Exception as raised:  # it belongs to the thread that takes the frames
+                        latest.put(StreamFrame(self.name, frame_id, time_s, image))
+        except Exception as raised:  # the consumer's thread raises it
             error = raised
-        relay.end(error)
+        latest.finish(error)
 
-    def _images(self, relay: Relay[Frame], start: int) -> Iterator[np.ndarray | None]:
-        """The images of one connection after the other; None stands for each that was lost."""
-        passed, in_vain = start if self.is_recorded else 0, 0
-        connection, self._first = self._first or self._connect_again(relay), None
+    def _images(self, latest: LatestFrame[StreamFrame], start: int) -> Iterator[np.ndarray | None]:
+        """Yield the images of all connections; None stands for a lost frame."""
+        passed, failures = start if self.is_recorded else 0, 0
+        connection, self._first = self._first or self._reconnect(latest), None
         while connection is not None:
             number, is_broken, last = 0, False, time.monotonic()
             try:
                 with closing(connection.images) as images:
                     for number, image in enumerate(images, 1):
-                        last = last if image is None else relay.heard()
+                        last = last if image is None else latest.touch()
                         if number > passed:
                             yield image
             except ConnectionError:
@@ -130,22 +128,22 @@ class LiveSource:
             if self.is_recorded:
                 if not is_broken:
                     return
-                in_vain = 0 if number > passed else in_vain + 1
+                failures = 0 if number > passed else failures + 1
                 passed = max(passed, number)
-                if in_vain == _MOST_IN_VAIN:
-                    raise InputError(f'{self.name} breaks off after {passed} frames again and again: the file there '
-                                     'is cut off or damaged, fetch it anew')
-            print_log(f'{self.name} broke off: connecting again', 'current', logging.WARNING)
-            connection = self._connect_again(relay)
+                if failures == _MAX_FAILURES:
+                    raise InputError(f'{self.name} broke off after {passed} frames {failures} times: the file at the '
+                                     'address is truncated or damaged, replace it')
+            logging.getLogger(__name__).warning('%s broke off: reconnecting', self.name)
+            connection = self._reconnect(latest)
             if not self.is_recorded:
                 yield from repeat(None, max(1, round((time.monotonic() - last) * self.fps)))
 
-    def _connect_again(self, relay: Relay[Frame]) -> Connection | None:
-        """Try after longer and longer pauses; None when nobody waits for it any more."""
-        pause_s = _SHORTEST_PAUSE_S
-        while not relay.wait_closed(pause_s):
+    def _reconnect(self, latest: LatestFrame[StreamFrame]) -> Connection | None:
+        """Connect, with growing pauses between attempts; None when the consumer left."""
+        pause_s = _MIN_PAUSE_S
+        while not latest.wait_closed(pause_s):
             try:
                 return connect(self._address, self.stall_limit_s / 2, self.stall_limit_s / 2)
             except ConnectionError:
-                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+                pause_s = min(2 * pause_s, _MAX_PAUSE_S)
         return None

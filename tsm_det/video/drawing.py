@@ -1,4 +1,4 @@
-"""Detections drawn into a frame."""
+"""Draw detections into a frame."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ import cv2
 import numpy as np
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
-# Saturation and value; of those tried, these keep the closest two of 30 labels the furthest apart (19 in CIE Lab).
+# Saturation and value, chosen so that the closest two of 30 labels are 19 apart in CIE Lab.
 _SHADES = ((0.7, 1.0), (0.95, 0.6), (0.6, 0.8), (0.95, 1.0), (0.45, 1.0))
 
 
 def draw_detections(image: np.ndarray, detections: Sequence[Mapping]) -> np.ndarray:
-    """Draw boxes with their class and score; lines and letters grow with the frame.
+    """Draw boxes with class and score; line width and text size scale with the frame.
 
     Args:
-        image: ``(H, W, 3)`` BGR uint8; it stays as it is.
+        image: ``(H, W, 3)`` BGR uint8; not modified.
         detections: ``{'bbox': [x1, y1, x2, y2], 'score', 'label', 'class'}`` each, px. The first is drawn
-            last: give the surest first and it stays on top.
+            last and stays on top: give the highest-scoring first.
 
     Returns:
-        A new image. A label has the same colour in every frame.
+        A new image. Each label has one fixed colour.
     """
     canvas = image.copy()
     height, width = image.shape[:2]
     thickness = max(1, round(min(height, width) / 400))
     for detection in reversed(detections):
-        # Far outside the frame the numbers would not fit into OpenCV's; a line just outside is as invisible.
+        # Coordinates far outside the frame overflow in OpenCV.
         box = np.clip(detection['bbox'], -thickness, [width + thickness, height + thickness] * 2)
         left, top, right, bottom = box.round().astype(int).tolist()
         colour = label_colour(detection['label'])
@@ -40,14 +40,14 @@ def draw_detections(image: np.ndarray, detections: Sequence[Mapping]) -> np.ndar
 
 @lru_cache
 def label_colour(label: int) -> tuple[int, int, int]:
-    """BGR colour of a label, easily told from those of its neighbours."""
-    # Steps of the golden ratio keep hues apart; hues near each other again, 8, 13 or 21 labels on, differ in shade.
+    """BGR colour of a label, distinct from those of neighbouring labels."""
+    # Golden-ratio steps spread the hues; similar hues, 8, 13 or 21 labels apart, differ in shade.
     red, green, blue = colorsys.hsv_to_rgb(label * 0.618034 % 1, *_SHADES[label % len(_SHADES)])
     return round(255 * blue), round(255 * green), round(255 * red)
 
 
 def _draw_label(canvas: np.ndarray, text: str, corner: tuple[int, int], colour: tuple[int, int, int]) -> None:
-    """Write on a filled background above the corner, moved to where all of it is inside the frame."""
+    """Write on a filled background above the corner, moved inside the frame."""
     height, width = canvas.shape[:2]
     scale = max(0.4, min(height, width) / 1200)
     weight = max(1, round(scale * 1.5))

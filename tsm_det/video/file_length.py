@@ -1,4 +1,4 @@
-"""Whether a file ends before its own headers say that it does: decoders give what is left, without a word."""
+"""Detect truncated files, which decoders read without an error."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ _JPEG_IMAGE, _JPEG_END = b'\xff\xda', b'\xff\xd9'
 
 
 def is_cut_off(path: str | os.PathLike) -> bool:
-    """Whether an mp4, mov, mkv, webm, avi, jpg or webp file is shorter than it says; False of all others.
+    """Whether an mp4, mov, mkv, webm, avi, jpg or webp file is shorter than its headers state; False for other formats.
 
-    What a file appends behind its end (phones do) does not matter, nor one that does not say its length, as a recording
-    that was never closed.
+    Data appended behind the end (as phones do) and unknown lengths (recordings that were never closed) pass.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: the file cannot be read.
     """
     size = os.path.getsize(path)
     with open(path, 'rb') as file:
@@ -33,7 +32,7 @@ def is_cut_off(path: str | os.PathLike) -> bool:
 
 
 def _ends_inside_box(file: BinaryIO, size: int) -> bool:
-    """Of mp4 and mov (ISO/IEC 14496-12, 4.2)."""
+    """Whether the last box of an mp4 or mov is truncated (ISO/IEC 14496-12, 4.2)."""
     place, kind = 0, b''
     while place < size:
         file.seek(place)
@@ -41,21 +40,21 @@ def _ends_inside_box(file: BinaryIO, size: int) -> bool:
         header = 8
         if length == 1:
             length, header = long_length, 16
-        if length < header:  # no box is smaller than its header; 0 says that it goes to the end of the file
+        if length < header:  # 0: the box extends to the end of the file
             return False
         place += length
     return place > size and kind in (b'moov', b'moof', b'mdat')
 
 
 def _segment_end(file: BinaryIO) -> int:
-    """Where the segment of a Matroska file ends, 0 where that is not said (RFC 8794, RFC 9559)."""
+    """End of the segment of a Matroska file; 0 if not stated (RFC 8794, RFC 9559)."""
     end = 0
     for element in (_EBML, _SEGMENT):
         file.seek(end)
         if file.read(4) != element:
             return 0
         first = file.read(1) or b'\0'
-        width = 9 - first[0].bit_length()  # of the length: a byte and one for each leading zero bit
+        width = 9 - first[0].bit_length()  # bytes of the length: 1 + leading zero bits
         length = int.from_bytes(first + file.read(width - 1), 'big') & ~(1 << 7 * width)
         if width > 8 or length == (1 << 7 * width) - 1:
             return 0
@@ -64,7 +63,7 @@ def _segment_end(file: BinaryIO) -> int:
 
 
 def _has_image_end(file: BinaryIO) -> bool:
-    """Whether an end follows the first scan of a JPEG; one before it would be of the small picture in its headers."""
+    """Whether an end marker follows the first scan of a JPEG; one before it belongs to the thumbnail in the headers."""
     content = file.read()
     place = 2
     while content[place:place + 2] != _JPEG_IMAGE:

@@ -1,4 +1,4 @@
-"""The place where one thread lays frames down and another takes them."""
+"""Hand frames from the thread that reads a camera to the one that detects."""
 
 from __future__ import annotations
 
@@ -9,75 +9,76 @@ from threading import Condition
 from typing import Generic, TypeVar
 
 T = TypeVar('T')
-# Frames that wait when none may be dropped; beyond them the camera's own buffer fills.
-_WAITING = 4
+# Queue length when no frame may be dropped; beyond it the camera's own buffer fills.
+_MAX_WAITING = 4
 
 
-class Relay(Generic[T]):
-    """Hands frames from the thread that reads to the one that detects, and knows how long there was none.
+class LatestFrame(Generic[T]):
+    """Holds the newest frame for the consumer and measures how long the stream has been silent.
 
     Args:
-        keeps_all: who lays down waits for room; otherwise a frame takes the place of one that nobody took.
+        keep_all: queue up to 4 frames and make the reader wait for room; otherwise a new frame replaces one that was
+            not taken, which counts as ``dropped``.
     """
 
-    def __init__(self, keeps_all: bool) -> None:
+    def __init__(self, keep_all: bool) -> None:
         self.dropped = 0
         self.is_closed = False
-        self._keeps_all = keeps_all
+        self._keep_all = keep_all
         self._frames: deque[T] = deque()
-        self._has_ended = False
+        self._is_finished = False
         self._error: Exception | None = None
-        self._heard = time.monotonic()
+        self._last_s = time.monotonic()
         self._changed = Condition()
 
-    def heard(self) -> float:
-        """Note that the stream gave something; gives the time."""
-        self._heard = time.monotonic()
-        return self._heard
+    def touch(self) -> float:
+        """Note that the stream gave data; return the time."""
+        self._last_s = time.monotonic()
+        return self._last_s
 
     def silence_s(self) -> float:
-        """For how long the stream has given nothing; while there is no room for more it is not asked."""
-        return time.monotonic() - self._heard
+        """Time since the stream last gave data; negative while the reader waits for room."""
+        return time.monotonic() - self._last_s
 
     def put(self, frame: T) -> None:
-        """Lay a frame down."""
+        """Add a frame."""
         with self._changed:
-            if self._keeps_all:
-                self._heard = math.inf
-                self._changed.wait_for(lambda: self.is_closed or len(self._frames) < _WAITING)
+            if self._keep_all:
+                self._last_s = math.inf
+                self._changed.wait_for(lambda: self.is_closed or len(self._frames) < _MAX_WAITING)
             else:
                 self.dropped += len(self._frames)
                 self._frames.clear()
             self._frames.append(frame)
-            self.heard()
+            self.touch()
 
-    def end(self, error: Exception | None) -> None:
-        """Say that no frame will come any more, and what is to be raised for it."""
+    def finish(self, error: Exception | None) -> None:
+        """Mark the end of the stream, with the error that ended it."""
         with self._changed:
-            self._error, self._has_ended = error, True
+            self._error, self._is_finished = error, True
 
-    def take(self) -> T | None:
-        """The next frame, None when there is none yet.
+    def get(self) -> T | None:
+        """Take the next frame; None when there is none yet.
 
         Raises:
-            StopIteration: all were taken and none will come.
-            Exception: as that, because of what ended the stream.
+            StopIteration: the stream ended and all frames were taken.
+            Exception: the error given to :meth:`finish`, after the frames before it.
         """
         with self._changed:
             self._changed.notify()
             if self._frames:
                 return self._frames.popleft()
-            if not self._has_ended:
-                return None
-            raise self._error or StopIteration
+            if self._is_finished:
+                raise self._error or StopIteration
+            return None
 
     def close(self) -> None:
-        """Say that nobody will take a frame any more."""
+        """Mark that the consumer left."""
         with self._changed:
             self.is_closed = True
             self._changed.notify()
 
     def wait_closed(self, limit_s: float) -> bool:
-        """Whether it is closed, or gets closed within so many seconds."""
+        """Wait up to ``limit_s`` for the consumer to leave; return whether it has."""
         with self._changed:
             return self._changed.wait_for(lambda: self.is_closed, limit_s)

@@ -1,4 +1,4 @@
-"""Stages that work at the same time: each draws from the one before it in a thread of its own."""
+"""Run the stages of a pipeline at the same time, one thread per stage."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from typing import TypeVar
 
 T = TypeVar('T')
 _END = object()
-# How long a full queue is waited on before looking whether anyone still wants its items.
-_PATIENCE_S = 0.1
+# Wait for room in the queue, then check whether the consumer has left.
+_POLL_S = 0.1
 
 
-def ahead(items: Iterable[T], depth: int = 2) -> Iterator[T]:
-    """Give the items in their order while a thread already draws the next ones.
+def prefetch(items: Iterable[T], depth: int = 2) -> Iterator[T]:
+    """Yield the items in order while a thread computes the next ones.
 
-    ``for x in ahead(map(second, ahead(map(first, source))))`` runs first, second and the loop's body at the same time.
-    What drawing an item raises is raised here, after the items before it. When the loop is left, by an exception too,
-    the thread ends after the item that it is drawing, and ``items``, if it is a generator, is closed in it.
+    ``for x in prefetch(map(second, prefetch(map(first, source))))`` runs first, second and the loop body at the same
+    time. An exception of ``items`` is raised here, after the items before it. When the consumer leaves the loop, the
+    thread stops after its current item and closes ``items`` if it is a generator.
 
     Args:
-        items: drawn from one thread alone.
-        depth: how many items may wait, from 1.
+        items: consumed by that thread only.
+        depth: largest number of waiting items, at least 1.
     """
-    waiting: Queue = Queue(depth)
+    queue: Queue = Queue(depth)
     abandoned = Event()
-    thread = Thread(target=_draw, args=(items, waiting, abandoned), daemon=True)
+    thread = Thread(target=_fill, args=(items, queue, abandoned), daemon=True)
     thread.start()
     try:
         while True:
-            item, error = waiting.get()
+            item, error = queue.get()
             if error is not None:
                 raise error
             if item is _END:
@@ -40,29 +40,28 @@ def ahead(items: Iterable[T], depth: int = 2) -> Iterator[T]:
     finally:
         abandoned.set()
         with suppress(Empty):
-            waiting.get_nowait()
+            queue.get_nowait()
         thread.join()
 
 
-def _draw(items: Iterable, waiting: Queue, abandoned: Event) -> None:
+def _fill(items: Iterable, queue: Queue, abandoned: Event) -> None:
     error = None
     try:
         for item in items:
-            if not _put((item, None), waiting, abandoned):
+            if not _put((item, None), queue, abandoned):
                 break
-    except BaseException as raised:  # whatever it is, it belongs to the thread that takes the items
+    except BaseException as raised:  # the consumer's thread raises it
         error = raised
     finally:
-        close = getattr(items, 'close', None)
-        if close is not None and abandoned.is_set():
-            close()
-    _put((_END, error), waiting, abandoned)
+        if abandoned.is_set() and hasattr(items, 'close'):
+            items.close()
+    _put((_END, error), queue, abandoned)
 
 
-def _put(entry: tuple, waiting: Queue, abandoned: Event) -> bool:
-    """Whether the entry found a place before nobody wanted it any more."""
+def _put(entry: tuple, queue: Queue, abandoned: Event) -> bool:
+    """Put an entry into the queue; False when the consumer left first."""
     while not abandoned.is_set():
         with suppress(Full):
-            waiting.put(entry, timeout=_PATIENCE_S)
+            queue.put(entry, timeout=_POLL_S)
             return True
     return False

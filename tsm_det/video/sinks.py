@@ -1,12 +1,11 @@
-"""Where results go: JSON lines, and a video with the detections drawn in."""
+"""Sinks of detections: JSON lines, and a video with the detections drawn in."""
 
 from __future__ import annotations
 
 import json
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import IO
@@ -14,23 +13,22 @@ from typing import IO
 import av
 import cv2
 import numpy as np
-from mmengine.logging import print_log
 
 from tsm_det.errors import InputError
+from tsm_det.files import check_writable, writing
 
 _TICK_S = Fraction(1, 90_000)
 
 
 class JsonLinesSink:
-    """Writes one line of JSON a frame, each on disk before the next frame is looked at.
+    """Writes one line of JSON per frame and flushes it before the next frame.
 
     ``{"frame_id", "time_s", "stream", "reset", "detections": [{"bbox": [x1, y1, x2, y2], "score", "label",
-    "class"}]}``: px and 0-based label; ``reset`` says why the stream began afresh, null while it runs on.
+    "class"}]}``: px, 0-based label; ``reset`` is the reason why the stream started over, null if it continued.
 
     Args:
-        path: written over if it exists, unless ``last_frames`` is given; folders on the way are made.
-        last_frames: of each stream, the frame whose line is the last to keep: the file is cut after them and
-            written on.
+        path: overwritten unless ``last_frames`` is given; missing folders are created.
+        last_frames: of each stream, the last frame to keep: the file is truncated after them and appended to.
 
     Raises:
         InputError: the file cannot be written, on entering or at a frame; or a detection is not finite.
@@ -41,7 +39,7 @@ class JsonLinesSink:
         self.last_frames = last_frames
 
     def __enter__(self) -> JsonLinesSink:
-        with _writing(self.path):
+        with writing(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file: IO[str] = open(self.path, 'w' if self.last_frames is None else 'a', encoding='utf-8')
             if self.last_frames is not None:
@@ -49,12 +47,12 @@ class JsonLinesSink:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with _writing(self.path):
+        with writing(self.path):
             self._file.close()
 
     def write(self, frame_id: int, time_s: float, stream: str, reset: str | None,
               detections: Sequence[Mapping]) -> None:
-        """Write the line of one frame; none of it where a number is not finite, which JSON cannot hold."""
+        """Write the line of one frame; nothing when a number is not finite, which JSON cannot hold."""
         line = {'frame_id': frame_id, 'time_s': time_s, 'stream': stream, 'reset': reset,
                 'detections': list(detections)}
         try:
@@ -62,13 +60,13 @@ class JsonLinesSink:
         except ValueError as error:
             raise InputError(f'the detections of frame {frame_id} of {stream} are not all finite: '
                              'check the checkpoint') from error
-        with _writing(self.path):
+        with writing(self.path):
             self._file.write(text + '\n')
             self._file.flush()
 
 
 def _length_up_to(path: Path, last_frames: Mapping[str, int]) -> int:
-    """Bytes of the lines before the first that is of a later frame, or not whole: a process was killed there."""
+    """Bytes before the first line of a later frame, or before a line that a killed process left incomplete."""
     length = 0
     with path.open('rb') as file:
         for line in file:
@@ -84,14 +82,14 @@ def _length_up_to(path: Path, last_frames: Mapping[str, int]) -> int:
 
 
 class VideoSink:
-    """Writes frames to an H.264 mp4 that plays everywhere.
+    """Writes frames to an H.264 mp4.
 
-    Until it is closed it is a file beside it, ``NAME.part.mp4``, which plays up to the last second when the
-    process dies. The first frame fixes the size, rounded up to even numbers by repeating the last row or
-    column; a later frame of another size is scaled to it. Without a frame there is no file.
+    Until it is closed, the video is ``NAME.part.mp4``, which plays up to its last second even when the process dies.
+    The first frame fixes the size, rounded up to even numbers by repeating the last row or column; later frames are
+    scaled to it. Without a frame there is no file.
 
     Args:
-        path: ends in ``.mp4``; written over if it exists; folders on the way are made.
+        path: ends in ``.mp4``; overwritten; missing folders are created.
         fps: frames per second.
 
     Raises:
@@ -105,17 +103,12 @@ class VideoSink:
         self._encoder: _H264Encoder | _Mpeg4Encoder | None = None
 
     def __enter__(self) -> VideoSink:
-        if self.path.suffix.lower() != '.mp4' or self.path.is_dir():
-            raise InputError(f'{self.path} cannot be the video to write: give a file name that ends in .mp4')
-        with _writing(self.path):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.part.touch()
-            self.part.unlink()
+        check_writable(self.path)
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._encoder is not None:
-            with _writing(self.path):
+            with writing(self.path, av.FFmpegError):
                 self._encoder.close()
                 os.replace(self.part, self.path)
 
@@ -124,10 +117,10 @@ class VideoSink:
 
         Args:
             image: ``(H, W, 3)`` BGR uint8.
-            time_s: when it was seen, if frames do not come at the rate; all frames have a time or none.
+            time_s: time of the frame, for a varying rate; given for all frames or for none.
         """
         height, width = image.shape[:2]
-        with _writing(self.path):
+        with writing(self.path, av.FFmpegError):
             if self._encoder is None:
                 self._size = width, height
                 self._encoder = _encoder(self.part, self.fps, (width + width % 2, height + height % 2))
@@ -140,12 +133,12 @@ class VideoSink:
 def _encoder(path: Path, fps: float, size: tuple[int, int]) -> _H264Encoder | _Mpeg4Encoder:
     if 'libx264' in av.codecs_available:
         return _H264Encoder(path, fps, size)
-    print_log('this PyAV has no libx264: writing MPEG-4 part 2, which browsers do not play', 'current', logging.WARNING)
+    logging.getLogger(__name__).warning('this PyAV has no libx264: writing MPEG-4 part 2, which browsers do not play')
     return _Mpeg4Encoder(path, fps, size)
 
 
 class _H264Encoder:
-    """Writes fragments of a second, each complete in itself, so that what is on disk plays at any time."""
+    """Writes fragments of one second, each complete, so that the file plays at any time."""
 
     def __init__(self, path: Path, fps: float, size: tuple[int, int]) -> None:
         self._container = av.open(str(path), 'w', format='mp4', options={
@@ -172,7 +165,7 @@ class _H264Encoder:
 
 
 class _Mpeg4Encoder:
-    """What OpenCV can write everywhere; the file plays only once it is closed."""
+    """Writes by OpenCV, without libx264; the file plays only after closing."""
 
     def __init__(self, path: Path, fps: float, size: tuple[int, int]) -> None:
         self._writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*'mp4v'), fps, size)
@@ -184,12 +177,3 @@ class _Mpeg4Encoder:
 
     def close(self) -> None:
         self._writer.release()
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, av.FFmpegError) as error:
-        raise InputError(f'{path} cannot be written ({error.strerror or error}): choose a place with room '
-                         'that you may write to') from error

@@ -1,4 +1,4 @@
-"""Where frames come from: video files, images, cameras and network streams."""
+"""Sources of frames: video files, images, cameras and network streams."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ import cv2
 import numpy as np
 
 from tsm_det.errors import InputError
-from tsm_det.video.cameras import Frame, LiveSource, is_live_address
+from tsm_det.video.cameras import LiveSource, StreamFrame
+from tsm_det.video.connection import is_live_address
 from tsm_det.video.file_length import is_cut_off
 from tsm_det.video.video_file import VideoFile
 
 IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
-# Images carry no time: they are taken for the frames of a video at this rate.
+# Images carry no time: treat them as a video at this rate.
 IMAGE_FPS = 30.0
 
 
 class Source(Protocol):
     """One stream of frames, oldest first.
 
-    ``name`` of the stream, ``fps``, ``num_frames`` (None when unknown), ``files`` that are read, ``is_live``: frames
-    come when they come, and ``is_recorded``: none is lost while nobody looks.
+    ``name`` of the stream, ``fps``, ``num_frames`` (None if unknown), ``files`` that are read, ``is_live``: frames
+    arrive in real time, ``is_recorded``: no frame is lost while nobody reads.
     """
 
     name: str
@@ -37,8 +38,8 @@ class Source(Protocol):
     is_live: bool
     is_recorded: bool
 
-    def frames(self, start: int = 0, stride: int = 1) -> Iterator[Frame | None]:
-        """Frame ``start`` and every ``stride``-th after it; None where a live source has no new one yet.
+    def frames(self, start: int = 0, stride: int = 1) -> Iterator[StreamFrame | None]:
+        """Yield frame ``start`` and every ``stride``-th after it; None while a live source has no new frame.
 
         Raises:
             InputError: the next frame cannot be read.
@@ -47,60 +48,56 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class RecordedSource:
-    """Frames of a file or of a folder: times are ``frame_id / fps``, also where the frame rate varies."""
+    """Frames of a video file or of images; times are ``frame_id / fps``, also where the frame rate varies."""
 
     name: str
     fps: float
     images: VideoFile | ImageFiles
+    files: Sequence[str]
     is_live: ClassVar = False
     is_recorded: ClassVar = True
 
     @property
     def num_frames(self) -> int:
-        """How many there are."""
+        """Number of frames."""
         return len(self.images)
 
-    @property
-    def files(self) -> list[str]:
-        """What is read."""
-        return [self.images.path] if isinstance(self.images, VideoFile) else list(map(os.fspath, self.images.paths))
-
-    def frames(self, start: int = 0, stride: int = 1) -> Iterator[Frame]:
-        """Frame ``start`` and every ``stride``-th after it."""
+    def frames(self, start: int = 0, stride: int = 1) -> Iterator[StreamFrame]:
+        """Yield frame ``start`` and every ``stride``-th after it."""
         for frame_id in range(start, len(self.images), stride):
-            yield Frame(frame_id, frame_id / self.fps, self.images.read(frame_id))
+            yield StreamFrame(self.name, frame_id, frame_id / self.fps, self.images.read(frame_id))
 
 
 class ImageFiles:
-    """Images on disk, read when their turn comes."""
+    """Images on disk, read on demand."""
 
-    def __init__(self, paths: Sequence[Path]) -> None:
-        self.paths = paths
+    def __init__(self, paths: Sequence[str]) -> None:
+        self._paths = paths
 
     def __len__(self) -> int:
-        return len(self.paths)
+        return len(self._paths)
 
     def read(self, k: int) -> np.ndarray:
-        """Image ``k``, counted from 0, ``(H, W, 3)`` BGR uint8."""
+        """Read image ``k``, counted from 0, ``(H, W, 3)`` BGR uint8; raise InputError when it is damaged."""
+        path = self._paths[k]
         try:
-            image = cv2.imread(str(self.paths[k]))
-        except cv2.error:  # more pixels than OpenCV takes
+            image = cv2.imread(path)
+        except cv2.error:  # more pixels than OpenCV accepts
             image = None
-        if image is None or is_cut_off(self.paths[k]):
-            raise InputError(f'{self.paths[k]} cannot be read as an image{" to its end" * (image is not None)}: fetch '
-                             'it again or take it out of the folder')
+        if image is None or is_cut_off(path):
+            raise InputError(f'{path} cannot be read as a whole image: replace it or remove it from the folder')
         return image
 
 
 def open_source(source: str | os.PathLike, every_frame: bool = False, stall_limit_s: float = 10.0) -> Source:
-    """Open what a user names as a source.
+    """Open a source given on a command line.
 
     Args:
         source: a video file; a folder of images, a glob of images such as ``'frames/*.jpg'``, or one image, in
             natural order (2 before 10) and at ``IMAGE_FPS``; a webcam, ``'0'`` or ``/dev/video0``; or an address
             such as ``rtsp://...``, ``http://...``.
-        every_frame: of a live source drop no frame; see ``LiveSource``.
-        stall_limit_s: how long a live source may give no frame.
+        every_frame: drop no frame of a live source; see ``LiveSource``.
+        stall_limit_s: longest time without a frame of a live source.
 
     Raises:
         InputError: there is nothing to read.
@@ -115,19 +112,19 @@ def open_source(source: str | os.PathLike, every_frame: bool = False, stall_limi
     if path.lower().endswith(IMAGE_SUFFIXES):
         return _image_source(os.path.basename(path), path, filter(Path.exists, [Path(path)]))
     video = VideoFile(path)
-    return RecordedSource(os.path.basename(path), video.fps, video)
+    return RecordedSource(os.path.basename(path), video.fps, video, [path])
 
 
 def _image_source(name: str, place: str, paths: Iterable[Path]) -> RecordedSource:
-    # Files that begin with a dot are notes of a file manager, whatever they end in.
-    images = sorted((path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES and path.name[0] != '.'),
-                    key=_natural_order)
+    # File managers write notes whose names start with a dot.
+    images = [str(path) for path in paths if path.suffix.lower() in IMAGE_SUFFIXES and path.name[0] != '.']
     if not images:
-        raise InputError(f'{place} gives no image ({", ".join(IMAGE_SUFFIXES)}) but a folder or a pattern stands for '
-                         'the images of one stream: check the path, and name videos one by one')
-    return RecordedSource(name, IMAGE_FPS, ImageFiles(images))
+        raise InputError(f'{place} has no image ({", ".join(IMAGE_SUFFIXES)}) but a folder or a pattern must give the '
+                         'images of one stream: check the path, and name videos one by one')
+    images.sort(key=_natural_order)
+    return RecordedSource(name, IMAGE_FPS, ImageFiles(images), images)
 
 
-def _natural_order(path: Path) -> list[str | int]:
-    # Splitting by a group puts the numbers at the odd places.
-    return [int(part) if place % 2 else part.lower() for place, part in enumerate(re.split(r'(\d+)', str(path)))]
+def _natural_order(path: str) -> list[str | int]:
+    # Splitting by a group puts the numbers at odd positions.
+    return [int(part) if k % 2 else part.lower() for k, part in enumerate(re.split(r'(\d+)', path))]

@@ -1,4 +1,4 @@
-"""Frames out of a video file: frame k is the k-th that decoding the file from its beginning gives."""
+"""Read frame k of a video file: the k-th frame when decoding the file from its start."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from av.video.stream import VideoStream
 from tsm_det.errors import InputError
 from tsm_det.video.video_index import index_video, open_video
 
-# Decoded frames kept for reads a little back in time, as in a clip drawn around a frame (22 MB at 720p).
+# Decoded frames kept for reads slightly back in time, as in a clip around a frame (22 MB at 720p).
 _KEPT = 16
 
 
 class VideoFile:
-    """Reads the frames of a video file exactly, in order or in any other, in bounded memory.
+    """Reads the frames of a video file exactly, in any order, in bounded memory.
 
-    Reading on costs one decoded frame. Reading elsewhere decodes from the key frame before it in mp4, mov, mkv
-    and webm files, and from the beginning of the file in all others: convert those before training on them.
+    Reading the next frame decodes one frame. Random access decodes from the key frame before in mp4, mov, mkv and webm
+    files, and from the start of the file in other formats: convert those before training on them.
 
-    It travels to other processes as its path; a forked process opens the file anew. It starts no threads,
-    so that worker processes may be forked at any time.
+    Pickling keeps the path only; a forked process opens the file again. No threads are started, so worker processes
+    can be forked at any time.
 
     Args:
         path: an existing video file.
-        most_frames: that it may have, for files of strangers, which are not remembered; None is any.
+        most_frames: largest number of frames, for untrusted files, whose index is not cached; None for any.
 
     Raises:
-        InputError: nothing to read there: missing, not a video, empty, cut off or damaged; or too many frames.
+        InputError: the file is missing, not a video, empty, truncated or damaged, or has too many frames.
     """
 
     _stream: VideoStream | None = None
@@ -44,7 +44,7 @@ class VideoFile:
 
     @property
     def fps(self) -> float:
-        """Frames per second as the file states them, the mean where it varies; 30 where it says nothing."""
+        """Stated frames per second, the mean where the rate varies, 30 if unknown."""
         return self._index.fps
 
     def __len__(self) -> int:
@@ -57,17 +57,17 @@ class VideoFile:
         return VideoFile, (self.path,)
 
     def read(self, k: int) -> np.ndarray:
-        """Give frame ``k``, counted from 0.
+        """Read frame ``k``, counted from 0.
 
         Returns:
             ``(H, W, 3)`` BGR uint8 in the displayed orientation, a new array.
 
         Raises:
-            InputError: the video has no such frame, or the file is damaged there.
+            InputError: ``k`` is out of range, or the file is damaged there.
         """
         if not 0 <= k < len(self):
             raise InputError(f'frame {k} of {self.path} was asked for but it has frames 0 to {len(self) - 1}: '
-                             'check that frame numbers count from 0 and belong to this file')
+                             'check that frame numbers start at 0 and belong to this file')
         if self._process != os.getpid():
             self._forget()
         if k not in self._kept:
@@ -79,7 +79,7 @@ class VideoFile:
         self._close()
 
     def _close(self) -> None:
-        # Left to the garbage collector, a container and its streams hold each other, with the decoder's frames.
+        # A container and its streams reference each other and keep the decoder's frames until garbage collection.
         if self._stream is not None:
             self._stream.container.close()
         self._stream = None
@@ -88,7 +88,7 @@ class VideoFile:
         self._close()
         self._process = os.getpid()
         self._frames: Iterator[av.VideoFrame] = iter(())
-        self._next: int | None = None  # the frame that self._frames gives next, None: nothing is being decoded
+        self._next: int | None = None  # the next frame of self._frames; None when not decoding
         self._kept: dict[int, av.VideoFrame] = {}
         self._reformatter = VideoReformatter()
 
@@ -98,14 +98,14 @@ class VideoFile:
             self._begin(start)
         if self._decode_on(k):
             return
-        # Where a seek did not land on its key frame (intra refresh has none), only the beginning will do.
+        # A seek may miss its key frame (intra refresh has none): decode from the start of the file.
         self._begin(0)
         if not self._decode_on(k):
             raise InputError(f'frame {k} of {self.path} cannot be decoded: the file is damaged at or before it, '
-                             'fetch it again or re-encode it')
+                             'fetch it again, or re-encode it')
 
     def _begin(self, start: int) -> None:
-        """Make ``start``, one of the index's, the frame that comes next."""
+        """Seek to ``start``, a start of the index."""
         if start == 0 or self._stream is None:
             self._close()
             self._stream = open_video(self.path)
@@ -113,7 +113,7 @@ class VideoFile:
         self._next = start
 
     def _decode_on(self, k: int) -> bool:
-        """Decode up to frame ``k``; False when the frames that come are not those of the index."""
+        """Decode up to frame ``k``; False when the frames do not match the index."""
         try:
             for frame in self._frames:
                 if frame.pts != self._index.stamps[self._next]:
@@ -124,14 +124,14 @@ class VideoFile:
                 self._next += 1
                 if self._next > k:
                     return True
-        except (av.FFmpegError, IndexError):  # an IndexError where damage makes PyAV count streams that are none
+        except (av.FFmpegError, IndexError):  # damage can make PyAV raise an IndexError
             pass
         self._next = None
         return False
 
 
 def _decode_from(stream: VideoStream, stamp: int | None) -> Iterator[av.VideoFrame]:
-    """The frames from the key frame at ``stamp`` on; None is from the beginning of a stream just opened."""
+    """Frames from the key frame at ``stamp`` on; None for the start of a stream just opened."""
     if stamp is not None:
         stream.container.seek(stamp, stream=stream)
     for frame in stream.container.decode(stream):
@@ -143,6 +143,6 @@ _TURNS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTA
 
 
 def turned(image: np.ndarray, degrees: int) -> np.ndarray:
-    """Turn a stored image ``(H, W, C)`` counterclockwise, as its stream says that it is to be displayed."""
+    """Rotate a stored image ``(H, W, C)`` counterclockwise, to its displayed orientation."""
     turn = _TURNS.get(degrees % 360)
     return image if turn is None else cv2.rotate(image, turn)

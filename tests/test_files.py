@@ -1,0 +1,43 @@
+"""Files that appear whole or not at all."""
+
+import errno
+import os
+
+import pytest
+
+from tsm_det.errors import InputError
+from tsm_det.files import check_folder, check_writable, write_atomically, write_json
+
+
+def test_a_file_is_replaced_when_the_block_ends(tmp_path):
+    path = tmp_path / 'new' / 'file.txt'
+    write_json({}, path)
+    with write_atomically(path) as temporary:
+        temporary.write_text('new')
+        assert temporary.parent.parent == path.parent and path.read_text() == '{}\n'
+    assert path.read_text() == 'new'
+    assert os.listdir(path.parent) == ['file.txt']
+
+
+@pytest.mark.parametrize(('error', 'given', 'raised'), [
+    (OSError(errno.ENOSPC, 'No space left on device'), (), InputError),
+    (RuntimeError('iostream error'), (RuntimeError,), InputError), (RuntimeError('a bug'), (), RuntimeError)])
+def test_a_failed_write_keeps_the_old_file(tmp_path, error, given, raised):
+    (tmp_path / 'file.txt').write_text('old')
+    with pytest.raises(raised, match=str(error.args[-1])) as report, write_atomically(
+            tmp_path / 'file.txt', *given) as temporary:
+        temporary.write_text('half')
+        raise error
+    assert raised is not InputError or str(tmp_path / 'file.txt') in str(report.value)
+    assert [path.read_text() for path in tmp_path.iterdir()] == ['old']
+
+
+@pytest.mark.parametrize('write', [
+    lambda path: write_json({}, path), check_writable, lambda path: check_folder(path.parent / 'file' / 'folder')])
+def test_a_place_that_cannot_be_written_is_named(tmp_path, write):
+    (tmp_path / 'file').touch()
+    (tmp_path / 'folder').mkdir()
+    with pytest.raises(InputError, match=f'{tmp_path}/f'):
+        write(tmp_path / 'folder')
+    check_writable(tmp_path / 'a' / 'b.json')
+    assert os.listdir(tmp_path / 'a') == []
