@@ -15,6 +15,7 @@ from tsm_det.cocovid.truth_file import read_truth
 from tsm_det.config import dataset_config, evaluators_of
 from tsm_det.errors import InputError
 from tsm_det.evaluation.results_file import read_results
+from tsm_det.evaluation.score_averaging import average_scores
 from tsm_det.evaluation.tables import Detections, GroundTruth, detection_table, ground_truth_table
 
 
@@ -50,8 +51,8 @@ class EvaluationSet:
                              'classes: use the config of the test')
         return detections
 
-    def read_detections(self, path: str | os.PathLike) -> Detections:
-        """Read what ``tools/test.py --out`` wrote.
+    def read_detections(self, path: str | os.PathLike, average: int | None = None) -> Detections:
+        """Read what ``tools/test.py --out`` wrote; ``average`` replaces class scores by means over so many frames.
 
         Raises:
             InputError: the file is missing, damaged, or of other frames or classes.
@@ -62,9 +63,12 @@ class EvaluationSet:
             name = names.get(frame['img_id'], '')
             return frame['img_id'] if frame.get('img_path', name).endswith(name) else None
 
+        frames = read_results(path)
+        if average:
+            frames = average_scores(sorted(frames, key=lambda frame: frame['img_id']), len(self.classes), average)
         return self.detections([
             (img_id(frame), *(np.asarray(frame['pred_instances'][key]) for key in ('bboxes', 'scores', 'labels')))
-            for frame in read_results(path)], path)
+            for frame in frames], path)
 
 
 def read_evaluation_set(ann_file: str, classes: Sequence[str] | None = None,

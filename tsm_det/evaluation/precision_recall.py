@@ -11,6 +11,8 @@ from matplotlib.figure import Figure
 from tsm_det.cocovid.motion import MOTION_RANGES
 from tsm_det.errors import InputError
 from tsm_det.evaluation.coco_ap import MatchedEvaluation
+from tsm_det.evaluation.matching import overlapping_pairs
+from tsm_det.evaluation.tables import Detections, GroundTruth
 from tsm_det.png import COLOURS
 
 # After the last colour, colours repeat with the next dash.
@@ -58,6 +60,20 @@ def curves_by_motion(ranges: Mapping[str, MatchedEvaluation]) -> list[PrecisionR
     curves = [_mean(f'{name} (motion IoU {low:g} to {high:g})', ranges[f'_{name}'])
               for name, (low, high) in MOTION_RANGES.items()]
     return [*curves, _mean('all', ranges[''])]
+
+
+def detected_shares(truth: GroundTruth, detections: Detections) -> tuple[float, float]:
+    """Share of true boxes with a detection of any class at IoU 0.5, and of these, with the right class.
+
+    The class is that of the highest-scoring such detection. NaN where there is no box.
+    """
+    pairs = overlapping_pairs(detections.frames, detections.boxes, truth.frames, truth.boxes)
+    near = (pairs.iou >= 0.5) & ~truth.crowd[pairs.truth]
+    # Detections of a frame are sorted by score, so the first pair of a box is its highest-scoring one.
+    boxes, first = np.unique(pairs.truth[near], return_index=True)
+    right = detections.labels[pairs.detection[near][first]] == truth.labels[boxes]
+    whole = np.count_nonzero(~truth.crowd)
+    return len(boxes) / whole if whole else np.nan, float(right.mean()) if len(boxes) else np.nan
 
 
 def draw_curves(curves: Sequence[PrecisionRecall], title: str, score_thr: float | None = None) -> Figure:
