@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mmengine.logging import print_log
 
-from tsm_det.comparison.training_arms import TrainingArm, differing_keys, plain, read_arms
+from tsm_det.comparison.training_arms import ArmConfig, differing_keys, plain, read_arms
 from tsm_det.config import load_config
 from tsm_det.errors import InputError
 from tsm_det.files import write_json
@@ -31,7 +31,7 @@ class Run:
         InputError: the run in the folder was made with another config.
     """
 
-    def __init__(self, arm: TrainingArm, seed: int, folder: Path, tools: Path, engine: str = 'eager',
+    def __init__(self, arm: ArmConfig, seed: int, folder: Path, tools: Path, engine: str = 'eager',
                  trained: bool = False, results: Path | None = None) -> None:
         self.arm, self.seed, self.folder, self.tools, self.engine = arm, seed, folder, tools, engine
         self.trained, self.results = trained, results or folder / 'found.pkl'
@@ -130,7 +130,7 @@ def runs_of_work_dirs(folders: Sequence[str], tools: Path, engine: str, options:
         if len(dumps) != 1:
             raise InputError(f'{folder} has {len(dumps)} configs (*.py) but one is needed: give work dirs that '
                              'tools/train.py wrote')
-        own = TrainingArm(folder.resolve().parent.name, str(dumps[0]), tuple(options))
+        own = ArmConfig(folder.resolve().parent.name, str(dumps[0]), tuple(options))
         seed = load_config(own.config).get('randomness', {}).get('seed')
         if seed is None:
             raise InputError(f'{own.config} has no randomness.seed, by which runs are paired: add it')
