@@ -29,9 +29,11 @@ def results(data_root, tmp_path):
     for image in truth['images']:
         boxes = [box for box in truth['annotations'] if box['image_id'] == image['id'] and image['id'] < 12]
         corners = [[x, y, x + w, y + h] for x, y, w, h in (box['bbox'] for box in boxes)]
-        frames.append(dict(img_id=image['id'], img_path=f'moved/{image["file_name"]}', pred_instances=dict(
-            bboxes=torch.tensor(corners, dtype=torch.float).reshape(-1, 4), scores=torch.full((len(boxes),), 0.9),
-            labels=torch.tensor([box['category_id'] - 1 for box in boxes]).long())))
+        frames.append(dict(img_id=image['id'], img_path=f'moved/{image["file_name"]}', video_id=image['video_id'],
+                           pred_instances=dict(
+                               bboxes=torch.tensor(corners, dtype=torch.float).reshape(-1, 4),
+                               scores=torch.full((len(boxes),), 0.9),
+                               labels=torch.tensor([box['category_id'] - 1 for box in boxes]).long())))
     dump(frames, str(tmp_path / 'results.pkl'))
     return tmp_path / 'results.pkl'
 
@@ -62,6 +64,14 @@ def test_plotting_writes_pictures_and_prints_their_paths(run, data_root, results
     assert [line for line in out.splitlines() if line.endswith('.png')] == [f'{tmp_path}/plots/{n}' for n in names]
     assert sorted(path.name for path in (tmp_path / 'plots').iterdir()) == sorted(names)
     assert all(min(cv2.imread(f'{tmp_path}/plots/{name}').shape[:2]) > 200 for name in names)
+    assert '100.0% of these' in out + err
+
+
+def test_averaged_scores_can_be_plotted(run, data_root, results, tmp_path):
+    line = f'plot_results {synth()} {results} --out {tmp_path}/plots --cfg-options data_root={data_root}'
+    status, out, err = run(f'{line} --average-scores 4')
+    assert status == 0, out + err
+    assert run(f'{line} --average-scores 0')[0] == 2
 
 
 def test_without_tracks_the_picture_by_motion_is_left_out_with_a_reason(run, data_root, results, tmp_path):

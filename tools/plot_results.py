@@ -1,4 +1,4 @@
-"""Draw precision-recall curves by class and by motion, and what was missed in each video over time, as PNG files."""
+"""Draw precision-recall curves by class and by motion, and the misses of each video over time, as PNG files."""
 
 from argparse import Namespace
 
@@ -14,8 +14,13 @@ def parse_args() -> Namespace:
     parser.add_argument('--out', required=True, help='folder for the pictures')
     parser.add_argument('--score-thr', type=float, default=0.3,
                         help='lowest score of a detection in the strips (default: 0.3)')
+    parser.add_argument('--average-scores', type=int, metavar='M',
+                        help='replace class scores by their means over M frames (default: do not)')
     add_cfg_options(parser)
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.average_scores is not None and args.average_scores < 1:
+        parser.error(f'--average-scores is {args.average_scores} but a number from 1 is needed')
+    return args
 
 
 def main(args: Namespace) -> None:
@@ -23,7 +28,7 @@ def main(args: Namespace) -> None:
     from tsm_det.evaluation.result_plots import plot_results
 
     config = load_config(args.config, parse_options(args.cfg_options))
-    for path in plot_results(config, args.results, args.out, args.score_thr):
+    for path in plot_results(config, args.results, args.out, args.score_thr, args.average_scores):
         print(path)
 
 

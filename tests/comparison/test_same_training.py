@@ -11,7 +11,7 @@ from mmengine.runner import Runner
 
 from tests.tiny import STEPS, TINY
 from tsm_det import config_path
-from tsm_det.comparison.training_arms import TrainingArm, differing_keys
+from tsm_det.comparison.training_arms import ArmConfig, differing_keys
 from tsm_det.datasets.synthetic_vid import make_synthetic_vid
 
 WORKERS = 2
@@ -56,7 +56,7 @@ def witness(data_root, tmp_path):
     def witness(name, seed, workers=0, extra=''):
         MMLogger._instance_dict.clear()
         options = TINY + STEPS.replace('batch_size=1', 'batch_size=2') + extra
-        config = TrainingArm(name, config_path(name), tuple(options.split())).load(seed)
+        config = ArmConfig(name, config_path(name), tuple(options.split())).load(seed)
         data = config.train_dataloader.dataset
         data.update(type='CocoVIDDataset', data_root=None, ann_file=str(data_root / 'small.json'),
                     data_prefix=dict(img_path=str(data_root)), metainfo=dict(classes=None))
@@ -97,5 +97,5 @@ def test_arms_with_one_seed_differ_in_the_shift_alone(witness, base, extra):
     ('tsm_faster_rcnn_r18_thermal', 'faster_rcnn_r18_thermal'),
     ('tsm_faster_rcnn_r50_vid', 'faster_rcnn_r50_vid')])
 def test_the_configs_of_two_arms_differ_in_the_sites_alone(arm, baseline):
-    assert differing_keys(*(TrainingArm(name, config_path(name)).load(0) for name in (arm, baseline))) == [
+    assert differing_keys(*(ArmConfig(name, config_path(name)).load(0) for name in (arm, baseline))) == [
         'model.backbone.shift_stages', 'model.neck.shift_levels']

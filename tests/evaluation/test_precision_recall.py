@@ -11,7 +11,7 @@ from mmengine.structures import InstanceData
 
 from tests.evaluation.conftest import match
 from tsm_det.errors import InputError
-from tsm_det.evaluation.precision_recall import curves_by_class, curves_by_motion, draw_curves
+from tsm_det.evaluation.precision_recall import curves_by_class, curves_by_motion, detected_shares, draw_curves
 from tsm_det.evaluation.results_file import read_results
 from tsm_det.evaluation.vid_metric import VIDMetric
 from tsm_det.png import rendered
@@ -169,3 +169,10 @@ def test_a_config_with_fewer_classes_or_without_ground_truth_is_an_error(noisy):
     config.test_evaluator = []
     with pytest.raises(InputError, match='test_evaluator'):
         match(config, results)
+
+
+def test_the_shares_are_of_boxes_with_a_detection_and_of_those_with_the_right_class(scene):
+    detections = [('a', k, STILL[k], 'cat', 0.5) for k in range(4)]  # 4 of 6 boxes, one with a better wrong class
+    detections += [('a', 0, STILL[0], 'dog', 0.9), ('a', 1, STILL[1], 'dog', 0.1), ('a', 5, (40, 30, 9, 9), 'cat', 1)]
+    data, ranges = match(*scene({'a': {(1, 'cat'): STILL}}, detections))
+    assert detected_shares(data.ground_truth, ranges[''].detections) == (4 / 6, 3 / 4)

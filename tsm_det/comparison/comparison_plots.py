@@ -1,4 +1,4 @@
-"""Pictures of a comparison: AP50 by arm and seed, by part of the test set, by frames since the start of a video."""
+"""Plots of a comparison: AP50 by arm and seed, by part of the test set, by frames since the start of a video."""
 
 from __future__ import annotations
 
@@ -14,15 +14,7 @@ _MARKERS = 'osD^vPX*'
 
 
 def draw_plots(content: dict, out: Path) -> list[Path]:
-    """Write the pictures that there is something for.
-
-    Args:
-        content: from :meth:`tsm_det.comparison.summary.Summary.collect`.
-        out: folder.
-
-    Returns:
-        The files.
-    """
+    """Write the plots of a :meth:`tsm_det.comparison.summary.Summary.collect`; return their paths."""
     parts = {kind: [part for part in content['parts'] if part['kind'] == kind]
              for kind in dict.fromkeys(part['kind'] for part in content['parts'])}
     if 'all' not in parts:
@@ -36,7 +28,7 @@ def draw_plots(content: dict, out: Path) -> list[Path]:
 
 
 def _by_arm(content: dict, every: dict) -> Figure:
-    """A row an arm: a mark a seed, lines to tell seeds apart, the mean written beside them."""
+    """A row per arm: a mark per seed, a bar for the mean, and its value."""
     names = _names(content)
     figure = Figure(figsize=(8, 1.4 + 0.6 * len(names)), dpi=130, layout='constrained')
     axes = figure.add_subplot(xlabel='AP50', title='AP50 by arm and seed (bar: mean)')
@@ -57,9 +49,8 @@ def _by_arm(content: dict, every: dict) -> Figure:
 
 
 def _by_part(content: dict, parts: Sequence[dict], kind: str) -> Figure:
-    """Left AP50, a tick a seed and a diamond for the mean; right the differences with their intervals."""
+    """Left AP50, a tick per seed and a diamond for the mean; right the differences with their intervals."""
     names, baseline = _names(content), content['baseline']
-    others = [name for name in names if any(name in part['differences'] for part in parts)]
     figure = Figure(figsize=(11, 1.8 + len(parts) * (0.3 + 0.16 * len(names))), dpi=130, layout='constrained')
     left, right = figure.subplots(1, 2, sharey=True)
     for row, part in enumerate(parts):
@@ -69,26 +60,24 @@ def _by_part(content: dict, parts: Sequence[dict], kind: str) -> Figure:
                 left.plot(spread['mean'], height, 'D', color=colour, markersize=6)
                 left.plot(list(spread['seeds'].values()), [height] * len(spread['seeds']), '|', color=colour,
                           markersize=12, markeredgewidth=1.5)
-            difference = part['differences'].get(name)
-            if difference and difference['low'] is not None:
-                right.plot([difference['low'], difference['high']], [height] * 2, color=colour, linewidth=2)
-            if difference:
+            if difference := part['differences'].get(name):
                 right.plot(difference['mean'], height, 'D', color=colour, markersize=6)
+                if difference['low'] is not None:
+                    right.plot([difference['low'], difference['high']], [height] * 2, color=colour, linewidth=2)
     for name in names:
         left.plot([], [], 'D', color=_colour(content, name), label=name)
     _rows(left, [f'{part["name"]}\n{part["boxes"]:,} boxes, {part["groups"]} groups' for part in parts])
     left.set(xlabel='AP50', title=f'AP50 by {kind} (diamonds: mean, ticks: seeds)')
     right.axvline(0, color='black', linewidth=1)
     right.grid(axis='x', alpha=0.3)
-    right.set(xlabel='difference in AP50',
-              title=f'less {baseline}, 95 % interval' if others else f'nothing yet to set beside {baseline}')
+    right.set(xlabel='difference in AP50', title=f'minus {baseline}, 95 % interval')
     right.tick_params(axis='y', length=0)
     figure.legend(*left.get_legend_handles_labels(), loc='outside lower center', ncols=len(names), frameon=False)
     return figure
 
 
 def _by_frame(content: dict, parts: Sequence[dict]) -> Figure:
-    """AP50 in bins of frames since the start of the video: a line an arm, a faint one a seed."""
+    """AP50 in bins of frames since the start of the video: a line per arm, a thin one per seed."""
     figure = Figure(figsize=(8, 5), dpi=130, layout='constrained')
     axes = figure.add_subplot(xlabel='frame, counted from the start of its video', ylabel='AP50',
                               title='AP50 by frames since the start of the video\n(thin: a seed; boxes below)')

@@ -73,11 +73,8 @@ class PartScores:
     def score(self, results: str | os.PathLike, weights: np.ndarray) -> dict[tuple[str, str], Score]:
         """AP50 by kind and name of the part: ``('all', 'all')``, ``('class', 'DRONE')``, ``('motion', 'fast')``, ...
 
-        ``('class', 'any class')`` ignores classes.
-
-        Args:
-            results: what ``tools/test.py --out`` wrote.
-            weights: ``(1 + B, G)`` from :func:`tsm_det.evaluation.bootstrap.drawn_groups`.
+        ``('class', 'any class')`` ignores classes. ``results`` is a file of ``tools/test.py --out``, ``weights``
+        ``(1 + B, G)`` are from :func:`tsm_det.evaluation.bootstrap.drawn_groups`.
 
         Raises:
             InputError: the file is missing or does not fit the test set.

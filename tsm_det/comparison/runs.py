@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mmengine.logging import print_log
 
-from tsm_det.comparison.training_arms import TrainingArm, differing_keys, plain, read_arms
+from tsm_det.comparison.training_arms import ArmConfig, differing_keys, plain, read_arms
 from tsm_det.config import load_config
 from tsm_det.errors import InputError
 from tsm_det.files import write_json
@@ -31,16 +31,16 @@ class Run:
         InputError: the run in the folder was made with another config.
     """
 
-    def __init__(self, arm: TrainingArm, seed: int, folder: Path, tools: Path, engine: str = 'eager',
+    def __init__(self, arm: ArmConfig, seed: int, folder: Path, tools: Path, engine: str = 'eager',
                  trained: bool = False, results: Path | None = None) -> None:
         self.arm, self.seed, self.folder, self.tools, self.engine = arm, seed, folder, tools, engine
         self.trained, self.results = trained, results or folder / 'found.pkl'
         self.failed: Path | None = None  # log of the failed step
         self.steps: dict[str, dict] = {}
         self._config = plain(arm.load(seed))
-        record = json.loads((folder / 'run.json').read_bytes()) if (folder / 'run.json').is_file() else None
-        if record is None:
+        if not (folder / 'run.json').is_file():
             return
+        record = json.loads((folder / 'run.json').read_bytes())
         if not trained and (changed := differing_keys(record['config'], self._config)):
             raise InputError(f'{folder} was made with another config (different: {", ".join(changed[:5])}): give '
                              'another --out, or remove that folder')
@@ -72,10 +72,9 @@ class Run:
         Raises:
             InputError: it is missing.
         """
-        try:
-            path = self.folder / Path((self.folder / 'last_checkpoint').read_text().strip()).name
-        except OSError:
-            path = self.folder / 'last_checkpoint'
+        path = self.folder / 'last_checkpoint'
+        if path.is_file():
+            path = self.folder / Path(path.read_text().strip()).name
         if not path.is_file():
             raise InputError(f'{path} is missing: give work dirs of finished trainings')
         return path
@@ -91,7 +90,7 @@ class Run:
                 f'randomness.seed={self.seed}')
 
     def save(self, **step: dict) -> None:
-        """Write ``run.json``, with a finished step if one is given: its command, seconds, and whether it resumed."""
+        """Write ``run.json``, with a finished step (command, seconds, resumed) if one is given."""
         self.steps |= step
         write_json({'config': self._config, 'steps': self.steps}, self.folder / 'run.json', indent=2)
 
@@ -131,7 +130,7 @@ def runs_of_work_dirs(folders: Sequence[str], tools: Path, engine: str, options:
         if len(dumps) != 1:
             raise InputError(f'{folder} has {len(dumps)} configs (*.py) but one is needed: give work dirs that '
                              'tools/train.py wrote')
-        own = TrainingArm(folder.resolve().parent.name, str(dumps[0]), tuple(options))
+        own = ArmConfig(folder.resolve().parent.name, str(dumps[0]), tuple(options))
         seed = load_config(own.config).get('randomness', {}).get('seed')
         if seed is None:
             raise InputError(f'{own.config} has no randomness.seed, by which runs are paired: add it')

@@ -15,7 +15,7 @@ from tsm_det.errors import InputError
 _PLACES = {'work_dir', 'launcher', 'resume'}  # keys that a run may have its own values of
 
 
-class TrainingArm(NamedTuple):
+class ArmConfig(NamedTuple):
     """A name, a config file, and its overrides, ``KEY=VALUE`` each."""
 
     name: str
@@ -31,7 +31,7 @@ class TrainingArm(NamedTuple):
         return load_config(self.config, parse_options((*self.options, f'randomness.seed={seed}')))
 
 
-def read_arms(words: Sequence[Sequence[str]], shared: Sequence[str] = ()) -> list[TrainingArm]:
+def read_arms(words: Sequence[Sequence[str]], shared: Sequence[str] = ()) -> list[ArmConfig]:
     """Arms out of ``NAME CONFIG [KEY=VALUE ...]`` each; the ``shared`` options come before their own.
 
     Raises:
@@ -44,7 +44,7 @@ def read_arms(words: Sequence[Sequence[str]], shared: Sequence[str] = ()) -> lis
         if not re.fullmatch(r'\w[\w.-]*', name) or name in {arm.name for arm in arms}:
             raise InputError(f'{name!r} cannot name an arm, as names become folders: use letters and digits, '
                              'each name once')
-        arms.append(TrainingArm(name, rest[0], (*shared, *rest[1:])))
+        arms.append(ArmConfig(name, rest[0], (*shared, *rest[1:])))
     return arms
 
 

@@ -79,11 +79,7 @@ def coco_metrics(truth: GroundTruth, detections: Detections, num_classes: int,
     so are detections matched to it. Unmatched detections have an area but no motion, so they are false positives in
     every range of motion. Ranges include both ends.
 
-    Args:
-        truth: true boxes.
-        detections: of all frames.
-        num_classes: labels are below it.
-        parts: suffix to the frames of that part, ``(F,)`` marks; ``''`` are all frames.
+    ``parts`` has the frames of each part, ``(F,)`` marks, by the suffix of its scores; ``''`` are all frames.
     """
     metrics = {}
     for suffix, evaluation in matched_ranges(truth, detections, num_classes):
@@ -97,9 +93,9 @@ def matched_ranges(truth: GroundTruth, detections: Detections, num_classes: int,
     """Match the detections to all boxes, to those of each range of area and to those of each range of motion.
 
     Args:
-        truth: true boxes.
+        truth: true boxes, with labels below ``num_classes``.
         detections: COCO's 100 highest-scoring per class and frame are used.
-        num_classes: labels are below it.
+        num_classes: number of classes.
         thresholds: of IoU, from 0.5.
 
     Yields:

@@ -32,14 +32,9 @@ class GroupedCurve(NamedTuple):
 
 def grouped_curves(evaluation: MatchedEvaluation, frames: np.ndarray, groups: np.ndarray, num_groups: int,
                    num_classes: int) -> list[GroupedCurve]:
-    """A curve per class, at the evaluation's first threshold, over a part of the frames.
+    """A curve per class, at the evaluation's first threshold, over the frames marked in ``(F,)``.
 
-    Args:
-        evaluation: from :func:`tsm_det.evaluation.coco_ap.matched_ranges`.
-        frames: ``(F,)`` marks the frames that count.
-        groups: ``(F,)`` the group of each frame.
-        num_groups: groups are below it.
-        num_classes: labels are below it.
+    ``groups`` ``(F,)`` is the group of each frame, below ``num_groups``; labels are below ``num_classes``.
     """
     detections, truth, curves = evaluation.detections, evaluation.truth, []
     counted = np.flatnonzero(frames[detections.frames] & ~evaluation.ignored[0])
@@ -59,9 +54,7 @@ def grouped_curves(evaluation: MatchedEvaluation, frames: np.ndarray, groups: np
 def average_precision(curve: GroupedCurve, weights: np.ndarray) -> np.ndarray:
     """COCO's average precision at 101 recalls: ``(B,)``, NaN without a box.
 
-    Args:
-        curve: of one class.
-        weights: ``(B, G)``, how often each draw has each group.
+    ``weights`` ``(B, G)`` is how often each draw has each group.
     """
     step = max(1, _CELLS // (len(curve.hits) + 1))
     return np.concatenate([_average_precision(curve, weights[begin:begin + step])

@@ -20,11 +20,7 @@ from tsm_det.video.drawing import draw_detections
 
 
 class DumpDetections(BaseVideoMetric):
-    """Writes the detections of all frames of all videos to one pickle file, a dict per frame as in mmdet.
-
-    Args:
-        out: path of the file.
-    """
+    """Writes the detections of all frames of all videos to one pickle file, a dict per frame as in mmdet."""
 
     def __init__(self, out: str) -> None:
         super().__init__()
@@ -63,14 +59,11 @@ class DrawDetections(Hook):
         for clip in outputs:
             for frame in clip:
                 image = self.load({key: frame.metainfo.get(key) for key in ('img_path', 'frame_in_file')})['img']
-                path = self.folder / _video_name(frame.metainfo) / f'{frame.frame_id:06d}.jpg'
+                # Names of files and folders may repeat, ids do not; the id of a still is a tuple.
+                video, path = frame.video_id, Path(frame.img_path)
+                name = path.parent.name if frame.metainfo.get('frame_in_file') is None else path.stem
+                name = '-'.join(map(str, [*(video if isinstance(video, tuple) else [video]), name]))
+                path = self.folder / name / f'{frame.frame_id:06d}.jpg'
                 path.parent.mkdir(parents=True, exist_ok=True)
                 if not cv2.imwrite(str(path), draw_detections(image, detections_of(frame, classes, self.score_thr))):
                     raise InputError(f'{path} cannot be written: give a --show-dir with room that you may write to')
-
-
-def _video_name(metainfo: dict) -> str:
-    path, video_id = Path(metainfo['img_path']), metainfo['video_id']
-    name = path.parent.name if metainfo.get('frame_in_file') is None else path.stem
-    # Names of files and folders may repeat, ids do not; the id of a still is a tuple.
-    return '-'.join(map(str, [*(video_id if isinstance(video_id, tuple) else [video_id]), name]))

@@ -15,6 +15,7 @@ from tsm_det.cocovid.truth_file import read_truth
 from tsm_det.config import dataset_config, evaluators_of
 from tsm_det.errors import InputError
 from tsm_det.evaluation.results_file import read_results
+from tsm_det.evaluation.score_averaging import average_scores
 from tsm_det.evaluation.tables import Detections, GroundTruth, detection_table, ground_truth_table
 
 
@@ -34,14 +35,10 @@ class EvaluationSet:
     ground_truth: GroundTruth
 
     def detections(self, results: Sequence[tuple], source: str | os.PathLike) -> Detections:
-        """Arrange the detections of all frames.
-
-        Args:
-            results: a tuple per frame: image id, boxes ``(n, 4)`` x1, y1, x2, y2 in px, scores, labels.
-            source: where they are from, for the message.
+        """Arrange the detections of all frames, as :func:`~tsm_det.evaluation.tables.detection_table` does.
 
         Raises:
-            InputError: a frame is missing, unknown or there twice, or a label has no class.
+            InputError: a frame is missing, unknown or there twice, or a label has no class; it names the ``source``.
         """
         shared = {image['id'] for image in self.images} & {img_id for img_id, *_ in results}
         if not len(results) == len(shared) == len(self.images):
@@ -54,8 +51,8 @@ class EvaluationSet:
                              'classes: use the config of the test')
         return detections
 
-    def read_detections(self, path: str | os.PathLike) -> Detections:
-        """Read what ``tools/test.py --out`` wrote.
+    def read_detections(self, path: str | os.PathLike, average: int | None = None) -> Detections:
+        """Read what ``tools/test.py --out`` wrote; ``average`` replaces class scores by means over so many frames.
 
         Raises:
             InputError: the file is missing, damaged, or of other frames or classes.
@@ -66,19 +63,17 @@ class EvaluationSet:
             name = names.get(frame['img_id'], '')
             return frame['img_id'] if frame.get('img_path', name).endswith(name) else None
 
+        frames = read_results(path)
+        if average:
+            frames = average_scores(sorted(frames, key=lambda frame: frame['img_id']), len(self.classes), average)
         return self.detections([
             (img_id(frame), *(np.asarray(frame['pred_instances'][key]) for key in ('bboxes', 'scores', 'labels')))
-            for frame in read_results(path)], path)
+            for frame in frames], path)
 
 
 def read_evaluation_set(ann_file: str, classes: Sequence[str] | None = None,
                         count_key_frame: bool = False) -> EvaluationSet:
-    """Read a CocoVID file.
-
-    Args:
-        ann_file: its path.
-        classes: names in the order of labels; None: those of the file.
-        count_key_frame: see :func:`~tsm_det.cocovid.motion.motion_iou`.
+    """Read a CocoVID file with the classes in the order of labels, None: those of the file.
 
     Raises:
         InputError: the file is missing or incomplete, or lacks a class.

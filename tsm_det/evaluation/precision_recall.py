@@ -11,6 +11,8 @@ from matplotlib.figure import Figure
 from tsm_det.cocovid.motion import MOTION_RANGES
 from tsm_det.errors import InputError
 from tsm_det.evaluation.coco_ap import MatchedEvaluation
+from tsm_det.evaluation.matching import overlapping_pairs
+from tsm_det.evaluation.tables import Detections, GroundTruth
 from tsm_det.png import COLOURS
 
 # After the last colour, colours repeat with the next dash.
@@ -18,13 +20,10 @@ _DASHES = ('-', '--', ':', '-.')
 
 
 class PrecisionRecall(NamedTuple):
-    """A curve over COCO's 101 recalls from 0 to 1.
+    """A curve over COCO's 101 recalls from 0 to 1, of so many true ``boxes``.
 
-    Args:
-        name: for the legend.
-        boxes: number of true boxes.
-        precision: ``(101,)``, the best at that recall or more; NaN without a box.
-        scores: ``(101,)``, the score at that recall; None for a mean of classes.
+    ``precision`` ``(101,)`` is the best at that recall or more, NaN without a box; ``scores`` ``(101,)`` the score at
+    that recall, None for a mean of classes.
     """
 
     name: str
@@ -39,11 +38,7 @@ class PrecisionRecall(NamedTuple):
 
 
 def curves_by_class(evaluation: MatchedEvaluation, classes: Sequence[str]) -> list[PrecisionRecall]:
-    """A curve per class, and the mean of those that have boxes.
-
-    Args:
-        evaluation: of all boxes, from :func:`tsm_det.evaluation.coco_ap.matched_ranges` at IoU 0.5.
-        classes: names in the order of labels.
+    """A curve per class, in the order of labels, and the mean of those that have boxes.
 
     Raises:
         InputError: no class has a box.
@@ -59,14 +54,26 @@ def curves_by_class(evaluation: MatchedEvaluation, classes: Sequence[str]) -> li
 def curves_by_motion(ranges: Mapping[str, MatchedEvaluation]) -> list[PrecisionRecall]:
     """The mean over classes for slow, medium and fast objects (``coco/AP50_slow``, ...), and for all.
 
-    False positives count in every range, so the curve of a range with few boxes is low.
-
-    Args:
-        ranges: all that :func:`tsm_det.evaluation.coco_ap.matched_ranges` yields at IoU 0.5.
+    ``ranges`` are all that :func:`tsm_det.evaluation.coco_ap.matched_ranges` yields at IoU 0.5. False positives count
+    in every range, so the curve of a range with few boxes is low.
     """
     curves = [_mean(f'{name} (motion IoU {low:g} to {high:g})', ranges[f'_{name}'])
               for name, (low, high) in MOTION_RANGES.items()]
     return [*curves, _mean('all', ranges[''])]
+
+
+def detected_shares(truth: GroundTruth, detections: Detections) -> tuple[float, float]:
+    """Share of true boxes with a detection of any class at IoU 0.5, and of these, with the right class.
+
+    The class is that of the highest-scoring such detection. NaN where there is no box.
+    """
+    pairs = overlapping_pairs(detections.frames, detections.boxes, truth.frames, truth.boxes)
+    near = (pairs.iou >= 0.5) & ~truth.crowd[pairs.truth]
+    # Detections of a frame are sorted by score, so the first pair of a box is its highest-scoring one.
+    boxes, first = np.unique(pairs.truth[near], return_index=True)
+    right = detections.labels[pairs.detection[near][first]] == truth.labels[boxes]
+    whole = np.count_nonzero(~truth.crowd)
+    return len(boxes) / whole if whole else np.nan, float(right.mean()) if len(boxes) else np.nan
 
 
 def draw_curves(curves: Sequence[PrecisionRecall], title: str, score_thr: float | None = None) -> Figure:

@@ -59,8 +59,8 @@ def strips_of(data: EvaluationSet, evaluation: MatchedEvaluation, score_thr: flo
     for chosen, outcome in ((~above, BELOW), (above, DETECTED)):
         outcomes[evaluation.matches[0][chosen & evaluation.hit[0]]] = outcome
     outcomes[evaluation.ignored_truth] = NO_BOX
-    false = above & ~evaluation.hit[0] & ~evaluation.ignored[0]
-    false_positives = np.bincount(evaluation.detections.frames[false], minlength=len(data.images))
+    false_positives = np.bincount(evaluation.detections.frames[above & ~evaluation.hit[0] & ~evaluation.ignored[0]],
+                                  minlength=len(data.images))
     of_image, videos = defaultdict(list), defaultdict(list)
     for annotation, frame, label, outcome in zip(data.annotations, evaluation.truth.frames, evaluation.truth.labels,
                                                  outcomes, strict=True):
@@ -87,7 +87,7 @@ def pages(strips: Sequence[Strip]) -> Iterator[list[Strip]]:
 
 
 def draw_strips(strips: Sequence[Strip], title: str, score_thr: float = 0.3) -> Figure:
-    """Draw strips below each other: a row per track, false positives under them, frame ids to the right."""
+    """Draw strips below each other: a row per track, then false positives; frame ids run to the right."""
     heights = [(len(strip.tracks) + 2) * _ROW for strip in strips]
     height = _TOP + sum(heights) + _BETWEEN * len(strips)
     figure = Figure(figsize=(_WIDTH, height), dpi=110)
@@ -152,8 +152,7 @@ def _columns(strip: Strip) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     places = (strip.frame_ids - first) // step
     together = -(-(int(places[-1]) + 1) // _MOST_COLUMNS)
     places, number = places // together, int(places[-1]) // together + 1
-    table, counts = np.full((len(strip.tracks), number), NO_FRAME), np.zeros(number, int)
-    for column, outcomes, count in zip(places, strip.outcomes.T, strip.false_positives, strict=True):
-        table[:, column] = np.maximum(table[:, column], outcomes)
-        counts[column] = max(counts[column], count)
-    return table, counts, first - step / 2 + step * together * np.arange(number + 1)
+    table, counts = np.full((number, len(strip.tracks)), NO_FRAME), np.zeros(number, int)
+    np.maximum.at(table, places, strip.outcomes.T)
+    np.maximum.at(counts, places, strip.false_positives)
+    return table.T, counts, first - step / 2 + step * together * np.arange(number + 1)
