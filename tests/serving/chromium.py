@@ -30,7 +30,7 @@ class Tab:
         self.call('Network.enable')
 
     def call(self, method: str, **params) -> dict:
-        """What the browser answers to a command."""
+        """Send a command; gives its answer."""
         number = next(self._numbers)
         self._connection.send(json.dumps({'id': number, 'method': method, 'params': params}))
         while True:
@@ -50,7 +50,7 @@ class Tab:
         eventually(lambda: self.eval('location.href !== "about:blank" && document.readyState') == 'complete')
 
     def eval(self, expression: str):
-        """The value of JavaScript, or of the promise that it is."""
+        """Value of a JavaScript expression."""
         result = self.call('Runtime.evaluate', expression=expression, awaitPromise=True, returnByValue=True)
         assert 'exceptionDetails' not in result, result
         return result['result'].get('value')

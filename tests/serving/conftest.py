@@ -36,4 +36,4 @@ def detector():
 
 @pytest.fixture
 def image():
-    return np.full((48, 64, 3), (200, 100, 50), np.uint8)  # BGR
+    return np.full((48, 64, 3), (200, 100, 50), np.uint8)

@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import socket
-from itertools import count
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
@@ -16,7 +15,6 @@ from tsm_det.errors import InputError
 from tsm_det.serving import app
 
 gradio_client = pytest.importorskip('gradio_client', reason='needs the extra [demo]')
-_NUMBERS = count()
 
 
 @pytest.fixture
@@ -29,7 +27,7 @@ class Camera:
     """A page whose camera is on; gradio_client cannot send streams."""
 
     def __init__(self, address):
-        self.api, self.session, self.event = f'{address}gradio_api', {'session_hash': f'page {next(_NUMBERS)}'}, None
+        self.api, self.session, self.event = f'{address}gradio_api', {'session_hash': f'page {id(self)}'}, None
         with urlopen(f'{address}config') as config:
             [self.function] = [one['id'] for one in json.load(config)['dependencies'] if one['api_name'] == 'frame']
 
@@ -64,8 +62,8 @@ def test_visitors_have_memories_of_their_own_until_they_reset_them(address, dete
     one.post('/run/reset', data=[None, None])
     assert [one.show(image), other.show(image)] == ['1 since reset (manual)', '2 since reset (new)']
     assert (detector.frames[0] == image).all()
-    one.close()
-    other.close()
+    for camera in (one, other):
+        camera.close()
 
 
 def test_a_video_is_annotated_and_a_bad_one_gets_a_sentence_without_harm(address, video_file, tmp_path):

@@ -32,7 +32,6 @@ def test_annotated_camera_frames_arrive_and_nothing_outside_loopback_is_requeste
         eventually(lambda: 'since reset (new)' in tab.eval(STATUS) and frames(tab)[0] >= 3)
         shown = tab.eval("document.querySelector('#annotated img').src")
         eventually(lambda: tab.eval("document.querySelector('#annotated img').src") != shown)
-        assert shown.startswith('data:image/jpeg;base64,')
         assert tab.eval("document.querySelector('#annotated img').naturalWidth") == 640
         tab.eval("document.querySelector('#reset').click()")
         eventually(lambda: frames(tab)[1] == '(manual)')
