@@ -8,7 +8,7 @@ namespace: dict = {}
 exec(Path('tsm_det/version.py').read_text(), namespace)
 
 extras = {
-    'serve': ['starlette', 'uvicorn', 'websockets'],
+    'demo': ['gradio>=6,<7'],
     'onnx': ['onnx', 'onnxruntime', 'onnxscript'],
 }
 
@@ -22,12 +22,12 @@ setup(
     python_requires='>=3.10,<3.13',
     packages=[*find_packages(include=['tsm_det', 'tsm_det.*']), 'tsm_det.configs', 'tsm_det.configs._base_'],
     package_dir={'tsm_det.configs': 'configs', 'tsm_det.configs._base_': 'configs/_base_'},
-    package_data={'tsm_det': ['py.typed'], 'tsm_det.serving': ['page/*']},
+    package_data={'tsm_det': ['py.typed']},
     install_requires=['av>=17', 'matplotlib', 'numpy', 'pillow', 'pycocotools', 'scipy', 'tqdm'],
     extras_require={
         'onedl': ['onedl-mmengine==0.10.12', 'onedl-mmcv==2.3.6', 'onedl-mmdetection==3.5.1', 'opencv-python<5'],
         'openmmlab': ['mmengine==0.11.0rc3', 'mmcv==2.1.0', 'mmdet==3.3.0', 'opencv-python<5'],
         **extras,
-        'dev': ['hypothesis', 'pytest', 'ruff', *extras['serve'], *extras['onnx']],
+        'dev': ['hypothesis', 'pytest', 'ruff', 'websockets', *extras['demo'], *extras['onnx']],
     },
 )

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.serving.pages import eventually
 from tests.tiny import TINY
+from tests.waiting import eventually
 from tsm_det import config_path
 from tsm_det.config import parse_options
 from tsm_det.datasets.synthetic_vid import make_synthetic_vid

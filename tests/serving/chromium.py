@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import itertools
 import json
 import shutil
@@ -14,7 +13,7 @@ from pathlib import Path
 
 from websockets.sync.client import ClientConnection, connect
 
-from tests.serving.pages import eventually
+from tests.waiting import eventually
 
 PROGRAM = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None)
 
@@ -25,12 +24,13 @@ class Tab:
     def __init__(self, connection: ClientConnection) -> None:
         self._connection, self._numbers = connection, itertools.count(1)
         self.errors: list[str] = []
+        self.requests: list[str] = []  # addresses
         self.call('Runtime.enable')
         self.call('Log.enable')
-        self.call('DOM.enable')
+        self.call('Network.enable')
 
     def call(self, method: str, **params) -> dict:
-        """What the browser answers to a command."""
+        """Send a command; gives its answer."""
         number = next(self._numbers)
         self._connection.send(json.dumps({'id': number, 'method': method, 'params': params}))
         while True:
@@ -39,6 +39,8 @@ class Tab:
                 self.errors.append(json.dumps(message['params']['exceptionDetails']))
             if message.get('method') == 'Log.entryAdded' and message['params']['entry']['level'] == 'error':
                 self.errors.append(message['params']['entry']['text'])
+            if message.get('method') in ('Network.requestWillBeSent', 'Network.webSocketCreated'):
+                self.requests.append(message['params'].get('url') or message['params']['request']['url'])
             if message.get('id') == number:
                 assert 'error' not in message, message
                 return message['result']
@@ -48,28 +50,10 @@ class Tab:
         eventually(lambda: self.eval('location.href !== "about:blank" && document.readyState') == 'complete')
 
     def eval(self, expression: str):
-        """The value of JavaScript, or of the promise that it is."""
+        """Value of a JavaScript expression."""
         result = self.call('Runtime.evaluate', expression=expression, awaitPromise=True, returnByValue=True)
         assert 'exceptionDetails' not in result, result
         return result['result'].get('value')
-
-    def text(self, selector: str) -> str:
-        return self.eval(f'document.querySelector({selector!r}).textContent')
-
-    def click(self, selector: str) -> None:
-        """Press the mouse in the middle of an element, as a person does."""
-        x, y = self.eval(f'(() => {{ const box = document.querySelector({selector!r}).getBoundingClientRect();'
-                         'return [box.x + box.width / 2, box.y + box.height / 2]; })()')
-        for kind in ('mousePressed', 'mouseReleased'):
-            self.call('Input.dispatchMouseEvent', type=kind, x=x, y=y, button='left', clickCount=1)
-
-    def choose_file(self, selector: str, path: Path) -> None:
-        root = self.call('DOM.getDocument')['root']['nodeId']
-        node = self.call('DOM.querySelector', nodeId=root, selector=selector)['nodeId']
-        self.call('DOM.setFileInputFiles', nodeId=node, files=[str(path)])
-
-    def screenshot(self, path: Path) -> None:
-        path.write_bytes(base64.b64decode(self.call('Page.captureScreenshot', captureBeyondViewport=True)['data']))
 
 
 @contextmanager

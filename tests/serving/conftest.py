@@ -1,32 +1,39 @@
-"""A server with a tiny detector."""
+"""A detector without a network, which remembers all the same."""
 
-import tempfile
-from contextlib import ExitStack
-
+import numpy as np
 import pytest
+import torch
+from mmdet.structures import DetDataSample
+from mmengine.structures import InstanceData
 
-from tests.serving.pages import serving
-from tests.streams.conftest import make_detector  # noqa: F401
-from tsm_det.serving.limits import Limits
+from tsm_det.shift import ShiftState
+from tsm_det.stream_bank import StreamBank
+
+
+class StandInDetector:
+    """Detects one object as wide as the stream's number of frames so far, and counts its frames."""
+
+    classes = ('ball',)
+
+    def __init__(self) -> None:
+        self.bank, self.frames = StreamBank(), []
+
+    def detect_batch(self, images, stream_ids, frame_ids):
+        sizes = [image.shape[:2] for image in images]
+        past, reasons = self.bank.recall(stream_ids, frame_ids, sizes)
+        seen = torch.ones(1, 1, 1, 1) + (past.backbone[0] if past else 0)
+        self.bank.hold(stream_ids, frame_ids, sizes, ShiftState((seen,), ()))
+        self.frames.append(images[0])
+        instances = InstanceData(bboxes=torch.tensor([[0, 0, seen.item(), 9]]), scores=torch.tensor([0.5]),
+                                 labels=torch.tensor([0]))
+        return [DetDataSample(metainfo={'reset': reasons[0]}, pred_instances=instances)]
 
 
 @pytest.fixture
-def detector(make_detector):  # noqa: F811
-    """The one that is served."""
-    return make_detector()
+def detector():
+    return StandInDetector()
 
 
 @pytest.fixture
-def temp_folder(tmp_path, monkeypatch):
-    """Where temporary files go."""
-    folder = tmp_path / 'temp'
-    folder.mkdir()
-    monkeypatch.setattr(tempfile, 'tempdir', str(folder))
-    return folder
-
-
-@pytest.fixture
-def serve(detector, temp_folder):
-    """Starts the server with some limits; gives its port."""
-    with ExitStack() as stack:
-        yield lambda **limits: stack.enter_context(serving(detector, Limits(**limits)))
+def image():
+    return np.full((48, 64, 3), (200, 100, 50), np.uint8)

@@ -1,95 +1,105 @@
-"""The server's pages, uploads and WebSockets."""
+"""Gradio page for a webcam or a video file."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from pathlib import Path
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from importlib.util import find_spec
 from tempfile import TemporaryDirectory
 
-from starlette.applications import Starlette
-from starlette.middleware import Middleware
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse
-from starlette.routing import Mount, Route, WebSocketRoute
-from starlette.staticfiles import StaticFiles
-from starlette.websockets import WebSocket, WebSocketDisconnect
+import numpy as np
+from mmengine.logging import print_log
 
 from tsm_det.errors import InputError
-from tsm_det.serving.guard import Guard
-from tsm_det.serving.limits import Limits
-from tsm_det.serving.shared_detector import SharedDetector
-from tsm_det.serving.uploads import TooLargeError, too_large
-from tsm_det.serving.visitor import Visitor
+from tsm_det.serving.annotating import Annotator, DemoStream
 from tsm_det.streams.online_detector import OnlineDetector
 
+_EXAMPLE = 'data/synthvid/val/000.mp4'  # made by tools/convert_dataset.py synthvid
+_CAMERA = {'video': {'width': {'ideal': 640}, 'height': {'ideal': 480}}}
 
-def make_app(detector: OnlineDetector, limits: Limits, names: Sequence[str] = (), score_thr: float = 0.3) -> Starlette:
-    """The ASGI application: ``/`` is the page, ``/stream`` its WebSocket, ``/upload`` takes its video file.
 
-    Args:
-        detector: with room for ``limits.visitors`` streams; nobody else uses it meanwhile.
-        limits: see ``Limits``.
-        names: by which visitors call the server, besides localhost and addresses.
-        score_thr: where the page's threshold stands at first.
+def serve(detector: OnlineDetector, *options: float | str) -> None:
+    """Serve the page until Ctrl-C; options and errors as in ``serving``."""
+    with suppress(KeyboardInterrupt), serving(detector, *options) as address:
+        print_log(f'open {address} in a browser; Ctrl-C ends it', 'current')
+        threading.Event().wait()
+
+
+@contextmanager
+def serving(detector: OnlineDetector, host: str = '127.0.0.1', port: int = 8000, score_thr: float = 0.3,
+            max_upload_mb: float = 200) -> Iterator[str]:
+    """Serve the page for the duration of the with block; gives its address and deletes uploads at the end.
+
+    Raises:
+        InputError: Gradio is missing, the port is taken, or a number is out of range.
     """
-    visits = _Visits(detector, limits, score_thr)
-    return Starlette(
-        routes=[WebSocketRoute('/stream', visits.stream), Route('/upload', visits.upload, methods=['POST']),
-                Mount('/', StaticFiles(directory=Path(__file__).parent / 'page', html=True))],
-        middleware=[Middleware(Guard, names=names)], lifespan=visits.lifespan)
+    if find_spec('gradio') is None:
+        raise InputError('gradio cannot be imported but the page needs it: pip install "tsm_det[demo]"')
+    for flag, value, most in (('--score-thr', score_thr, 1), ('--max-upload-mb', max_upload_mb, 1e6)):
+        if not 0 <= value <= most:
+            raise InputError(f'{flag} is {value} but a number from 0 to {most:g} is required: change it')
+    with TemporaryDirectory(prefix='tsm_det_demo_') as folder:
+        os.environ.update(GRADIO_TEMP_DIR=folder, GRADIO_ANALYTICS_ENABLED='False')
+        page = _build_page(Annotator(detector), score_thr)
+        try:
+            page.launch(server_name=host, server_port=port or None, max_file_size=round(max_upload_mb * 1e6),
+                        share=False, state_session_capacity=64, prevent_thread_lock=True, quiet=True, ssr_mode=False,
+                        footer_links=[], run_history=False, enable_monitoring=False)
+        except (OSError, OverflowError) as error:
+            raise InputError(f'the server cannot listen at {host}, port {port} ({error}): change --host or --port'
+                             ) from error
+        with closing(page):
+            yield page.local_url
 
 
-class _Visits:
-    """The visitors who are there, by their keys."""
+def _build_page(annotator: Annotator, score_thr: float):
+    import gradio as gr  # an extra
 
-    def __init__(self, detector: OnlineDetector, limits: Limits, score_thr: float) -> None:
-        self._detector = SharedDetector(detector)
-        self._limits, self._score_thr = limits, score_thr
-        self._visitors: dict[str, Visitor] = {}
-        self._folder = ''
-
-    @asynccontextmanager
-    async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
-        with TemporaryDirectory(prefix='tsm_det_serve_') as self._folder:
+    @contextmanager
+    def one_sentence(path: str = '') -> Iterator[None]:
+        try:
             yield
-            self._detector.close()
+        except InputError as error:
+            raise gr.Error(str(error).replace(path, os.path.basename(path)), print_exception=False) from error
 
-    async def stream(self, socket: WebSocket) -> None:
-        await socket.accept()
-        if len(self._visitors) >= self._limits.visitors:
-            await socket.close(1013, f'All {self._limits.visitors} places are taken: try again later.')
-            return
-        visitor = Visitor(socket, self._detector, self._limits, self._folder)
-        self._visitors[visitor.key] = visitor
-        try:
-            await socket.send_json({
-                'type': 'hello', 'key': visitor.key, 'upload_bytes': self._limits.upload_bytes,
-                'too_large': too_large(self._limits), 'score_thr': self._score_thr,
-                'colours': self._detector.colours()})
-            await visitor.answer_all()
-        except WebSocketDisconnect:
-            pass
-        finally:
-            # Its place is free when its stream is gone: there is never a stream too many.
-            await visitor.leave()
-            del self._visitors[visitor.key]
+    def on_frame(image: np.ndarray, stream: DemoStream, score_thr: float) -> tuple[str, str]:
+        with one_sentence():
+            return annotator.annotate(image[..., ::-1], stream, score_thr)
 
-    async def upload(self, request: Request) -> JSONResponse:
-        visitor = self._visitors.get(request.headers.get('x-visit', ''))
-        if visitor is None:
-            return _refused(403, 'the page that this upload is for is not open: press Start')
-        length = request.headers.get('content-length', '0')
-        if length.isdecimal() and int(length) > self._limits.upload_bytes:
-            return _refused(413, too_large(self._limits))
-        try:
-            return JSONResponse(await visitor.take_upload(request.stream()))
-        except TooLargeError as error:
-            return _refused(413, str(error))
-        except (InputError, ClientDisconnect) as error:
-            return _refused(400, str(error))
+    def on_video(path: str | None, stream: DemoStream, score_thr: float) -> Iterator[tuple[str, str]]:
+        if path is None:
+            raise gr.Error('a video is required: upload one', print_exception=False)
+        with one_sentence(path):
+            yield from annotator.annotate_video(path, stream, score_thr)
 
+    def on_reset(*streams: DemoStream) -> None:
+        for stream in streams:
+            stream.bank.drop(None)
 
-def _refused(status: int, sentence: str) -> JSONResponse:
-    # The rest of the body is not waited for.
-    return JSONResponse({'error': sentence}, status, {'connection': 'close'})
+    with gr.Blocks(title='tsm_det', analytics_enabled=False, delete_cache=(600, 3600)) as page, gr.Row():
+        # Each visitor gets a copy, and a copy of a bank is empty.
+        camera_stream, video_stream = gr.State(DemoStream()), gr.State(DemoStream())
+        with gr.Column():
+            with gr.Tab('Webcam'):
+                camera = gr.Image(sources='webcam', streaming=True, show_label=False, elem_id='camera',
+                                  webcam_options=gr.WebcamOptions(mirror=False, constraints=_CAMERA))
+            with gr.Tab('Video'):
+                video = gr.Video(sources='upload', show_label=False)
+                if os.path.isfile(_EXAMPLE):
+                    gr.Examples([_EXAMPLE], video)
+                play, stop = gr.Button('Detect', variant='primary'), gr.Button('Stop')
+            threshold = gr.Slider(0, 1, score_thr, label='Score threshold')
+            reset = gr.Button('Reset memory', elem_id='reset')
+        with gr.Column():
+            # An image component would write each frame to disk.
+            annotated = gr.HTML(html_template='<img src="${value}" alt="" width="100%">', elem_id='annotated')
+            status = gr.Textbox(label='Status', elem_id='status')
+        # A camera occupies its event until it stops: with a limit, other visitors would wait for that.
+        options = {'outputs': [annotated, status], 'concurrency_limit': None, 'show_progress': 'hidden'}
+        camera.stream(on_frame, [camera, camera_stream, threshold], stream_every=0.05, api_name='frame', **options)
+        playing = play.click(on_video, [video, video_stream, threshold], api_name='video', **options)
+        stop.click(None, cancels=[playing])
+        reset.click(on_reset, [camera_stream, video_stream], api_name='reset', queue=False)
+    return page
