@@ -76,7 +76,7 @@ class CocoVIDDataset(BaseVideoDataset):
         return self.data_list
 
     def prepare_data(self, idx: int | tuple[int, ...]) -> dict | None:
-        """What the pipeline makes of a video, of one frame of it, or of a ``Draw``, whose seed it starts from."""
+        """Run the pipeline on a video, on one frame of it, or on a ``ClipIndex`` with its seed."""
         if not isinstance(idx, tuple) or len(idx) == 2:
             return super().prepare_data(idx)
         video, frame, seed = idx
@@ -119,7 +119,7 @@ class CocoVIDDataset(BaseVideoDataset):
         ids = [image['id'] for image in content['images']]
         if not ids or len(set(ids)) < len(ids):
             what = 'an image id twice' if ids else 'no image'
-            raise InputError(f'{path} has {what} but each frame needs an id of its own: make the file anew')
+            raise InputError(f'{path} has {what} but each frame needs an id of its own: convert it again')
         return content
 
     def _frame(self, image: dict, boxes: dict[int, list[dict]], path: Path) -> dict:

@@ -20,7 +20,7 @@ _TRIES = 10
 _MARGIN, _LEAST_MARGIN = 0.25, 2
 
 
-class Look(NamedTuple):
+class TrackFrame(NamedTuple):
     """A target in one frame of a clip.
 
     ``window`` is (x1, y1, x2, y2) in px, ends excluded; ``contrast``, ``(C, h, w)``, how the picture in it differs from
@@ -82,19 +82,19 @@ class TargetPastingPreprocessor(TrackDataPreprocessor):
                     paste(track, clip, sample)
 
 
-def tracks_of(clip: Tensor, sample: TrackDataSample) -> list[list[Look]]:
+def tracks_of(clip: Tensor, sample: TrackDataSample) -> list[list[TrackFrame]]:
     """The targets of a clip ``(T, C, H, W)``, each as its looks in order of time.
 
     Those that come near another or near the edge are left out: they would be cut, or bring a piece of the other.
     """
-    seen: dict[int, list[Look | None]] = {}
+    seen: dict[int, list[TrackFrame | None]] = {}
     for k, image in enumerate(clip):
         for place, track in enumerate(sample[k].gt_instances.instances_ids.tolist()):
-            seen.setdefault(track, []).append(_look(image, k, sample[k], place))
+            seen.setdefault(track, []).append(_track_frame(image, k, sample[k], place))
     return [looks for looks in seen.values() if all(looks)]
 
 
-def paste(track: list[Look], clip: Tensor, sample: TrackDataSample) -> None:
+def paste(track: list[TrackFrame], clip: Tensor, sample: TrackDataSample) -> None:
     """Add a track to a clip ``(T, C, H, W)`` and to its truth, in place, where it meets no target; or not at all."""
     offset = _free_offset(track, clip, sample)
     if offset is None:
@@ -113,14 +113,14 @@ def paste(track: list[Look], clip: Tensor, sample: TrackDataSample) -> None:
         frame.gt_instances = InstanceData.cat([frame.gt_instances, truth])
 
 
-def _look(image: Tensor, k: int, frame: DetDataSample, place: int) -> Look | None:
+def _track_frame(image: Tensor, k: int, frame: DetDataSample, place: int) -> TrackFrame | None:
     """A target in frame ``k``, an image ``(C, H, W)``; None where its window meets another or goes beyond the edge."""
     boxes = _boxes(frame)
     (x1, x2), (y1, y2) = (_widened(*ends) for ends in zip(*boxes[place].view(2, 2).tolist(), strict=True))
     others = torch.cat([boxes[:place], boxes[place + 1:]])
     if min(x1, y1) < 0 or x2 > image.shape[2] or y2 > image.shape[1] or _meets((x1, y1, x2, y2), others):
         return None
-    return Look(k, (x1, y1, x2, y2), _contrast(image[:, y1:y2, x1:x2].float()), frame.gt_instances[place])
+    return TrackFrame(k, (x1, y1, x2, y2), _contrast(image[:, y1:y2, x1:x2].float()), frame.gt_instances[place])
 
 
 def _widened(first: float, last: float) -> tuple[int, int]:
@@ -139,7 +139,7 @@ def _contrast(patch: Tensor) -> Tensor:
     return patch - across - along + torch.lerp(across[:, :1], across[:, -1:], y[:, None])
 
 
-def _free_offset(track: list[Look], clip: Tensor, sample: TrackDataSample) -> tuple[int, int] | None:
+def _free_offset(track: list[TrackFrame], clip: Tensor, sample: TrackDataSample) -> tuple[int, int] | None:
     """How far (x, y) to move a track so that it is inside the pictures and over no target; None: no place found."""
     windows = torch.tensor([look.window for look in track])
     low, high = -windows[:, :2].amin(0), torch.tensor(clip.shape[:1:-1]) - windows[:, 2:].amax(0)
