@@ -1,4 +1,4 @@
-"""Which clips to train on, in which order, on which rank."""
+"""Order training clips and deal them to ranks."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class KeyFrameSampler(Sampler):
             chosen += [(place, k) for k, frame in enumerate(video['images']) if frame['is_vid_train_frame']]
         if not videos and not stills:
             raise InputError(f'{dataset.ann_file} has no frame with is_vid_train_frame, so no clip to train on: '
-                             'convert it anew, or leave that field out of all frames')
+                             'convert it again, or leave that field out of all frames')
         self.key_frames = np.array(videos, dtype=int).reshape(-1, 2)
         self.stills = np.array(stills, dtype=int).reshape(-1, 2)
         self._skipped = 0
