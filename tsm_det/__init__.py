@@ -25,15 +25,14 @@ except (ImportError, OSError, AssertionError) as error:  # mmdet asserts the ver
 from tsm_det import randomness  # noqa: F401
 from tsm_det.config import config_path
 from tsm_det.datasets import (  # noqa: F401
-    blur,
+    augmentation,
     clips,
     coco_vid,
     imagenet_vid,
     key_frames,
     load_frame,
     pasting,
-    synthetic_dataset,
-    target_crop,
+    synthetic_vid,
 )
 from tsm_det.evaluation import vid_metric  # noqa: F401
 from tsm_det.models import faster_rcnn, fpn, resnet  # noqa: F401

@@ -1,29 +1,14 @@
 """Synthetic video that makes itself (data/synthvid): moving textured objects, 4 classes, hard stretches."""
+_base_ = './clip_pipelines.py'
 data_root = 'data/synthvid/'
 dataset = dict(type='SyntheticVIDDataset', data_root=data_root, metainfo=dict(classes=None))
-train_pipeline = [
-    dict(type='ConsecutiveFrames', num_frames=4),
-    dict(
-        type='TransformBroadcaster',
-        share_random_params=True,
-        transforms=[
-            dict(type='LoadFrame'),
-            dict(type='LoadTrackAnnotations'),
-            dict(type='Resize', scale=(128, 128), keep_ratio=True),
-            dict(type='RandomFlip', prob=0.5),
-        ]),
-    dict(type='PackTrackInputs'),
+train_pipeline = _base_.train_pipeline
+train_pipeline[1].transforms += [
+    dict(type='Resize', scale=(128, 128), keep_ratio=True),
+    dict(type='RandomFlip', prob=0.5),
 ]
-test_pipeline = [
-    dict(
-        type='TransformBroadcaster',
-        transforms=[
-            dict(type='LoadFrame'),
-            dict(type='LoadTrackAnnotations'),
-            dict(type='Resize', scale=(128, 128), keep_ratio=True),
-        ]),
-    dict(type='PackTrackInputs', meta_keys=('frame_in_file',)),
-]
+test_pipeline = _base_.test_pipeline
+test_pipeline[0].transforms.append(dict(type='Resize', scale=(128, 128), keep_ratio=True))
 train_dataloader = dict(
     batch_size=4,
     num_workers=0,

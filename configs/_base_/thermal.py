@@ -3,37 +3,22 @@
 Learns on training scenes, validates on held-out training scenes, tests on the val split; data/README.md
 says how the three files are made. The videos lie in data_root, or where TSM_DET_THERMAL points.
 """
+_base_ = './clip_pipelines.py'
 data_root = '{{$TSM_DET_THERMAL:data/thermal/videos}}/'
 dataset = dict(
     type='CocoVIDDataset',
     metainfo=dict(classes=('AIRPLANE', 'BIRD', 'DRONE', 'HELICOPTER')),
     hint='make it with tools/convert_dataset.py csv-videos as data/README.md says')
-train_pipeline = [
-    dict(type='ConsecutiveFrames', num_frames=4),
-    dict(
-        type='TransformBroadcaster',
-        share_random_params=True,
-        transforms=[
-            dict(type='LoadFrame'),
-            dict(type='LoadTrackAnnotations'),
-            dict(type='RandomResize', scale=(320, 256), ratio_range=(0.64, 1.6), keep_ratio=True),
-            dict(type='TargetCrop', size=(128, 160)),
-            dict(type='RandomFlip', prob=0.5),
-            dict(type='RandomBlur', prob=0.3, sigma=(0.3, 1.2)),
-            dict(type='PhotoMetricDistortion'),
-        ]),
-    dict(type='PackTrackInputs'),
+train_pipeline = _base_.train_pipeline
+train_pipeline[1].transforms += [
+    dict(type='RandomResize', scale=(320, 256), ratio_range=(0.64, 1.6), keep_ratio=True),
+    dict(type='TargetCrop', size=(128, 160)),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='RandomBlur', prob=0.3, sigma=(0.3, 1.2)),
+    dict(type='PhotoMetricDistortion'),
 ]
-test_pipeline = [
-    dict(
-        type='TransformBroadcaster',
-        transforms=[
-            dict(type='LoadFrame'),
-            dict(type='LoadTrackAnnotations'),
-            dict(type='Resize', scale=(320, 256), keep_ratio=True),
-        ]),
-    dict(type='PackTrackInputs', meta_keys=('frame_in_file',)),
-]
+test_pipeline = _base_.test_pipeline
+test_pipeline[0].transforms.append(dict(type='Resize', scale=(320, 256), keep_ratio=True))
 train_dataloader = dict(
     batch_size=16,
     num_workers=1,

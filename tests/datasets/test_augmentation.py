@@ -10,7 +10,8 @@ from mmengine.dataset import Compose
 from mmengine.registry import init_default_scope
 
 from tsm_det import config_path
-from tsm_det.datasets.blur import RandomBlur
+from tsm_det.datasets.augmentation import RandomBlur
+from tsm_det.errors import InputError
 
 STEPS = [
     dict(type='RandomFlip', prob=0.5),
@@ -108,5 +109,5 @@ def test_blur_keeps_the_brightness_and_takes_the_detail(prob, blurred):
 
 @pytest.mark.parametrize('keys', [dict(prob=1.1), dict(prob=-0.1), dict(sigma=(0, 1)), dict(sigma=(2, 1))])
 def test_blur_that_cannot_be_is_refused(keys):
-    with pytest.raises(ValueError, match='a number from 0 to 1 and a range above 0'):
+    with pytest.raises(InputError, match='prob.*sigma'):
         RandomBlur(**keys)

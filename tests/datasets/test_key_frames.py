@@ -126,5 +126,5 @@ def test_a_file_without_key_frames_gets_one_sentence(root, tmp_path):
         image['is_vid_train_frame'] = False
     (tmp_path / 'none.json').write_text(json.dumps(content))
     videos = CocoVIDDataset(ann_file=str(tmp_path / 'none.json'), pipeline=PIPELINE)
-    with pytest.raises(InputError, match=r'none.json has no frame with is_vid_train_frame, so no clip to train on'):
+    with pytest.raises(InputError, match=r'none\.json.*is_vid_train_frame'):
         KeyFrameSampler(videos, seed=0)

@@ -226,11 +226,11 @@ def test_arguments_out_of_range_are_refused(tmp_path, change):
 
 
 def test_the_dataset_makes_itself_and_refuses_data_of_another_version(tmp_path, monkeypatch):
-    from tsm_det.datasets import synthetic_dataset, synthetic_vid
+    from tsm_det.datasets import synthetic_vid
     root = tmp_path / 'synthvid'
     make_synthetic_vid(root, train_videos=1, val_videos=1, frames_per_video=4, size=(64, 64))
     keys = dict(data_root=str(root), ann_file='train.json', pipeline=[])
-    assert len(synthetic_dataset.SyntheticVIDDataset(**keys)) == 1
+    assert len(synthetic_vid.SyntheticVIDDataset(**keys)) == 1
     monkeypatch.setattr(synthetic_vid, 'VERSION', -1)
     with pytest.raises(InputError, match='is not the synthetic data set that was asked for'):
-        synthetic_dataset.SyntheticVIDDataset(**keys)
+        synthetic_vid.SyntheticVIDDataset(**keys)

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mmdet.structures.bbox import HorizontalBoxes
 
-from tsm_det.datasets.target_crop import TargetCrop
+from tsm_det.datasets.augmentation import TargetCrop
+from tsm_det.errors import InputError
 
 
 def picture(height, width, boxes):
@@ -50,8 +51,8 @@ def test_the_window_lies_in_the_image_and_boxes_are_those_it_shows(
     assert result['gt_bboxes_labels'].tolist() == [number for number, _ in seen]
     assert result['gt_instances_ids'].tolist() == [number + 7 for number, _ in seen]
     assert result['gt_ignore_flags'].tolist() == [number == 1 for number, _ in seen]
-    for found, (_, box) in zip(result['gt_bboxes'].tensor.tolist(), seen, strict=True):
-        assert found == pytest.approx(box, abs=1e-3)
+    for box_in_window, (_, box) in zip(result['gt_bboxes'].tensor.tolist(), seen, strict=True):
+        assert box_in_window == pytest.approx(box, abs=1e-3)
 
 
 def test_a_target_that_fits_is_whole_wherever_it_lies():
@@ -82,5 +83,5 @@ def test_without_a_target_it_is_cut_anywhere():
 @pytest.mark.parametrize('keys', [
     dict(size=(0, 5)), dict(size=(5,)), dict(size=(4, 5), prob=1.1), dict(size=(4, 5), prob=-0.1)])
 def test_a_crop_that_cannot_be_is_refused(keys):
-    with pytest.raises(ValueError, match='two numbers from 1 and a number from 0 to 1'):
+    with pytest.raises(InputError, match='size.*prob'):
         TargetCrop(**keys)

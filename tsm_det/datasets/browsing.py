@@ -1,4 +1,4 @@
-"""The clips of a config, drawn as the pipeline gives them: what tools/browse_dataset.py calls."""
+"""Draw clips of a config after its pipeline, for tools/browse_dataset.py."""
 
 from __future__ import annotations
 

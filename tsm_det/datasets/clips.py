@@ -1,4 +1,4 @@
-"""Which frames of a video make a clip."""
+"""Choose the frames of a clip."""
 
 from __future__ import annotations
 

@@ -18,8 +18,6 @@ from tsm_det.randomness import seeded
 # TransformBroadcaster needs the same keys on all frames, so nothing optional goes further than here.
 _FRAME_KEYS = ('img_id', 'img_path', 'height', 'width', 'frame_id', 'video_id', 'frame_in_file',
                'is_vid_train_frame', 'instances')
-
-
 _ADVICE = 'CocoVID needs it: add it (data/README.md describes the format)'
 
 
@@ -59,11 +57,11 @@ class CocoVIDDataset(BaseVideoDataset):
                              f'them, each whole: start at most {len(self)} processes')
 
     def load_data_list(self) -> list[dict]:
-        """One dict a video: ``video_id``, ``name``, ``video_length``, ``is_still``, ``images`` in order of time."""
+        """List one dict per video: ``video_id``, ``name``, ``video_length``, ``is_still``, ``images`` in time order."""
         return self._load(Path(self.ann_file), is_still=False)
 
     def parse_data_info(self, raw_data_info: dict) -> dict:
-        """A frame as the pipeline takes it; boxes as ``BaseVideoDataset`` reads them."""
+        """Return a frame as pipeline input; ``BaseVideoDataset`` reads the boxes."""
         image = raw_data_info['raw_img_info']
         # A still is a video of its own; a tuple never equals a video's id.
         alone = {'video_id': ('image', image['id']), 'frame_id': 0, 'frame_in_file': None, 'is_vid_train_frame': True}
@@ -72,11 +70,11 @@ class CocoVIDDataset(BaseVideoDataset):
         return {key: info[key] for key in _FRAME_KEYS}
 
     def filter_data(self) -> list[dict]:
-        """All videos with all frames: a frame without a box is part of its clip."""
+        """Keep all frames: one without a box is part of its clip."""
         return self.data_list
 
     def prepare_data(self, idx: int | tuple[int, ...]) -> dict | None:
-        """What the pipeline makes of a video, of one frame of it, or of a ``Draw``, whose seed it starts from."""
+        """Run the pipeline on a video, on one frame of it, or on a ``ClipIndex`` with its seed."""
         if not isinstance(idx, tuple) or len(idx) == 2:
             return super().prepare_data(idx)
         video, frame, seed = idx
@@ -119,7 +117,7 @@ class CocoVIDDataset(BaseVideoDataset):
         ids = [image['id'] for image in content['images']]
         if not ids or len(set(ids)) < len(ids):
             what = 'an image id twice' if ids else 'no image'
-            raise InputError(f'{path} has {what} but each frame needs an id of its own: make the file anew')
+            raise InputError(f'{path} has {what} but each frame needs an id of its own: convert it again')
         return content
 
     def _frame(self, image: dict, boxes: dict[int, list[dict]], path: Path) -> dict:

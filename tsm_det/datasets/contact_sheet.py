@@ -1,4 +1,4 @@
-"""Clips as pictures: the frames side by side with their boxes drawn in."""
+"""Draw clips as contact sheets: frames side by side with their boxes."""
 
 from __future__ import annotations
 

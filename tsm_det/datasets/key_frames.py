@@ -1,4 +1,4 @@
-"""Which clips to train on, in which order, on which rank."""
+"""Order training clips and deal them to ranks."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from tsm_det.errors import InputError
 from tsm_det.randomness import mix
 
 
-class Draw(NamedTuple):
-    """Index of a training clip: the video, its key frame's place among the frames, and the seed of all else."""
+class ClipIndex(NamedTuple):
+    """Index of a training clip: the video, the key frame among its frames, and the seed of its augmentation."""
 
     video: int
     frame: int
@@ -26,7 +26,7 @@ class Draw(NamedTuple):
 
 @DATA_SAMPLERS.register_module()
 class KeyFrameSampler(Sampler):
-    """Deals a :class:`Draw` a key frame to the ranks: epoch after epoch, each in an order of its own, without end.
+    """Deal one :class:`ClipIndex` per key frame to the ranks, epoch after epoch in new orders, without end.
 
     A still becomes a clip of T equal frames. For a still not to count T times as much as a frame of a video, an epoch
     has each key frame but only a T-th of the stills: another T-th each time, so that T epochs have every still once.
@@ -54,7 +54,7 @@ class KeyFrameSampler(Sampler):
             chosen += [(place, k) for k, frame in enumerate(video['images']) if frame['is_vid_train_frame']]
         if not videos and not stills:
             raise InputError(f'{dataset.ann_file} has no frame with is_vid_train_frame, so no clip to train on: '
-                             'convert it anew, or leave that field out of all frames')
+                             'convert it again, or leave that field out of all frames')
         self.key_frames = np.array(videos, dtype=int).reshape(-1, 2)
         self.stills = np.array(stills, dtype=int).reshape(-1, 2)
         self._skipped = 0
@@ -66,9 +66,9 @@ class KeyFrameSampler(Sampler):
         drawn = np.concatenate([self.key_frames, np.array_split(stills, self.num_frames)[part]])
         return np.random.default_rng([self.seed, number, 1]).permutation(drawn)
 
-    def __iter__(self) -> Iterator[Draw]:
+    def __iter__(self) -> Iterator[ClipIndex]:
         clips = (clip for number in count() for clip in self.epoch(number).tolist())
-        draws = (Draw(*clip, mix(self.seed, place)) for place, clip in enumerate(clips))
+        draws = (ClipIndex(*clip, mix(self.seed, place)) for place, clip in enumerate(clips))
         return islice(draws, self.rank + self._skipped * self.world_size, None, self.world_size)
 
     def __len__(self) -> int:

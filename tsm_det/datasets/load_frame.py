@@ -1,4 +1,4 @@
-"""Frames for mmdet's pipelines, out of image files and out of video files."""
+"""Load frames from image files and video files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tsm_det.video.video_file import VideoFile
 
 @TRANSFORMS.register_module()
 class LoadFrame(LoadImageFromFile):
-    """Loads an image file, or one frame of a video file where ``frame_in_file`` says which.
+    """Load an image file, or frame ``frame_in_file`` of a video file.
 
     Takes ``img_path``, and ``frame_in_file`` (0-based; None or absent: ``img_path`` is an image). Adds ``img``
     ``(H, W, 3)`` BGR in the displayed orientation, ``img_shape`` and ``ori_shape`` ``(H, W)``.

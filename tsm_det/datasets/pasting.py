@@ -20,17 +20,17 @@ _TRIES = 10
 _MARGIN, _LEAST_MARGIN = 0.25, 2
 
 
-class Look(NamedTuple):
+class TrackFrame(NamedTuple):
     """A target in one frame of a clip.
 
-    ``window`` is (x1, y1, x2, y2) in px, ends excluded; ``contrast``, ``(C, h, w)``, how the picture in it differs from
-    its surroundings, 0 along the outline; ``truth`` one instance.
+    ``window`` is (x1, y1, x2, y2) in px, ends excluded; ``contrast``, ``(C, h, w)``, its difference from the
+    surroundings, 0 along the outline; ``ground_truth`` one instance.
     """
 
     frame: int
     window: tuple[int, int, int, int]
     contrast: Tensor
-    truth: InstanceData
+    ground_truth: InstanceData
 
 
 @MODELS.register_module()
@@ -51,7 +51,7 @@ class TargetPastingPreprocessor(TrackDataPreprocessor):
         kwargs: keys of ``TrackDataPreprocessor``.
 
     Raises:
-        InputError: ``prob`` is no share.
+        InputError: ``prob`` is outside 0 to 1.
     """
 
     def __init__(self, prob: float = 1.0, **kwargs) -> None:
@@ -82,45 +82,45 @@ class TargetPastingPreprocessor(TrackDataPreprocessor):
                     paste(track, clip, sample)
 
 
-def tracks_of(clip: Tensor, sample: TrackDataSample) -> list[list[Look]]:
-    """The targets of a clip ``(T, C, H, W)``, each as its looks in order of time.
+def tracks_of(clip: Tensor, sample: TrackDataSample) -> list[list[TrackFrame]]:
+    """The targets of a clip ``(T, C, H, W)``, each as its frames in order of time.
 
     Those that come near another or near the edge are left out: they would be cut, or bring a piece of the other.
     """
-    seen: dict[int, list[Look | None]] = {}
+    seen: dict[int, list[TrackFrame | None]] = {}
     for k, image in enumerate(clip):
         for place, track in enumerate(sample[k].gt_instances.instances_ids.tolist()):
-            seen.setdefault(track, []).append(_look(image, k, sample[k], place))
-    return [looks for looks in seen.values() if all(looks)]
+            seen.setdefault(track, []).append(_track_frame(image, k, sample[k], place))
+    return [track for track in seen.values() if all(track)]
 
 
-def paste(track: list[Look], clip: Tensor, sample: TrackDataSample) -> None:
-    """Add a track to a clip ``(T, C, H, W)`` and to its truth, in place, where it meets no target; or not at all."""
+def paste(track: list[TrackFrame], clip: Tensor, sample: TrackDataSample) -> None:
+    """Add a track to a clip ``(T, C, H, W)`` and its ground truth in place, if it finds room clear of targets."""
     offset = _free_offset(track, clip, sample)
     if offset is None:
         return
     taken = torch.cat([frame.gt_instances.instances_ids for frame in sample.video_data_samples])
     new_id = int(taken.max()) + 1 if len(taken) else 1
     dx, dy = offset
-    for look in track:
-        x1, y1, x2, y2 = look.window
-        part = clip[look.frame, :, y1 + dy:y2 + dy, x1 + dx:x2 + dx]
-        levels = part + look.contrast
+    for target in track:
+        x1, y1, x2, y2 = target.window
+        part = clip[target.frame, :, y1 + dy:y2 + dy, x1 + dx:x2 + dx]
+        levels = part + target.contrast
         part.copy_(levels if part.is_floating_point() else levels.round().clamp(0, 255))
-        truth, frame = look.truth.clone(), sample[look.frame]
-        truth.bboxes = truth.bboxes + truth.bboxes.new_tensor([dx, dy, dx, dy])
-        truth.instances_ids = torch.full_like(truth.instances_ids, new_id)
-        frame.gt_instances = InstanceData.cat([frame.gt_instances, truth])
+        instance, frame = target.ground_truth.clone(), sample[target.frame]
+        instance.bboxes = instance.bboxes + instance.bboxes.new_tensor([dx, dy, dx, dy])
+        instance.instances_ids = torch.full_like(instance.instances_ids, new_id)
+        frame.gt_instances = InstanceData.cat([frame.gt_instances, instance])
 
 
-def _look(image: Tensor, k: int, frame: DetDataSample, place: int) -> Look | None:
+def _track_frame(image: Tensor, k: int, frame: DetDataSample, place: int) -> TrackFrame | None:
     """A target in frame ``k``, an image ``(C, H, W)``; None where its window meets another or goes beyond the edge."""
     boxes = _boxes(frame)
     (x1, x2), (y1, y2) = (_widened(*ends) for ends in zip(*boxes[place].view(2, 2).tolist(), strict=True))
     others = torch.cat([boxes[:place], boxes[place + 1:]])
     if min(x1, y1) < 0 or x2 > image.shape[2] or y2 > image.shape[1] or _meets((x1, y1, x2, y2), others):
         return None
-    return Look(k, (x1, y1, x2, y2), _contrast(image[:, y1:y2, x1:x2].float()), frame.gt_instances[place])
+    return TrackFrame(k, (x1, y1, x2, y2), _contrast(image[:, y1:y2, x1:x2].float()), frame.gt_instances[place])
 
 
 def _widened(first: float, last: float) -> tuple[int, int]:
@@ -139,16 +139,16 @@ def _contrast(patch: Tensor) -> Tensor:
     return patch - across - along + torch.lerp(across[:, :1], across[:, -1:], y[:, None])
 
 
-def _free_offset(track: list[Look], clip: Tensor, sample: TrackDataSample) -> tuple[int, int] | None:
+def _free_offset(track: list[TrackFrame], clip: Tensor, sample: TrackDataSample) -> tuple[int, int] | None:
     """How far (x, y) to move a track so that it is inside the pictures and over no target; None: no place found."""
-    windows = torch.tensor([look.window for look in track])
+    windows = torch.tensor([target.window for target in track])
     low, high = -windows[:, :2].amin(0), torch.tensor(clip.shape[:1:-1]) - windows[:, 2:].amax(0)
     if (high < low).any():
         return None
     for _ in range(_TRIES):
         offset = low + (torch.rand(2) * (high - low + 1)).long()
         moved = (windows + offset.repeat(2)).tolist()
-        if not any(_meets(window, _boxes(sample[look.frame])) for window, look in zip(moved, track, strict=True)):
+        if not any(_meets(window, _boxes(sample[target.frame])) for window, target in zip(moved, track, strict=True)):
             return tuple(offset.tolist())
     return None
 

@@ -16,7 +16,11 @@ from tempfile import TemporaryDirectory
 import av
 import cv2
 import numpy as np
+from mmdet.registry import DATASETS
+from mmengine.logging import print_log
+from tqdm import tqdm
 
+from tsm_det.datasets.coco_vid import CocoVIDDataset
 from tsm_det.datasets.synthetic_scene import DEGRADATIONS, SHAPES, Scene, make_scene
 from tsm_det.errors import InputError
 from tsm_det.files import check_folder
@@ -30,6 +34,25 @@ LEAST_INSIDE = 0.15  # share of an object's area that must be in the frame for a
 MOST_COVERED = 0.75  # share of what is in the frame that nearer things may cover
 OCCLUDED_FROM = 0.1  # covered share from which a box is called occluded
 _SPLITS = ('train', 'val')
+
+
+@DATASETS.register_module()
+class SyntheticVIDDataset(CocoVIDDataset):
+    """CocoVID over :func:`make_synthetic_vid`, which makes its files at first use (some seconds).
+
+    Args:
+        data_root: folder of the videos and of ``train.json`` and ``val.json``.
+        kwargs: keys of :class:`CocoVIDDataset`.
+
+    Raises:
+        InputError: ``data_root`` holds something else.
+    """
+
+    def __init__(self, *args, data_root: str, **kwargs) -> None:
+        if not is_made(data_root):
+            print_log(f'making synthetic video in {data_root} (some seconds)', 'current')
+            make_synthetic_vid(data_root, progress=tqdm)
+        super().__init__(*args, data_root=data_root, **kwargs)
 
 
 def make_synthetic_vid(root: str | os.PathLike, seed: int = 0, train_videos: int = 96, val_videos: int = 24,
