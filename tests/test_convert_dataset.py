@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +12,9 @@ import pytest
 
 from tests.cocovid.csv_folder import add
 from tests.cocovid.image_folder import write_images
-from tsm_det.cocovid.convert.commands import COMMANDS
 from tsm_det.datasets import synthetic_vid
+
+COMMANDS = runpy.run_path('tools/converters.py')['COMMANDS']
 
 TOOL = Path(__file__).parents[1] / 'tools' / 'convert_dataset.py'
 

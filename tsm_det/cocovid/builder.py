@@ -18,7 +18,7 @@ from tsm_det.files import write_json
 class Box(NamedTuple):
     """A box as written down, xywh in px; without a track it will be linked into one."""
 
-    line: int  # where it is written; see Report.counted_by
+    line: int  # where it is written; see ConversionReport.counted_by
     frame: int  # frame id
     label: str
     box: tuple[float, float, float, float]
@@ -36,7 +36,7 @@ class Dropped(NamedTuple):
 
 
 @dataclass
-class Report:
+class ConversionReport:
     """What a conversion did; as a string, a short summary."""
 
     videos: int = 0
@@ -70,7 +70,7 @@ class CocoVIDBuilder:
 
     def __init__(self, categories: dict[str, int], max_gap: int = 5, first_frame: int = 0,
                  counted_by: str = 'line') -> None:
-        self.report = Report(boxes=Counter(dict.fromkeys(categories, 0)), counted_by=counted_by)
+        self.report = ConversionReport(boxes=Counter(dict.fromkeys(categories, 0)), counted_by=counted_by)
         self._categories, self._max_gap, self._first_frame = categories, max_gap, first_frame
         self._content = {'videos': [], 'images': [], 'annotations': [],
                          'categories': [{'id': number, 'name': label} for label, number in categories.items()]}
@@ -98,7 +98,7 @@ class CocoVIDBuilder:
         for box in _linked(self._fit(boxes, frames, name), self._max_gap):
             self._add_annotation(box, image_ids[box.frame])
 
-    def write(self, path: str | os.PathLike) -> Report:
+    def write(self, path: str | os.PathLike) -> ConversionReport:
         """Write the file; the report says what is in it."""
         self.report.tracks = Counter(label for _, label, _, _ in self._instances)
         self.report.videos, self.report.frames = len(self._content['videos']), len(self._content['images'])

@@ -9,8 +9,8 @@ from pathlib import Path, PurePosixPath
 
 from tsm_det.cocovid.check_report import Problem
 from tsm_det.cocovid.records import Records
-from tsm_det.datasets.load_frame import LoadFrame
 from tsm_det.errors import InputError
+from tsm_det.video.sources import ImageFiles
 from tsm_det.video.video_file import VideoFile
 
 
@@ -64,14 +64,19 @@ def _some(images: list[dict]) -> list[dict]:
 
 
 def _decode(images: list[dict], folder: Path) -> Iterator[Problem]:
-    load = LoadFrame()
+    """Decode frames of one video file, or of one folder of images."""
+    video = None
     for image in images:
+        path, place = str(folder / image['file_name']), image.get('frame_in_file')
         try:
-            loaded = load({'img_path': str(folder / image['file_name']), 'frame_in_file': image.get('frame_in_file')})
+            if place is None:
+                height, width = ImageFiles([path]).read(0).shape[:2]
+            else:
+                video = video or VideoFile(path)
+                height, width = video.read(place).shape[:2]
         except InputError as error:
             yield Problem('not decodable', 'image', image['id'], str(error))
             continue
-        height, width = loaded['ori_shape']
         if (width, height) != (image['width'], image['height']):
             yield Problem('other size than stated', 'image', image['id'],
                           f'the file states {image["width"]}x{image["height"]} px but {image["file_name"]} has '

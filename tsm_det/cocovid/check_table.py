@@ -6,9 +6,8 @@ from collections import Counter
 
 import numpy as np
 
-from tsm_det.cocovid.motion import MOTION_RANGES, motion_iou
+from tsm_det.cocovid.motion import MOTION_RANGES, motion_iou, video_key
 from tsm_det.cocovid.records import Records
-from tsm_det.evaluation.tables import video_key
 
 # COCO's: sides of squares in px.
 _SIZES = {'small': (0, 32), 'medium': (32, 96), 'large': (96, np.inf)}

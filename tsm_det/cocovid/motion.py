@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
+
 import numpy as np
 
-from tsm_det.evaluation.matching import pair_iou
+from tsm_det.cocovid.boxes import pair_iou
 
 MOTION_RANGES = {'slow': (0.9, 1.0), 'medium': (0.7, 0.9), 'fast': (0.0, 0.7)}
 
@@ -51,3 +53,14 @@ def motion_iou(tracks: np.ndarray, frames: np.ndarray, boxes: np.ndarray, window
     result = np.empty(len(order))
     result[order] = np.round(means, 12)
     return result
+
+
+def video_key(image: dict) -> Hashable:
+    """The id of an image's video; a still, which has none, gets a key of its own."""
+    video_id = image.get('video_id')
+    return ('still', image['id']) if video_id is None else video_id
+
+
+def has_tracks(annotations: Sequence[dict]) -> bool:
+    """Whether every annotation has an ``instance_id``; 0 and None are none, as in mmdet."""
+    return all(annotation.get('instance_id') for annotation in annotations)

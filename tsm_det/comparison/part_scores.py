@@ -9,13 +9,13 @@ from typing import NamedTuple
 import numpy as np
 from mmengine.config import Config
 
-from tsm_det.cocovid.motion import MOTION_RANGES
+from tsm_det.cocovid.motion import MOTION_RANGES, video_key
 from tsm_det.cocovid.split import read_groups
 from tsm_det.errors import InputError
 from tsm_det.evaluation.coco_ap import MatchedEvaluation, matched_ranges
 from tsm_det.evaluation.curves import GroupedCurve, grouped_curves, mean_over_classes
 from tsm_det.evaluation.evaluation_set import EvaluationSet, evaluation_set_of, ground_truth_evaluator
-from tsm_det.evaluation.tables import frames_with, places_in_videos, video_key
+from tsm_det.evaluation.tables import frames_with, places_in_videos
 
 KINDS = ('all', 'motion', 'class', 'subset', 'frame')  # of parts; the columns of a table add theirs
 _FRAME_BINS = (0, 2, 4, 8, 16)  # first frames of bins: the memory grows from the start of a video

@@ -9,11 +9,11 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.logging import print_log
 
+from tsm_det.cocovid.motion import has_tracks
 from tsm_det.evaluation.coco_ap import matched_ranges
 from tsm_det.evaluation.evaluation_set import evaluation_set_of
 from tsm_det.evaluation.precision_recall import curves_by_class, curves_by_motion, detected_shares, draw_curves
 from tsm_det.evaluation.strips import draw_strips, pages, strips_of
-from tsm_det.evaluation.tables import has_tracks
 from tsm_det.png import rendered, write_png
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from tsm_det.cocovid.motion import motion_iou
+from tsm_det.cocovid.motion import has_tracks, motion_iou, video_key
 
 
 class GroundTruth(NamedTuple):
@@ -41,17 +41,6 @@ class Detections(NamedTuple):
 def within(values: np.ndarray, limits: tuple[float, float] | None) -> np.ndarray:
     """Mark the values in a range, both ends included: ``(n,)``; NaN is in none, and None is any value."""
     return np.ones(len(values), bool) if limits is None else (values >= limits[0]) & (values <= limits[1])
-
-
-def video_key(image: dict) -> Hashable:
-    """The id of an image's video; a still, which has none, gets a key of its own."""
-    video_id = image.get('video_id')
-    return ('still', image['id']) if video_id is None else video_id
-
-
-def has_tracks(annotations: Sequence[dict]) -> bool:
-    """Whether every annotation has an ``instance_id``; 0 and None are none, as in mmdet."""
-    return all(annotation.get('instance_id') for annotation in annotations)
 
 
 def ground_truth_table(images: Sequence[dict], annotations: Sequence[dict], cat_ids: Sequence[int],

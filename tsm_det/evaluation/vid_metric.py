@@ -9,11 +9,11 @@ from mmdet.evaluation.metrics import BaseVideoMetric
 from mmdet.registry import METRICS
 from mmengine.logging import print_log
 
-from tsm_det.cocovid.motion import MOTION_RANGES
+from tsm_det.cocovid.motion import MOTION_RANGES, has_tracks
 from tsm_det.errors import InputError
 from tsm_det.evaluation.coco_ap import coco_metrics
 from tsm_det.evaluation.evaluation_set import read_evaluation_set
-from tsm_det.evaluation.tables import frames_with, has_tracks, places_in_videos
+from tsm_det.evaluation.tables import frames_with, places_in_videos
 from tsm_det.evaluation.vid_ap import AREA_RANGES, fgfa_metrics, mega_metrics
 
 PROTOCOLS = ('coco', 'fgfa', 'mega')

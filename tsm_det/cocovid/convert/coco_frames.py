@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
 
-from tsm_det.cocovid.builder import Box, CocoVIDBuilder, Report
+from tsm_det.cocovid.builder import Box, CocoVIDBuilder, ConversionReport
 from tsm_det.cocovid.coco_json import is_whole, read_coco
 from tsm_det.cocovid.convert.frame_files import Frame, check_size, image_size, split_number
 from tsm_det.errors import InputError
@@ -15,7 +15,7 @@ from tsm_det.video.sources import IMAGE_SUFFIXES
 
 
 def convert_coco_frames(file: str | os.PathLike, images: str | os.PathLike, out: str | os.PathLike, max_gap: int = 5,
-                        progress: Callable[[list], Iterable] = iter) -> Report:
+                        progress: Callable[[list], Iterable] = iter) -> ConversionReport:
     """Write the CocoVID file of a COCO file whose images are frames of videos.
 
     The number at the end of a file's name is its frame id. Files with the same folder and the same name before the

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from tsm_det.cocovid.builder import Box, CocoVIDBuilder, Report, number_classes
+from tsm_det.cocovid.builder import Box, CocoVIDBuilder, ConversionReport, number_classes
 from tsm_det.cocovid.convert.frame_files import video_frames
 from tsm_det.errors import InputError
 
@@ -16,7 +16,7 @@ SUFFIXES = ('.mp4', '.mov', '.avi', '.mkv')
 
 
 def convert_csv_videos(folder: str | os.PathLike, out: str | os.PathLike, classes: list[str] | None = None,
-                       max_gap: int = 5, progress: Callable[[list], Iterable] = iter) -> Report:
+                       max_gap: int = 5, progress: Callable[[list], Iterable] = iter) -> ConversionReport:
     """Write the CocoVID file of a folder of videos and CSV files of the same names.
 
     Every frame that can be decoded becomes an image, with a box or without. Every row becomes an annotation,

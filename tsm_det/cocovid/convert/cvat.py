@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from tsm_det.cocovid.builder import CocoVIDBuilder, Report, number_classes
+from tsm_det.cocovid.builder import CocoVIDBuilder, ConversionReport, number_classes
 from tsm_det.cocovid.convert.csv_videos import SUFFIXES
 from tsm_det.cocovid.convert.cvat_xml import Annotated, read_cvat
 from tsm_det.cocovid.convert.frame_files import Frame, image_size, images_of, video_frames
@@ -14,7 +14,7 @@ from tsm_det.errors import InputError
 
 
 def convert_cvat(source: str | os.PathLike, videos: str | os.PathLike, out: str | os.PathLike,
-                 classes: list[str] | None = None, progress: Callable[[list], Iterable] = iter) -> Report:
+                 classes: list[str] | None = None, progress: Callable[[list], Iterable] = iter) -> ConversionReport:
     """Write the CocoVID file of exports of CVAT, each "CVAT for video 1.1" of a task or a job.
 
     The frames that were annotated become images, with a box or without: all of the video, or those from start

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tsm_det.cocovid.convert.imagenet_lists import read_stills, read_videos
 from tsm_det.cocovid.convert.imagenet_parts import stills_part, video_part
-from tsm_det.cocovid.convert.imagenet_xml import CATEGORIES, SYNSETS, Problem
+from tsm_det.cocovid.convert.imagenet_xml import CATEGORIES, SYNSETS, XmlProblem
 from tsm_det.cocovid.parts import join_parts, make_parts
 from tsm_det.errors import InputError
 
@@ -24,7 +24,7 @@ _STILLS_A_PART = 500
 
 
 @dataclass
-class Report:
+class ImageNetReport:
     """What a file holds, beside what the official set has, and all that is wrong with the data.
 
     As a string: the counts, and the first problems in full.
@@ -32,7 +32,7 @@ class Report:
 
     file: Path
     counts: Counter[str]
-    problems: list[Problem]
+    problems: list[XmlProblem]
 
     @property
     def problems_file(self) -> Path:
@@ -62,8 +62,8 @@ class Report:
         return '\n'.join(lines)
 
 
-class Reports(list):
-    """The :class:`Report` of each file that was made."""
+class ImageNetReports(list):
+    """The :class:`ImageNetReport` of each file that was made."""
 
     @property
     def exit_status(self) -> int:
@@ -81,7 +81,7 @@ def _plain(items: Iterable, total: int) -> Iterable:
 
 def convert_imagenet_vid(root: str | os.PathLike, out: str | os.PathLike, splits: Iterable[str] = ('train', 'val'),
                          lists: str | os.PathLike | None = None, workers: int | None = None,
-                         progress: Callable[..., Iterable] = _plain) -> Reports:
+                         progress: Callable[..., Iterable] = _plain) -> ImageNetReports:
     """Write ``imagenet_vid_train.json`` and ``imagenet_vid_val.json``.
 
     A frame without a JPEG or without a readable XML file is left out; that, and each object left out or clipped, is
@@ -100,13 +100,13 @@ def convert_imagenet_vid(root: str | os.PathLike, out: str | os.PathLike, splits
     """
     root = Path(root)
     plans = {split: read_videos(root, split, lists) for split in splits}
-    return Reports(
+    return ImageNetReports(
         _convert(plan, video_part, root, Path(out, f'imagenet_vid_{split}.json'),
                  Counter({'videos listed': len(plan)}), workers, progress) for split, plan in plans.items())
 
 
 def convert_imagenet_det(root: str | os.PathLike, out: str | os.PathLike, lists: str | os.PathLike | None = None,
-                         workers: int | None = None, progress: Callable[..., Iterable] = _plain) -> Reports:
+                         workers: int | None = None, progress: Callable[..., Iterable] = _plain) -> ImageNetReports:
     """Write ``imagenet_det_30classes.json``, the stills of DET that have an object of VID's classes.
 
     A still that is listed twice is taken once. See :func:`convert_imagenet_vid` for the rest.
@@ -115,16 +115,16 @@ def convert_imagenet_det(root: str | os.PathLike, out: str | os.PathLike, lists:
     stills = list(dict.fromkeys(listed))
     plan = [tuple(stills[start:start + _STILLS_A_PART]) for start in range(0, len(stills), _STILLS_A_PART)]
     counts = Counter({'stills listed': len(listed), 'listed twice': len(listed) - len(stills)})
-    return Reports([_convert(plan, stills_part, Path(root), Path(out, 'imagenet_det_30classes.json'), counts, workers,
-                             progress)])
+    file = Path(out, 'imagenet_det_30classes.json')
+    return ImageNetReports([_convert(plan, stills_part, Path(root), file, counts, workers, progress)])
 
 
 def _convert(plan: list, convert: Callable[[Path, object], dict], root: Path, out: Path, counts: Counter[str],
-             workers: int | None, progress: Callable[..., Iterable]) -> Report:
+             workers: int | None, progress: Callable[..., Iterable]) -> ImageNetReport:
     parts = make_parts(plan, partial(convert, root), root, out, workers, progress)
     categories = [{'id': number, 'name': SYNSETS[synset], 'synset': synset} for synset, number in CATEGORIES.items()]
     joined = join_parts(parts, categories, out)
-    report = Report(out, counts + joined.counts, [Problem(*problem) for problem in joined.problems])
+    report = ImageNetReport(out, counts + joined.counts, [XmlProblem(*problem) for problem in joined.problems])
     try:
         report.problems_file.write_text(''.join(f'{" ".join(filter(None, problem))}\n' for problem in report.problems))
     except OSError as error:

@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 from tsm_det.cocovid.convert.imagenet_lists import Video
-from tsm_det.cocovid.convert.imagenet_xml import Annotation, ImageObject, Problem, read_annotation
+from tsm_det.cocovid.convert.imagenet_xml import Annotation, ImageObject, XmlProblem, read_annotation
 
 
 def video_part(root: Path, video: Video) -> dict:
@@ -19,17 +19,17 @@ def video_part(root: Path, video: Video) -> dict:
     for frame in range(video.length):
         name = f'VID/{video.folder}/{frame:06d}'
         if f'{frame:06d}.JPEG' not in files:
-            part['problems'].append(Problem('missing JPEG', f'Data/{name}.JPEG'))
+            part['problems'].append(XmlProblem('missing JPEG', f'Data/{name}.JPEG'))
         elif annotation := _annotation(root, name, part):
             key = {} if video.key_frames is None else {'is_vid_train_frame': frame in video.key_frames}
             image = _add_image(part, name, annotation, video_id=1, frame_id=frame, **key)
             part['counts']['key frames'] += sum(key.values())
             numbers = tracks.number(annotation.objects, frame)
             for item, (number, wrong) in zip(annotation.objects, numbers, strict=True):
-                part['problems'] += [Problem(wrong, f'Annotations/{name}.xml', item.track or '')] if wrong else []
+                part['problems'] += [XmlProblem(wrong, f'Annotations/{name}.xml', item.track or '')] if wrong else []
                 _add_object(part, image, item, instance_id=number, video_id=1)
     for file in sorted(files - {f'{frame:06d}.JPEG' for frame in range(video.length)}):
-        part['problems'].append(Problem('file not in the list', f'Data/VID/{video.folder}/{file}'))
+        part['problems'].append(XmlProblem('file not in the list', f'Data/VID/{video.folder}/{file}'))
     if part['images']:
         size = {side: part['images'][0][side] for side in ('width', 'height')}
         part['videos'].append({'id': 1, 'name': video.folder, **size})
@@ -42,7 +42,7 @@ def stills_part(root: Path, stills: tuple[str, ...]) -> dict:
     for still in stills:
         name = f'DET/{still}'
         if not (root / 'Data' / f'{name}.JPEG').is_file():
-            part['problems'].append(Problem('missing JPEG', f'Data/{name}.JPEG'))
+            part['problems'].append(XmlProblem('missing JPEG', f'Data/{name}.JPEG'))
         elif annotation := _annotation(root, name, part):
             image = _add_image(part, name, annotation)
             for item in annotation.objects:
@@ -60,7 +60,7 @@ def _empty_part() -> dict:
 
 def _annotation(root: Path, name: str, part: dict) -> Annotation | None:
     annotation = read_annotation(root / 'Annotations' / f'{name}.xml', f'Annotations/{name}.xml')
-    if isinstance(annotation, Problem):
+    if isinstance(annotation, XmlProblem):
         part['problems'].append(annotation)
         return None
     part['problems'] += annotation.problems

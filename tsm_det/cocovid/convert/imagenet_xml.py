@@ -21,7 +21,7 @@ CLASSES = tuple(SYNSETS.values())
 CATEGORIES = {synset: number for number, synset in enumerate(SYNSETS, start=1)}
 
 
-class Problem(NamedTuple):
+class XmlProblem(NamedTuple):
     """Something in the data that did not become what it should have."""
 
     kind: str
@@ -45,10 +45,10 @@ class Annotation(NamedTuple):
     width: int
     height: int
     objects: list[ImageObject]
-    problems: list[Problem]
+    problems: list[XmlProblem]
 
 
-def read_annotation(path: str | os.PathLike, name: str) -> Annotation | Problem:
+def read_annotation(path: str | os.PathLike, name: str) -> Annotation | XmlProblem:
     """Read an XML file; what is wrong in it is said, never raised.
 
     Width and height of a box are the differences of its corners, as the field computes them.
@@ -64,12 +64,12 @@ def read_annotation(path: str | os.PathLike, name: str) -> Annotation | Problem:
         root = ElementTree.parse(path).getroot()
         size = tuple(int(float(root.findtext(f'size/{side}'))) for side in ('width', 'height'))
         if min(size) <= 0:
-            return Problem('corrupt XML', name, f'the image is {size[0]}x{size[1]}')
+            return XmlProblem('corrupt XML', name, f'the image is {size[0]}x{size[1]}')
         found = [_object(node) for node in root.findall('object')]
     except FileNotFoundError:
-        return Problem('missing XML', name)
+        return XmlProblem('missing XML', name)
     except (ElementTree.ParseError, OSError, TypeError, ValueError, LookupError, OverflowError) as error:
-        return Problem('corrupt XML', name, str(error))
+        return XmlProblem('corrupt XML', name, str(error))
     annotation = Annotation(*size, [], [])
     for synset, item in found:
         _add(annotation, synset, item, name)
@@ -93,12 +93,12 @@ def _add(annotation: Annotation, synset: str, item: ImageObject, name: str) -> N
     left, top, right, bottom = max(x1, 0), max(y1, 0), min(x2, annotation.width), min(y2, annotation.height)
     what = f'{synset} at {x1:g} {y1:g} {x2:g} {y2:g} in {annotation.width}x{annotation.height}'
     if not item.category_id:
-        annotation.problems.append(Problem('unknown synset', name, synset))
+        annotation.problems.append(XmlProblem('unknown synset', name, synset))
     elif x2 <= x1 or y2 <= y1:
-        annotation.problems.append(Problem('box of no area', name, what))
+        annotation.problems.append(XmlProblem('box of no area', name, what))
     elif right <= left or bottom <= top:
-        annotation.problems.append(Problem('box outside the image', name, what))
+        annotation.problems.append(XmlProblem('box outside the image', name, what))
     else:
         if (left, top, right, bottom) != item.box:
-            annotation.problems.append(Problem('box clipped to the image', name, what))
+            annotation.problems.append(XmlProblem('box clipped to the image', name, what))
         annotation.objects.append(item._replace(box=(left, top, right - left, bottom - top)))

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from tsm_det.cocovid.builder import CocoVIDBuilder, Report
+from tsm_det.cocovid.builder import CocoVIDBuilder, ConversionReport
 from tsm_det.cocovid.convert.mot_sequence import GT, Row, Sequence, find_sequences, read_rows
 from tsm_det.errors import InputError
 
@@ -16,7 +16,7 @@ CLASSES = ('pedestrian', 'person_on_vehicle', 'car', 'bicycle', 'motorbike', 'no
 
 
 def convert_mot(root: str | os.PathLike, out: str | os.PathLike, classes: list[str] | None = None, origin: int = 1,
-                max_gap: int = 5, progress: Callable[[list], Iterable] = iter) -> Report:
+                max_gap: int = 5, progress: Callable[[list], Iterable] = iter) -> ConversionReport:
     """Write the CocoVID file of one sequence or of a folder of sequences.
 
     A sequence is a folder with ``gt/gt.txt`` and its frames as numbered images in ``img1/``, or in the ``imDir`` of

@@ -1,10 +1,8 @@
-"""What tools/convert_dataset.py can do: one command a format."""
+"""The commands of tools/convert_dataset.py. Standard library only, so that --help does not wait for torch."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
-
-from tqdm import tqdm
 
 
 class Flag(NamedTuple):
@@ -16,12 +14,12 @@ class Flag(NamedTuple):
 
 
 class Command(NamedTuple):
-    """A library function (module:name), its line of help, its arguments (named as the flags), and fixed ones."""
+    """A library function (module:name), its line of help, its flags (named as its arguments), its progress bar."""
 
     function: str
     help: str
     flags: list[Flag]
-    fixed: dict
+    shows_progress: bool = True
 
 
 def _flag(name: str, help: str, **options) -> Flag:
@@ -40,39 +38,37 @@ _MAX_GAP = _flag('--max-gap', 'frames without a box that a linked track survives
 COMMANDS = {
     'synthvid': Command(
         'tsm_det.datasets.synthetic_vid:make_synthetic_vid', 'make up a small data set',
-        [_flag('--out', 'folder to make', dest='root', required=True), _SEED], {'progress': tqdm}),
+        [_flag('--out', 'folder to make', dest='root', required=True), _SEED]),
     'csv-videos': Command(
         'tsm_det.cocovid.convert.csv_videos:convert_csv_videos', 'videos NAME.mp4, boxes in NAME.csv',
         [_flag('folder', 'of NAME.mp4 and NAME.csv with the columns frame,label,x,y,width,height[,track]'),
-         _OUT, _CLASSES, _MAX_GAP], {'progress': tqdm}),
+         _OUT, _CLASSES, _MAX_GAP]),
     'mot': Command(
         'tsm_det.cocovid.convert.mot:convert_mot', "sequences in MOTChallenge's layout",
         [_flag('root', 'a sequence, with gt/gt.txt and img1/, or a folder of sequences'), _OUT,
          _flag('--classes', "names of the classes 1, 2, ... (default: gt/labels.txt, else MOTChallenge's)", nargs='+'),
-         _flag('--origin', 'what gt.txt calls the first pixel (default: 1)', type=int, choices=[0, 1]), _MAX_GAP],
-        {'progress': tqdm}),
+         _flag('--origin', 'what gt.txt calls the first pixel (default: 1)', type=int, choices=[0, 1]), _MAX_GAP]),
     'cvat': Command(
         'tsm_det.cocovid.convert.cvat:convert_cvat', 'tasks exported as "CVAT for video 1.1"',
         [_flag('source', 'XML file, or folder of XML files'),
          _flag('--videos', 'folder of the videos, or of folders of images', required=True), _OUT,
-         _flag('--classes', 'categories in order (default: the labels of the tasks)', nargs='+')], {'progress': tqdm}),
+         _flag('--classes', 'categories in order (default: the labels of the tasks)', nargs='+')]),
     'coco-frames': Command(
         'tsm_det.cocovid.convert.coco_frames:convert_coco_frames', 'frames as images, boxes in a COCO file',
         [_flag('file', 'COCO file'),
-         _flag('--images', 'folder that its file names are relative to', required=True), _OUT, _MAX_GAP],
-        {'progress': tqdm}),
+         _flag('--images', 'folder that its file names are relative to', required=True), _OUT, _MAX_GAP]),
     'check': Command(
         'tsm_det.cocovid.check:check_file', 'say what is wrong with a CocoVID file, and what is in it',
         [_flag('file', 'CocoVID file'),
          _flag('--images', 'folder that its file names are relative to (default: that of the file)'),
-         _flag('--every-frame', 'decode all frames, not three a video', action='store_true')], {'progress': tqdm}),
+         _flag('--every-frame', 'decode all frames, not three a video', action='store_true')]),
     'imagenet-vid': Command(
         'tsm_det.cocovid.convert.imagenet_converter:convert_imagenet_vid', 'ImageNet VID as published, train and val',
-        [_ROOT, _FOLDER, _flag('--splits', 'default: both', nargs='+', choices=['train', 'val']), _LISTS, _WORKERS],
-        {'progress': tqdm}),
+        [_ROOT, _FOLDER, _flag('--splits', 'default: both', nargs='+', choices=['train', 'val']), _LISTS, _WORKERS]),
     'imagenet-det': Command(
-        'tsm_det.cocovid.convert.imagenet_converter:convert_imagenet_det', "the stills of ImageNet DET, VID's 30 classes",
-        [_ROOT, _FOLDER, _LISTS, _WORKERS], {'progress': tqdm}),
+        'tsm_det.cocovid.convert.imagenet_converter:convert_imagenet_det',
+        "the stills of ImageNet DET, VID's 30 classes",
+        [_ROOT, _FOLDER, _LISTS, _WORKERS]),
     'split': Command(
         'tsm_det.cocovid.split:split_file', 'hold out whole groups of videos of a CocoVID file',
         [_flag('file', 'CocoVID file'),
@@ -80,5 +76,13 @@ COMMANDS = {
          _flag('--group-column', 'its column with the group (default: scene)'),
          _flag('--video-column', 'its column with the name of the video (default: clip)'),
          _flag('--fraction', 'share of the frames to hold out (default: 0.2)', type=float), _SEED,
-         _flag('--out', 'CocoVID files to write', nargs=2, required=True, metavar=('KEPT', 'HELD_OUT'))], {}),
+         _flag('--out', 'CocoVID files to write', nargs=2, required=True, metavar=('KEPT', 'HELD_OUT'))],
+        shows_progress=False),
+    'select': Command(
+        'tsm_det.cocovid.select:select_frames', 'keep a part of the frames of each video of a CocoVID file',
+        [_flag('file', 'CocoVID file'), _OUT,
+         _flag('--every', 'keep every N-th frame of each video (default: 1)', type=int, metavar='N'),
+         _flag('--first', 'keep the first N frames of each video (default: all)', type=int, metavar='N'),
+         _flag('--renumber', 'number the kept frames 0, 1, 2, ... (default: they keep their frame_id)',
+               action='store_true')], shows_progress=False),
 }
