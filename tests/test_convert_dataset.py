@@ -1,6 +1,5 @@
 """tools/convert_dataset.py, as a user types it."""
 
-import importlib.util
 import json
 import os
 import runpy
@@ -14,9 +13,8 @@ from tests.cocovid.csv_folder import add
 from tests.cocovid.image_folder import write_images
 from tsm_det.datasets import synthetic_vid
 
-COMMANDS = runpy.run_path('tools/converters.py')['COMMANDS']
-
 TOOL = Path(__file__).parents[1] / 'tools' / 'convert_dataset.py'
+COMMANDS = runpy.run_path(str(TOOL.with_name('converters.py')))['COMMANDS']
 
 
 @pytest.fixture
@@ -29,12 +27,10 @@ def folder(tmp_path):
 
 def run_tool(monkeypatch, *arguments):
     """Run the tool in this process; returns its exit status."""
-    spec = importlib.util.spec_from_file_location('convert_dataset', TOOL)
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
     monkeypatch.setattr(sys, 'argv', [str(TOOL), *map(str, arguments)])
+    monkeypatch.syspath_prepend(TOOL.parent)
     try:
-        tool.main()
+        runpy.run_path(str(TOOL), run_name='__main__')
     except SystemExit as end:
         return end.code
     return 0

@@ -18,16 +18,16 @@ def parse_args() -> Namespace:
     add_engine(parser)
     add_cfg_options(parser)
     add_launcher(parser)
-    args = parser.parse_args()
-    if args.tta:
-        parser.error('--tta was given but a stream has one view of each frame: test without it')
-    return args
+    return parser.parse_args()
 
 
 def main(args: Namespace) -> None:
     from tsm_det.config import load_config, parse_options
+    from tsm_det.errors import InputError
     from tsm_det.runner import test
 
+    if args.tta:
+        raise InputError('--tta was given but a stream has one view of each frame: test without it')
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     config = load_config(args.config, parse_options(args.cfg_options), args.work_dir, args.launcher)
     test(config, path_of(args.checkpoint), args.out, args.show_dir, args.metrics, args.engine)

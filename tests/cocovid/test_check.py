@@ -123,7 +123,7 @@ def test_a_list_that_is_missing_is_named(sound, check, what):
 
 def test_an_image_that_cannot_be_decoded_is_named(sound, check, tmp_path):
     (tmp_path / 'a' / '0.jpg').write_text('no image')
-    assert problems_of(check(sound))[0].startswith(f'image 1: {tmp_path}/a/0.jpg cannot be read as an image')
+    assert problems_of(check(sound))[0].startswith(f'image 1: {tmp_path}/a/0.jpg cannot be read')
 
 
 def test_by_default_three_frames_are_decoded(sound, check, tmp_path):
