@@ -82,6 +82,7 @@ def run(line, monkeypatch):
     MMLogger._instance_dict.clear()  # a logger of an earlier test writes to that test's closed output
     monkeypatch.setattr(sys, 'argv', [tool, *arguments, *SHORT.get(Path(tool).stem, '').split()])
     try:
+        monkeypatch.syspath_prepend(ROOT / 'tools')
         runpy.run_path(str(ROOT / tool), run_name='__main__')
     except SystemExit as end:
         return end.code or 0
