@@ -8,6 +8,7 @@ import numpy as np
 
 from tsm_det.cocovid.motion import MOTION_RANGES, motion_iou, video_key
 from tsm_det.cocovid.records import Records
+from tsm_det.text_table import aligned_table
 
 # COCO's: sides of squares in px.
 _SIZES = {'small': (0, 32), 'medium': (32, 96), 'large': (96, np.inf)}
@@ -29,7 +30,7 @@ def make_table(records: Records, name: str) -> str:
               f'{empty} ({_percent(empty, frames)} %)']]
     head = ['', 'boxes', 'tracks', 'median size', *_SIZES, *MOTION_RANGES, 'alone', 'median speed']
     units = ['', '', '', 'px', *['%'] * (len(_SIZES) + len(MOTION_RANGES) + 1), 'px/frame']
-    return '\n'.join([*_align(whole), '', *_align([head, units, *_class_rows(records)]), ''])
+    return '\n'.join([*aligned_table(whole), '', *aligned_table([head, units, *_class_rows(records)]), ''])
 
 
 def _class_rows(records: Records) -> list[list[str]]:
@@ -84,9 +85,3 @@ def _median(values: np.ndarray) -> str:
 
 def _percent(part: int, whole: int) -> str:
     return f'{100 * part / whole:.1f}' if whole else '-'
-
-
-def _align(rows: list[list[str]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ['  '.join([row[0].ljust(widths[0]), *(text.rjust(width) for text, width in
-                                                   zip(row[1:], widths[1:], strict=True))]) for row in rows]
