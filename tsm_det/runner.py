@@ -15,7 +15,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
-from tsm_det.cocovid.truth_file import read_truth
+from tsm_det.cocovid.read import read_coco_vid
 from tsm_det.config import dataset_config, evaluators_of
 from tsm_det.datasets.coco_vid import CocoVIDDataset
 from tsm_det.distributed import process_group
@@ -135,7 +135,7 @@ def check_data(config: Config, loader: str, *optional: str) -> None:
                 dataset.check_file()
         for evaluator in evaluators_of(config, name.replace('dataloader', 'evaluator')):
             if evaluator.get('type') in ('VIDMetric', 'mmdet.VIDMetric', VIDMetric):
-                read_truth(evaluator['ann_file'])
+                read_coco_vid(evaluator['ann_file'])
 
 
 class _CheckNumClasses(Hook):

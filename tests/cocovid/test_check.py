@@ -62,23 +62,23 @@ def test_a_sound_file_has_no_problem(sound, check):
 
 
 @pytest.mark.parametrize(('what', 'keys', 'message'), [
-    ('images', {'width': None}, 'image 2: has no width, a whole number from 1 is needed'),
-    ('images', {'file_name': None}, 'image 2: has no file_name, text is needed'),
+    ('images', {'width': None}, 'image 2: has no width'),
+    ('images', {'file_name': None}, 'image 2: has no file_name'),
     ('images', {'frame_id': None}, 'image 2: has a video_id but no frame_id'),
     ('images', {'id': None}, 'image #1: has no id'),
     ('images', {'height': '48'}, "image 2: height is '48' but must be a whole number from 1"),
     ('images', {'frame_id': -1}, 'image 2: frame_id is -1 but must be a whole number from 0'),
-    ('images', {'video_id': 9}, 'image 2: video_id 9 is no video of the file'),
+    ('images', {'video_id': 9}, 'image 2: video_id 9'),
     ('images', {'frame_id': 0}, 'image 2: frame_id 0 of video 1 is that of image 1'),
     ('images', {'id': 1}, 'image 1: images[1] has the id of another'),
     ('images', {'file_name': 'a/9.jpg'}, 'image 2: {folder}/a/9.jpg is missing'),
     ('images', {'width': 640}, 'image 2: the file states 640x48 px but a/1.jpg has 64x48'),
-    ('images', {'frame_in_file': 4}, 'image 2: has a frame_in_file, unlike most images: give all one or none'),
+    ('images', {'frame_in_file': 4}, 'image 2: has a frame_in_file, unlike most images'),
     ('videos', {'id': 1}, 'video 1: videos[1] has the id of another'),
     ('videos', {'id': None}, 'video #1: has no id'),
     ('annotations', {'id': 1}, 'annotation 1: annotations[1] has the id of another'),
-    ('annotations', {'image_id': 99}, 'annotation 2: image_id 99 is no (sound) image of the file'),
-    ('annotations', {'category_id': 7}, 'annotation 2: category_id 7 is no category of the file'),
+    ('annotations', {'image_id': 99}, 'annotation 2: image_id 99'),
+    ('annotations', {'category_id': 7}, 'annotation 2: category_id 7'),
     ('annotations', {'video_id': 2}, 'annotation 2: video_id is 2 but its image 2 is of video 1'),
     ('annotations', {'bbox': [1, 2, 3]}, 'annotation 2: bbox is [1, 2, 3] but must be four numbers'),
     ('annotations', {'bbox': [1, 2, 3, math.nan]}, 'annotation 2: box not finite: bbox is [1, 2, 3, nan]'),
@@ -86,12 +86,12 @@ def test_a_sound_file_has_no_problem(sound, check):
     ('annotations', {'bbox': [1, 2, 0, 3]}, 'annotation 2: box without area: bbox is [1, 2, 0, 3]'),
     ('annotations', {'bbox': [1, 2, 9, -3]}, 'annotation 2: box without area'),
     ('annotations', {'bbox': [64, 2, 9, 3]}, 'annotation 2: box outside its image: bbox is [64, 2, 9, 3] but the'),
-    ('annotations', {'bbox': [1, 2, .9, 3]}, 'annotation 2: box below 1 px: bbox is [1, 2, 0.9, 3] and mmdet leaves'),
+    ('annotations', {'bbox': [1, 2, .9, 3]}, 'annotation 2: box below 1 px: bbox is [1, 2, 0.9, 3]'),
     ('annotations', {'area': 65}, 'annotation 2: area is not width times height: area is 65 but the box has 64'),
     ('annotations', {'area': None}, 'annotation 2: has no area'),
-    ('annotations', {'iscrowd': None}, 'annotation 2: has no iscrowd, 0 or 1 is needed'),
+    ('annotations', {'iscrowd': None}, 'annotation 2: has no iscrowd'),
     ('annotations', {'instance_id': None}, 'annotation 2: instance_id is missing: number tracks from 1'),
-    ('annotations', {'instance_id': 0}, 'annotation 2: instance_id is 0, which mmdet takes for none'),
+    ('annotations', {'instance_id': 0}, 'annotation 2: instance_id is 0'),
     ('annotations', {'instance_id': 2}, 'annotation 4: instance_id 2 is of video 2 here and of 1 in annotation 2'),
     ('annotations', {'image_id': 1}, 'annotation 2: instance_id 1 is that of annotation 1 on the same image')])
 def test_a_problem_is_named(sound, check, tmp_path, what, keys, message):
@@ -109,7 +109,7 @@ def test_a_track_that_changes_its_category_is_named(sound, check):
 @pytest.mark.parametrize(('record', 'message'), [
     ({'id': 1, 'name': 'ant'}, 'category 1: categories[1] has the id of another'),
     ({'id': 2, 'name': 'bird'}, 'category 2: has the name bird of category 1'), ({'id': 2}, 'category 2: has no name'),
-    (7, 'category #1: is 7 but an object with keys is needed')])
+    (7, 'category #1: is 7')])
 def test_a_category_that_is_wrong_is_named(sound, check, record, message):
     sound['categories'].append(record)
     assert problems_of(check(sound))[0].startswith(message)
@@ -118,7 +118,7 @@ def test_a_category_that_is_wrong_is_named(sound, check, record, message):
 @pytest.mark.parametrize('what', ['videos', 'images', 'annotations', 'categories'])
 def test_a_list_that_is_missing_is_named(sound, check, what):
     del sound[what]
-    assert problems_of(check(sound))[0] == f'list {what}: is missing but a CocoVID file has four lists'
+    assert problems_of(check(sound))[0] == f'list {what}: is missing but a list is required'
 
 
 def test_an_image_that_cannot_be_decoded_is_named(sound, check, tmp_path):
@@ -163,9 +163,10 @@ def test_a_converted_video_has_no_problem(converted, check, every_frame):
 @pytest.mark.parametrize(('place', 'keys', 'message'), [
     (5, {'frame_in_file': 6}, 'image 6: frame_in_file is 6 but a.mp4 has frames 0 to 5'),
     (0, {'height': 50}, 'image 1: the file states 64x50 px but a.mp4 has 64x48'),
-    (2, {'frame_in_file': None}, 'image 3: has no frame_in_file, unlike most images: give all one or none')])
+    (2, {'frame_in_file': None}, 'image 3: has no frame_in_file, unlike most images')])
 def test_a_problem_with_a_video_is_named(converted, check, place, keys, message):
-    assert message in problems_of(check(change(converted, 'images', place, **keys)))
+    problems = problems_of(check(change(converted, 'images', place, **keys)))
+    assert any(problem.startswith(message) for problem in problems)
 
 
 def test_a_video_that_is_damaged_or_missing_is_named_once(converted, check, tmp_path):
@@ -237,7 +238,7 @@ def test_the_table_says_what_is_there(sound, check):
 
 def test_an_empty_file_is_named_and_has_a_table(check):
     report = check({'videos': [], 'images': [], 'annotations': [], 'categories': []})
-    assert problems_of(report) == [f'list {what}: is empty but there is nothing to learn without'
+    assert problems_of(report) == [f'list {what}: is empty but at least one record is required'
                                    for what in ('categories', 'images')]
     assert report.table
 

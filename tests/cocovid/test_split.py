@@ -158,8 +158,8 @@ def test_no_file_is_overwritten_by_the_other(files, tmp_path):
 
 
 @pytest.mark.parametrize(('text', 'message'), [
-    ('[', 'is not a CocoVID JSON file'), ('3', 'is not a CocoVID JSON file'), ('{"images": []}', "'annotations'"),
-    ('{"images": [], "annotations": [], "categories": []}', 'the videos are in 0 groups')])
+    ('[', 'JSON'), ('{"images": []}', 'list categories'),
+    ('{"images": [{"id": 1}], "annotations": [], "categories": [{"id": 1, "name": "a"}]}', 'in 0 groups')])
 def test_a_file_that_is_not_coco_vid_is_an_error(files, tmp_path, text, message):
     files[0].write_text(text)
     with pytest.raises(InputError, match=message):
@@ -181,9 +181,9 @@ def test_videos_without_a_name_go_by_their_id(files, tmp_path):
 
 def test_a_box_of_an_image_that_is_not_there_is_an_error(files, tmp_path):
     content = json.loads(files[0].read_text())
-    content['annotations'][0]['image_id'] = -7
+    content['annotations'][0]['image_id'] = 7777
     files[0].write_text(json.dumps(content))
-    with pytest.raises(InputError, match='1 annotations of images that are not in it .* of image -7'):
+    with pytest.raises(InputError, match='annotation 3021: image_id 7777'):
         split_file(files[0], (tmp_path / 'kept.json', tmp_path / 'held.json'))
 
 

@@ -146,11 +146,11 @@ def drop_last_image(truth):
 @pytest.mark.parametrize(('change', 'facts'), [
     (lambda truth: drop_last_image(truth), r'12 frames.* 11 .* 11 of'),
     (lambda truth: truth['images'].pop(), 'annotation'),
-    (lambda truth: truth['images'].append({**truth['images'][0], 'id': 999}), r'12 frames.* 12 .* 13 of'),
-    (lambda truth: truth['images'][3].update(id=truth['images'][2]['id']), 'annotation'),
+    (lambda truth: truth['images'].append({**truth['images'][0], 'id': 999, 'frame_id': 99}), r'12 .* 12 .* 13 of'),
+    (lambda truth: truth['images'][3].update(id=truth['images'][2]['id']), 'image 7: .* id of another'),
     (lambda truth: truth['images'][3].update(file_name='other.png'), r'12 frames.* 11 .* 12 of'),
-    (lambda truth: truth['categories'].pop(), 'category dog.* cat'),
-    (lambda truth: truth['annotations'][0].pop('image_id'), r'annotations\[0\].* image_id'),
+    (lambda truth: truth['categories'][1].update(name='cow'), 'category dog.* cat'),
+    (lambda truth: truth['annotations'][0].pop('image_id'), 'annotation 1: has no image_id'),
     (lambda truth: truth.pop('annotations'), 'annotations'),
     (lambda truth: truth['annotations'].clear(), 'no box of the classes')])
 def test_results_and_ground_truth_that_do_not_fit_are_errors(noisy, change, facts):

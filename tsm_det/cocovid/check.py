@@ -1,4 +1,4 @@
-"""Whether a CocoVID file is fit to train on, and what is in it."""
+"""Check whether a CocoVID file is fit to train on, and summarize its contents."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from tsm_det.cocovid.check_boxes import check_boxes, check_tracks, note_boxes
+from tsm_det.cocovid.check_contents import check_boxes, check_frames, check_tracks, notes
 from tsm_det.cocovid.check_files import check_files
-from tsm_det.cocovid.check_frames import check_frames, note_frames
 from tsm_det.cocovid.check_report import CheckReport
 from tsm_det.cocovid.check_table import make_table
-from tsm_det.cocovid.coco_json import read_json
-from tsm_det.cocovid.records import read_records
+from tsm_det.cocovid.read import COCO_VID, check_records, read_json
 from tsm_det.errors import InputError
 
 
@@ -20,8 +18,8 @@ def check_file(file: str | os.PathLike, images: str | os.PathLike | None = None,
                progress: Callable[[list], Iterable] = iter) -> CheckReport:
     """Look for everything that would stop or silently spoil a training on a CocoVID file.
 
-    Keys, values and ids; references; the order of frames; boxes and tracks; whether the files are there, can be
-    decoded and have the stated size. A record that is not sound is named and left out of the other checks.
+    Checks keys, values and ids, references, the order of frames, boxes and tracks, and whether the image and video
+    files exist, decode and have the stated size. An invalid record is reported and skipped by the other checks.
 
     Args:
         file: the CocoVID file.
@@ -30,13 +28,13 @@ def check_file(file: str | os.PathLike, images: str | os.PathLike | None = None,
         progress: wraps the list of videos and folders while they are decoded, e.g. ``tqdm``.
 
     Raises:
-        InputError: the file is not JSON, or there is no such folder.
+        InputError: the file is not JSON, or the folder does not exist.
     """
     file = Path(file)
     folder = file.parent if images is None else Path(images)
     if not folder.is_dir():
         raise InputError(f'{folder} is not a folder: name the one that the file names in {file} are relative to')
-    records, problems = read_records(read_json(file))
+    records, problems = check_records(read_json(file), COCO_VID)
     problems += [*check_frames(records), *check_boxes(records), *check_tracks(records),
                  *check_files(records, folder, every_frame, progress)]
-    return CheckReport(make_table(records, file.name), problems, [*note_frames(records), *note_boxes(records)])
+    return CheckReport(make_table(records, file.name), problems, list(notes(records)))

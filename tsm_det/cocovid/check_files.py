@@ -1,4 +1,4 @@
-"""Whether the frames that a CocoVID file names are there, can be decoded and have the size it states."""
+"""Check that frames exist, decode, and have the stated size."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
-from tsm_det.cocovid.check_report import Problem
-from tsm_det.cocovid.records import Records
+from tsm_det.cocovid.read import Problem, Records
 from tsm_det.errors import InputError
 from tsm_det.video.sources import ImageFiles
 from tsm_det.video.video_file import VideoFile
@@ -23,44 +22,36 @@ def check_files(records: Records, folder: Path, every_frame: bool,
             folders[str(PurePosixPath(image['file_name']).parent)].append(image)
         else:
             videos[image['file_name']].append(image)
-    groups = [(_frames_there, images) for images in videos.values()]
-    groups += [(_images_there, images) for images in folders.values()]
-    for find, images in progress(groups):
-        there = []
-        for found in find(images, folder):
-            if isinstance(found, Problem):
-                yield found
-            else:
-                there.append(found)
-        yield from _decode(there if every_frame else _some(there), folder)
+    groups = [(_check_video, images) for images in videos.values()]
+    groups += [(_check_images, images) for images in folders.values()]
+    for check, images in progress(groups):
+        problems = list(check(images, folder))
+        yield from problems
+        missing = {problem.id for problem in problems}
+        there = [image for image in images if not missing & {image['id'], image['file_name']}]
+        some = sorted({0, len(there) // 2, len(there) - 1}) if there and not every_frame else range(len(there))
+        yield from _decode([there[k] for k in some], folder)
 
 
-def _frames_there(images: list[dict], folder: Path) -> Iterator[Problem | dict]:
-    """Of the frames of a video file, those that it has; else the problem."""
+def _check_video(images: list[dict], folder: Path) -> Iterator[Problem]:
+    """Check that a video file has these frames, and sort them in place."""
+    images.sort(key=lambda image: image['frame_in_file'])
     name = images[0]['file_name']
     try:
         length = len(VideoFile(folder / name))
     except InputError as error:
         yield Problem('video not readable', 'file', name, str(error))
         return
-    for image in sorted(images, key=lambda image: image['frame_in_file']):
-        if image['frame_in_file'] < length:
-            yield image
-        else:
+    for image in images:
+        if image['frame_in_file'] >= length:
             yield Problem('frame outside its file', 'image', image['id'],
                           f'frame_in_file is {image["frame_in_file"]} but {name} has frames 0 to {length - 1}')
 
 
-def _images_there(images: list[dict], folder: Path) -> Iterator[Problem | dict]:
+def _check_images(images: list[dict], folder: Path) -> Iterator[Problem]:
     for image in images:
-        if os.path.isfile(folder / image['file_name']):
-            yield image
-        else:
+        if not os.path.isfile(folder / image['file_name']):
             yield Problem('file missing', 'image', image['id'], f'{folder / image["file_name"]} is missing')
-
-
-def _some(images: list[dict]) -> list[dict]:
-    return [images[k] for k in sorted({0, len(images) // 2, len(images) - 1})] if images else []
 
 
 def _decode(images: list[dict], folder: Path) -> Iterator[Problem]:

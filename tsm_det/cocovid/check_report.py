@@ -1,4 +1,4 @@
-"""What is wrong with a CocoVID file, as a person reads it."""
+"""The report of a check: what the file holds, notes, and problems."""
 
 from __future__ import annotations
 
@@ -6,28 +6,17 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import NamedTuple
+
+from tsm_det.cocovid.read import Problem
 
 _IN_FULL = 20
 
 
-class Problem(NamedTuple):
-    """Something that has to be mended before training on the file."""
-
-    kind: str
-    what: str  # video, image, annotation, category or file
-    id: int | str
-    text: str
-
-    def __str__(self) -> str:
-        return f'{self.what} {self.id}: {self.text}'
-
-
 @dataclass
 class CheckReport:
-    """All that a check found; as a string, the table of what the file holds, notes and all problems.
+    """The table, notes and problems of a file; ``str()`` prints all of them.
 
-    ``exit_status`` is 1 where there are problems; notes are worth knowing and nothing to mend.
+    ``exit_status`` is 1 with problems; notes need no fix.
     """
 
     table: str
@@ -49,7 +38,7 @@ class CheckReport:
 
 
 def _by_kind(problems: list[Problem]) -> list[str]:
-    """A line a kind of problem, with all ids."""
+    """One line per kind of problem, with all ids."""
     kinds = defaultdict(list)
     for problem in problems:
         kinds[problem.kind, problem.what].append(problem.id)
@@ -59,7 +48,7 @@ def _by_kind(problems: list[Problem]) -> list[str]:
 
 
 def list_ids(ids: Iterable[int | str]) -> str:
-    """All ids, runs of numbers as ``first-last``."""
+    """List all ids; write runs of numbers as ``first-last``."""
     numbers = sorted({number for number in ids if isinstance(number, int)})
     runs = [[number for _, number in run] for _, run in groupby(enumerate(numbers), lambda pair: pair[1] - pair[0])]
     texts = [f'{run[0]}-{run[-1]}' if len(run) > 2 else ', '.join(map(str, run)) for run in runs]

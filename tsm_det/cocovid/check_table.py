@@ -1,4 +1,4 @@
-"""What a CocoVID file holds: frames, and the boxes of each class by number, size and motion."""
+"""Summary of a CocoVID file: frames, and the boxes of each class by number, size and motion."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections import Counter
 
 import numpy as np
 
-from tsm_det.cocovid.motion import MOTION_RANGES, motion_iou, video_key
-from tsm_det.cocovid.records import Records
+from tsm_det.cocovid.motion import MOTION_RANGES, motion_iou, number_tracks
+from tsm_det.cocovid.read import Records
 from tsm_det.text_table import aligned_table
 
 # COCO's: sides of squares in px.
@@ -17,8 +17,8 @@ _SIZES = {'small': (0, 32), 'medium': (32, 96), 'large': (96, np.inf)}
 def make_table(records: Records, name: str) -> str:
     """Two tables as text: the file as a whole, and its classes.
 
-    Shares are of boxes: by size (COCO's ranges of area) and by motion (FGFA's ranges of motion IoU; boxes alone in
-    their tracks have none). Sizes are roots of areas; speeds are how far centres of a track move a frame.
+    Shares count boxes: by size (COCO's ranges of area) and by motion (FGFA's ranges of motion IoU, undefined for a box
+    alone in its track). Sizes are square roots of areas; speed is how far the centre of a track moves per frame.
     """
     lengths = Counter(image.get('video_id') for image in records.images.values())
     stills = lengths.pop(None, 0)
@@ -34,14 +34,15 @@ def make_table(records: Records, name: str) -> str:
 
 
 def _class_rows(records: Records) -> list[list[str]]:
-    """A row a class, and one of all classes where there are several."""
+    """One row per class, and one for all classes together if there are several."""
     annotations = [annotation for annotation in records.annotations.values()
                    if annotation['image_id'] in records.images]
     boxes = np.array([annotation['bbox'] for annotation in annotations], float).reshape(-1, 4)
     is_sound = np.isfinite(boxes).all(1) & (boxes[:, 2:] > 0).all(1)
     annotations, boxes = [annotations[k] for k in np.flatnonzero(is_sound)], boxes[is_sound]
     classes = np.array([annotation['category_id'] for annotation in annotations], int)
-    tracks, frames = _tracks(records, annotations)
+    images = [records.images[annotation['image_id']] for annotation in annotations]
+    tracks, frames = number_tracks(images, annotations)
     columns = (tracks, np.sqrt(boxes[:, 2:].prod(1)), motion_iou(tracks, frames, boxes),
                _speeds(tracks, frames, boxes))
     rows = [_row(category['name'], [column[classes == number] for column in columns])
@@ -58,18 +59,8 @@ def _row(name: str, columns: list[np.ndarray]) -> list[str]:
     return [*row, _percent(np.isnan(overlaps).sum(), len(sizes)), _median(speeds[~np.isnan(speeds)])]
 
 
-def _tracks(records: Records, annotations: list[dict]) -> tuple[np.ndarray, np.ndarray]:
-    """A number for the track of each box, over the whole file, and the box's frame id."""
-    images = [records.images[annotation['image_id']] for annotation in annotations]
-    keys = [(video_key(image), annotation['instance_id']) if annotation.get('instance_id') else
-            (None, None, annotation['id']) for image, annotation in zip(images, annotations, strict=True)]
-    numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
-    frames = [image.get('frame_id') or 0 for image in images]
-    return np.array([numbers[key] for key in keys], int), np.array(frames, int)
-
-
 def _speeds(tracks: np.ndarray, frames: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """Px per frame that the centre of each box is from its track's box before; NaN where there is none."""
+    """Px per frame that the centre of each box moved since its track's last box; NaN for the first box."""
     order = np.lexsort((frames, tracks))
     centres = (boxes[:, :2] + boxes[:, 2:] / 2)[order]
     far, steps = np.linalg.norm(np.diff(centres, axis=0), axis=1), np.diff(frames[order])

@@ -1,4 +1,4 @@
-"""How much an object moves: what slow, medium and fast mean."""
+"""How fast objects move: motion IoU, and its ranges slow, medium and fast."""
 
 from __future__ import annotations
 
@@ -53,6 +53,23 @@ def motion_iou(tracks: np.ndarray, frames: np.ndarray, boxes: np.ndarray, window
     result = np.empty(len(order))
     result[order] = np.round(means, 12)
     return result
+
+
+def number_tracks(images: Sequence[dict], annotations: Sequence[dict]) -> tuple[np.ndarray, np.ndarray]:
+    """Number the tracks of boxes over a whole file.
+
+    Args:
+        images: the image of each annotation.
+        annotations: a box without ``instance_id`` is a track of its own.
+
+    Returns:
+        The track and the frame id of each box, ``(n,)`` each; a still's frame id is 0.
+    """
+    keys = [(video_key(image), annotation['instance_id']) if annotation.get('instance_id') else
+            ('no track', annotation['id']) for image, annotation in zip(images, annotations, strict=True)]
+    numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+    return (np.array([numbers[key] for key in keys], np.int64),
+            np.array([image.get('frame_id') or 0 for image in images], np.int64))
 
 
 def video_key(image: dict) -> Hashable:

@@ -6,7 +6,7 @@ import os
 from collections import defaultdict
 from pathlib import Path
 
-from tsm_det.cocovid.truth_file import read_truth
+from tsm_det.cocovid.read import read_coco_vid
 from tsm_det.errors import InputError
 from tsm_det.files import write_json
 
@@ -34,7 +34,7 @@ def select_frames(file: str | os.PathLike, out: str | os.PathLike, every: int = 
             raise InputError(f'{flag} is {number} but a number from 1 is required')
     if Path(file).resolve() == Path(out).resolve():
         raise InputError(f'--out is {out}, the file to read: name another file')
-    content = read_truth(file)
+    content = read_coco_vid(file)
     videos = defaultdict(list)
     for image in sorted(content['images'], key=lambda image: image.get('frame_id') or 0):
         videos[image.get('video_id', ('image', image['id']))].append(image)

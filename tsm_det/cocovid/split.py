@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 
-from tsm_det.cocovid.truth_file import read_truth
+from tsm_det.cocovid.read import read_coco_vid
 from tsm_det.errors import InputError
 from tsm_det.files import write_json
 
@@ -52,7 +52,7 @@ def split_file(file: str | os.PathLike, out: tuple[str, str], groups: str | os.P
     """
     if len({Path(path).resolve() for path in (file, *out)}) < 3:
         raise InputError(f'{file} is to be split into {" and ".join(map(str, out))}: give three different files')
-    coco_vid = read_truth(file)
+    coco_vid = read_coco_vid(file)
     group_of = ({_name(video): _name(video) for video in coco_vid['videos']} if groups is None
                 else read_groups(groups, video_column, group_column))
     kept, held_out = split_by_group(coco_vid, group_of, fraction, seed)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
-from itertools import pairwise
 from pathlib import Path
 
 from mmdet.datasets import BaseVideoDataset
 from mmdet.registry import DATASETS
 from mmengine.dist import get_world_size
 
+from tsm_det.cocovid.read import TRAINING, category_ids, read_coco_vid
 from tsm_det.datasets.clips import ConsecutiveFrames
 from tsm_det.errors import InputError
 from tsm_det.randomness import seeded
@@ -18,26 +17,24 @@ from tsm_det.randomness import seeded
 # TransformBroadcaster needs the same keys on all frames, so nothing optional goes further than here.
 _FRAME_KEYS = ('img_id', 'img_path', 'height', 'width', 'frame_id', 'video_id', 'frame_in_file',
                'is_vid_train_frame', 'instances')
-_ADVICE = 'CocoVID needs it: add it (data/README.md describes the format)'
 
 
 @DATASETS.register_module()
 class CocoVIDDataset(BaseVideoDataset):
     """Videos with boxes on their frames, read from one CocoVID JSON file.
 
-    Frames are sorted by ``frame_id``; those without a box stay, in training too, so that clips have
-    no holes. They are images, or frames inside video files (``images[].frame_in_file``, 0-based).
-    An image without ``video_id`` is a one-frame video. ``images[].is_vid_train_frame`` says which frames
-    ``KeyFrameSampler`` draws clips around; where it is not given, any. Labels follow ``metainfo['classes']``, or the
-    order of the file's categories when no classes are given.
+    Frames are sorted by ``frame_id``. Frames without a box stay, in training too, so that clips have no holes. A frame
+    is an image file, or lies in a video file (``images[].frame_in_file``, 0-based). An image without ``video_id`` is a
+    one-frame video. ``KeyFrameSampler`` draws clips around the frames with ``images[].is_vid_train_frame``, or around
+    any frame where the key is missing. Labels follow ``metainfo['classes']``, or else the order of the categories.
 
     Args:
         hint: what to do when the annotation file is missing, one sentence for the message.
         kwargs: keys of ``BaseVideoDataset``: ``ann_file``, ``data_root``, ``data_prefix``, ...
 
     Raises:
-        InputError: the file is missing or not CocoVID, a class is not in it, a video has a frame id twice, or
-            there are fewer videos to test on than processes.
+        InputError: the file is missing or invalid (see :func:`~tsm_det.cocovid.read.read_coco_vid`), lacks a class, or
+            has fewer test videos than there are processes.
     """
 
     def __init__(self, *args, hint: str = 'see data/README.md for how to make it', **kwargs) -> None:
@@ -66,7 +63,7 @@ class CocoVIDDataset(BaseVideoDataset):
         # A still is a video of its own; a tuple never equals a video's id.
         alone = {'video_id': ('image', image['id']), 'frame_id': 0, 'frame_in_file': None, 'is_vid_train_frame': True}
         stated = {key: value for key, value in image.items() if value is not None}
-        info = super().parse_data_info({**raw_data_info, 'raw_img_info': {**alone, **stated}})
+        info = super().parse_data_info({**raw_data_info, 'raw_img_info': {**alone, **stated, 'img_id': image['id']}})
         return {key: info[key] for key in _FRAME_KEYS}
 
     def filter_data(self) -> list[dict]:
@@ -90,60 +87,17 @@ class CocoVIDDataset(BaseVideoDataset):
             raise InputError(f'the annotation file {path} is missing: {self.hint}')
 
     def _load(self, path: Path, is_still: bool) -> list[dict]:
-        try:
-            content = self._read(path)
-            self._set_labels(content['categories'], path)
-            boxes = defaultdict(list)
-            for annotation in content['annotations']:
-                boxes[annotation['image_id']].append(annotation)
-            names = {video['id']: video.get('name') for video in content.get('videos', ())}
-        except KeyError as error:
-            raise InputError(f'an entry of {path} has no {error} but {_ADVICE}') from error
-        frames = defaultdict(list)
-        for image in content['images']:
-            info = self._frame(image, boxes, path)
-            frames[info['video_id']].append(info)
-        return [{**self._video(video_id, names, images), 'is_still': is_still} for video_id, images in frames.items()]
-
-    def _read(self, path: Path) -> dict:
-        self._check(path)
-        try:
-            content = json.loads(path.read_bytes())
-            missing = {'images', 'annotations', 'categories'} - set(content)
-        except (ValueError, TypeError) as error:
-            raise InputError(f'{path} is not a CocoVID JSON file ({error}): {self.hint}') from error
-        if missing:
-            raise InputError(f'{path} has no {", ".join(sorted(missing))} but CocoVID needs them: {self.hint}')
-        ids = [image['id'] for image in content['images']]
-        if not ids or len(set(ids)) < len(ids):
-            what = 'an image id twice' if ids else 'no image'
-            raise InputError(f'{path} has {what} but each frame needs an id of its own: convert it again')
-        return content
-
-    def _frame(self, image: dict, boxes: dict[int, list[dict]], path: Path) -> dict:
-        try:
-            return self.parse_data_info(
-                {'raw_img_info': {'img_id': image['id'], **image}, 'raw_ann_info': boxes[image['id']]})
-        except KeyError as error:
-            raise InputError(f'image {image["id"]} of {path} or one of its annotations has no {error} but '
-                             f'{_ADVICE}') from error
-
-    def _set_labels(self, categories: list[dict], path: Path) -> None:
-        ids = {category['name']: category['id'] for category in categories}
-        classes = self.metainfo.get('classes') or tuple(ids)
-        unknown = [name for name in classes if name not in ids]
-        if unknown:
-            raise InputError(f'{path} has no category {", ".join(unknown)}, only {", ".join(ids)}: '
-                             'set metainfo.classes to names of the file')
-        self._metainfo['classes'] = tuple(classes)
-        self.cat_ids = [ids[name] for name in classes]
+        content = read_coco_vid(path, TRAINING, self.hint)
+        ids = category_ids(content['categories'], self.metainfo.get('classes'), path)
+        self._metainfo['classes'], self.cat_ids = tuple(ids), list(ids.values())
         self.cat2label = {category_id: label for label, category_id in enumerate(self.cat_ids)}
-
-    def _video(self, video_id, names: dict, images: list[dict]) -> dict:
-        images.sort(key=lambda image: image['frame_id'])
-        name = names.get(video_id) or str(video_id)
-        for earlier, later in pairwise(images):
-            if earlier['frame_id'] == later['frame_id']:
-                raise InputError(f'video {name} of {self.ann_file} has frame_id {later["frame_id"]} twice '
-                                 f'({earlier["img_path"]}, {later["img_path"]}): number its frames in order of time')
-        return {'video_id': video_id, 'name': name, 'video_length': len(images), 'images': images}
+        names = {video['id']: video.get('name') for video in content['videos']}
+        boxes, frames = defaultdict(list), defaultdict(list)
+        for annotation in content['annotations']:
+            boxes[annotation['image_id']].append(annotation)
+        for image in content['images']:
+            frame = self.parse_data_info({'raw_img_info': image, 'raw_ann_info': boxes[image['id']]})
+            frames[frame['video_id']].append(frame)
+        return [{'video_id': video_id, 'name': names.get(video_id) or str(video_id), 'video_length': len(images),
+                 'images': sorted(images, key=lambda image: image['frame_id']), 'is_still': is_still}
+                for video_id, images in frames.items()]

@@ -11,7 +11,7 @@ from mmdet.registry import DATASETS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from tsm_det.cocovid.truth_file import read_truth
+from tsm_det.cocovid.read import category_ids, read_coco_vid
 from tsm_det.config import dataset_config, evaluators_of
 from tsm_det.errors import InputError
 from tsm_det.evaluation.results_file import read_results
@@ -78,17 +78,13 @@ def read_evaluation_set(ann_file: str, classes: Sequence[str] | None = None,
     Raises:
         InputError: the file is missing or incomplete, or lacks a class.
     """
-    content = read_truth(ann_file)
-    ids = {category['name']: category['id'] for category in content['categories']}
-    classes = tuple(ids if classes is None else classes)
-    if unknown := [name for name in classes if name not in ids]:
-        raise InputError(f'{ann_file} has no category {", ".join(unknown)}, only {", ".join(ids)}: '
-                         'set metainfo.classes to names of the file')
-    cat_ids = [ids[name] for name in classes]
+    content = read_coco_vid(ann_file)
+    ids = category_ids(content['categories'], classes, ann_file)
+    cat_ids = list(ids.values())
     images = sorted(content['images'], key=lambda image: image['id'])
     annotations = sorted([annotation for annotation in content['annotations'] if annotation['category_id'] in cat_ids],
                          key=lambda annotation: annotation['id'])
-    return EvaluationSet(str(ann_file), images, {video['id']: video for video in content['videos']}, classes,
+    return EvaluationSet(str(ann_file), images, {video['id']: video for video in content['videos']}, tuple(ids),
                          annotations, ground_truth_table(images, annotations, cat_ids, count_key_frame))
 
 

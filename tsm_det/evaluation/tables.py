@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tsm_det.cocovid.motion import has_tracks, motion_iou, video_key
+from tsm_det.cocovid.motion import has_tracks, motion_iou, number_tracks, video_key
 
 
 class GroundTruth(NamedTuple):
@@ -59,12 +59,8 @@ def ground_truth_table(images: Sequence[dict], annotations: Sequence[dict], cat_
     boxes = np.array([annotation['bbox'] for annotation in annotations], np.float64).reshape(-1, 4)
     motion = np.full(len(frames), np.nan)
     if has_tracks(annotations):
-        keys = [(video_key(images[frame]), annotation['instance_id'])
-                for frame, annotation in zip(frames, annotations, strict=True)]
-        number = {key: k for k, key in enumerate(dict.fromkeys(keys))}
-        frame_ids = np.array([image.get('frame_id') or 0 for image in images], np.int64)
-        motion = motion_iou(np.array([number[key] for key in keys], np.int64), frame_ids[frames], boxes,
-                            count_self=count_key_frame)
+        tracks, frame_ids = number_tracks([images[frame] for frame in frames], annotations)
+        motion = motion_iou(tracks, frame_ids, boxes, count_self=count_key_frame)
     return GroundTruth(
         frames, np.array([label[annotation['category_id']] for annotation in annotations], np.int64), boxes,
         np.array([annotation.get('area', box[2] * box[3]) for annotation, box in zip(annotations, boxes, strict=True)]),

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
 
 from tsm_det.cocovid.builder import Box, CocoVIDBuilder, ConversionReport
-from tsm_det.cocovid.coco_json import is_whole, read_coco
 from tsm_det.cocovid.convert.frame_files import Frame, check_size, image_size, split_number
+from tsm_det.cocovid.read import COCO, is_whole, read_coco_vid
 from tsm_det.errors import InputError
 from tsm_det.video.sources import IMAGE_SUFFIXES
 
@@ -35,7 +35,7 @@ def convert_coco_frames(file: str | os.PathLike, images: str | os.PathLike, out:
     Raises:
         InputError: the file is not COCO, an image is missing or of another size, or has no number in its name.
     """
-    folder, content = Path(images), read_coco(Path(file))
+    folder, content = Path(images), read_coco_vid(file, COCO, 'name the file with the annotations')
     videos = _videos(content['images'], file)
     _check_files(content['images'], folder, file)
     names = {category['id']: category['name'] for category in content['categories']}
