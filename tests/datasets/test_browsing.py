@@ -4,14 +4,15 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
 from mmengine.config import Config
 from mmengine.runner import Runner
 
 from tsm_det.datasets import browsing
 from tsm_det.datasets.browsing import browse
 from tsm_det.errors import InputError
+from tsm_det.png import rendered
 from tsm_det.randomness import seeded
-from tsm_det.video.drawing import label_colour
 
 
 def box_at(frame_id):
@@ -50,26 +51,24 @@ def drawn(monkeypatch):
 
     def record(frames, samples, classes):
         clips.append((torch.stack(list(frames)), list(samples)))
-        return np.zeros((10, 10, 3), np.uint8)
-    monkeypatch.setattr(browsing, 'clip_picture', record)
+        return Figure((1, 1))
+    monkeypatch.setattr(browsing, 'clip_figure', record)
     return clips
 
 
 @pytest.mark.parametrize('flip', [0.0, 1.0])
-def test_boxes_lie_on_the_objects_in_plain_and_in_flipped_clips(moving, tmp_path, flip):
-    (path,) = browse(moving(flip), tmp_path / 'out', clips=1)
-    picture = cv2.imread(str(path))
-    lines = (picture == label_colour(0)).all(axis=-1)
-    cells = [slice(start, start + 192) for start in range(0, 4 * 200, 200)]
-    moved = []
-    for cell in cells:
-        white = (picture[-152:-8, cell] > 200).all(axis=-1)  # without captions
-        rows, columns = np.nonzero(white)
-        border_rows, border_columns = np.nonzero(lines[-152:-8, cell])
-        assert (border_columns.min(), border_rows.min(), border_columns.max(), border_rows.max()) == pytest.approx(
-            (columns.min(), rows.min(), columns.max(), rows.max()), abs=4)
-        moved.append(columns.min())
-    assert np.diff(moved).tolist() == pytest.approx([-6 if flip else 6] * 3, abs=1)
+def test_boxes_lie_on_the_objects_in_plain_and_in_flipped_clips(moving, monkeypatch, tmp_path, flip):
+    figures = []
+    monkeypatch.setattr(browsing, 'rendered', lambda figure: figures.append(figure) or rendered(figure))
+    browse(moving(flip), tmp_path / 'out', clips=1)
+    left = []
+    for axis in figures[0].axes:
+        rows, columns = np.nonzero((axis.images[0].get_array() > 200).all(axis=-1))
+        x, y = np.add(axis.patches[0].get_xy(), 0.5)
+        assert (x, y, x + axis.patches[0].get_width(), y + axis.patches[0].get_height()) == (
+            columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
+        left.append(columns.min())
+    assert np.diff(left).tolist() == [-2 if flip else 2] * 3
 
 
 @pytest.mark.parametrize('place', [1, 2])

@@ -9,35 +9,35 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, groupby, islice
 from pathlib import Path
 
-import numpy as np
+from matplotlib.figure import Figure
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
-from tsm_det.datasets.contact_sheet import clip_picture, sheets
+from tsm_det.datasets.contact_sheet import clip_figure
 from tsm_det.errors import InputError
-from tsm_det.png import write_png
+from tsm_det.png import rendered, write_png
 from tsm_det.randomness import seeded
 
-_STRETCH = 8  # frames of a video that val and test show as a clip
-_MOST_FRAMES = 48  # of a clip; a sampler of whole videos would fill a sheet with one
+_STRETCH = 8  # frames per clip of val and test
+_MOST_FRAMES = 48  # per sheet; some samplers give whole videos
 
 
 def browse(config: Config, out: str | os.PathLike, split: str = 'train', clips: int = 8,
            seed: int | None = None) -> list[Path]:
-    """Write contact sheets of clips that the config's dataset, sampler and pipeline give, and nothing else.
+    """Write one contact sheet per clip that the config's dataset, sampler and pipeline give.
 
-    Of ``train`` the clips that a training with that seed begins with; of ``val`` and ``test``, whose sampler gives
-    single frames in order, stretches of consecutive frames drawn at random.
+    ``train`` shows the first clips of a training with that seed. ``val`` and ``test``, whose sampler gives single
+    frames in order, show random stretches of consecutive frames.
 
     Args:
         config: from :func:`tsm_det.config.load_config`.
         out: folder for ``SPLIT_01.png``, ``SPLIT_02.png``...; made if missing.
         split: ``'train'``, ``'val'`` or ``'test'``.
-        clips: how many.
-        seed: of sampler, augmentation and stretches; None is the config's, or 0.
+        clips: number of clips.
+        seed: for sampler, augmentation and stretches; None is the config's, or 0.
 
     Returns:
         The files, in order.
@@ -47,7 +47,7 @@ def browse(config: Config, out: str | os.PathLike, split: str = 'train', clips: 
     """
     for name, number, least in (('number of clips', clips, 1), ('seed', seed or 0, 0)):
         if number < least:
-            raise InputError(f'the {name} is {number} but a number from {least} is needed')
+            raise InputError(f'the {name} is {number} but must be at least {least}')
     if not config.get(f'{split}_dataloader'):
         raise InputError(f'the config has no {split}_dataloader: choose another --split or config')
     init_default_scope(config.get('default_scope', 'mmdet'))
@@ -57,13 +57,12 @@ def browse(config: Config, out: str | os.PathLike, split: str = 'train', clips: 
     order = chain.from_iterable(loader.batch_sampler)
     chosen = [[index] for index in islice(order, clips)] if split == 'train' else _stretches(order, clips, seed)
     with seeded(seed), tqdm(chosen, desc='clips', unit='clip') as progress:
-        drawn = (_draw(loader.dataset, indices) for indices in progress)
-        return [write_png(sheet, Path(out, f'{split}_{number:02d}.png'))
-                for number, sheet in enumerate(sheets(drawn), 1)]
+        return [write_png(rendered(_draw(loader.dataset, indices)), Path(out, f'{split}_{number:02d}.png'))
+                for number, indices in enumerate(progress, 1)]
 
 
 def _boxes_first(loader: dict) -> dict:
-    """The loader with annotations read before anything moves the pixels: mmdet's test pipelines read them after."""
+    """Move loading of annotations before all geometry; mmdet's test pipelines load them last."""
     loader = copy.deepcopy(loader)
     for step in loader.dataset.pipeline:
         transforms = step.get('transforms', [])
@@ -74,7 +73,7 @@ def _boxes_first(loader: dict) -> dict:
 
 
 def _stretches(order: Iterable, clips: int, seed: int) -> list[list]:
-    """Some of the runs of up to ``_STRETCH`` frames that the order falls into; an index of a whole video is a run."""
+    """Draw runs of up to ``_STRETCH`` frames of one video; an index of a whole video is a run."""
     runs = []
     for _, indices in groupby(order, key=lambda index: index[0] if isinstance(index, tuple) else index):
         runs += _cut(indices)
@@ -86,8 +85,8 @@ def _cut(indices: Iterator) -> Iterator[list]:
         yield run
 
 
-def _draw(dataset: Dataset, indices: list) -> np.ndarray:
+def _draw(dataset: Dataset, indices: list) -> Figure:
     parts = [dataset[index] for index in indices]
     frames = [frame for part in parts for frame in part['inputs']][:_MOST_FRAMES]
     samples = [sample for part in parts for sample in part['data_samples']][:_MOST_FRAMES]
-    return clip_picture(frames, samples, dataset.metainfo['classes'])
+    return clip_figure(frames, samples, dataset.metainfo['classes'])
