@@ -42,7 +42,7 @@ COMMANDS = {
         [_flag('--out', 'folder to create', dest='root', required=True), _SEED]),
     'csv-videos': Command(
         'tsm_det.cocovid.convert.csv_videos:convert_csv_videos', 'videos NAME.mp4, boxes in NAME.csv',
-        [_flag('folder', 'folder with NAME.mp4 and NAME.csv; columns: frame,label,x,y,width,height[,track]'),
+        [_flag('folder', 'folder with NAME.mp4 and NAME.csv (frame,label,x,y,width,height[,track])'),
          _OUT, _CLASSES, _MAX_GAP]),
     'mot': Command(
         'tsm_det.cocovid.convert.mot:convert_mot', "sequences in MOTChallenge's layout",
@@ -61,11 +61,11 @@ COMMANDS = {
     'check': Command(
         'tsm_det.cocovid.check:check_file', 'list the problems and the contents of a CocoVID file',
         [_flag('file', 'CocoVID file'),
-         _flag('--images', 'folder that its file names are relative to (default: folder of FILE)'),
+         _flag('--images', 'folder that its file names are relative to (default: folder of the file)'),
          _flag('--every-frame', 'decode all frames (default: three per video)', action='store_true')]),
     'imagenet-vid': Command(
         'tsm_det.cocovid.convert.imagenet_converter:convert_imagenet_vid', 'ImageNet VID as published, train and val',
-        [_ROOT, _FOLDER, _flag('--splits', 'which splits to convert (default: both)', nargs='+', choices=['train', 'val']), _LISTS, _WORKERS]),
+        [_ROOT, _FOLDER, _flag('--splits', 'default: both', nargs='+', choices=['train', 'val']), _LISTS, _WORKERS]),
     'imagenet-det': Command(
         'tsm_det.cocovid.convert.imagenet_converter:convert_imagenet_det',
         "the stills of ImageNet DET, VID's 30 classes",
