@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Flag(NamedTuple):
-    """An argument of the command line; ``options`` are argparse's."""
+    """A command-line argument; ``options`` are those of argparse."""
 
     name: str
     help: str
