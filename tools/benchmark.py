@@ -15,8 +15,8 @@ def parse_args() -> Namespace:
     add('checkpoint', nargs='?', default='none', help="weights of all arms (default: 'none', random weights)")
     add('--baseline', required=True, help='config of the 2D baseline')
     add('--source', help='video, folder of images, camera or address to read frames from (default: random frames)')
-    add('--size', nargs=2, type=int, metavar=('H', 'W'), help='size of random frames in px (default: the scale that the '
-        "config resizes to, or 256 320)")
+    add('--size', nargs=2, type=int, metavar=('H', 'W'), help='size of random frames in px (default: the scale of the '
+        "config's resizing, or 256 320)")
     add('--frames', type=int, default=50, help='timed calls per arm (default: 50)')
     add('--warmup', type=int, default=5, help='untimed calls per arm before them (default: 5)')
     add('--streams', type=int, metavar='N', help='time N streams, one frame of each per call; adds a table for 1, 2, '
