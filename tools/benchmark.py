@@ -1,4 +1,4 @@
-"""Time a detector and its 2D baseline, interleaved frame by frame; docs/benchmark.md explains the figures."""
+"""Time a detector and its 2D baseline, interleaved frame by frame; docs/benchmark.md explains the numbers."""
 
 import shlex
 import sys
@@ -12,26 +12,26 @@ def parse_args() -> Namespace:
                          '[options]', __doc__)
     add = parser.add_argument
     add('config', help='config file')
-    add('checkpoint', nargs='?', default='none', help="weights of all arms, or 'none' (default) for random ones")
+    add('checkpoint', nargs='?', default='none', help="weights of all arms (default: 'none', random weights)")
     add('--baseline', required=True, help='config of the 2D baseline')
     add('--source', help='video, folder of images, camera or address to read frames from (default: random frames)')
-    add('--size', nargs=2, type=int, metavar=('H', 'W'), help='of random frames in px (default: the scale of the '
+    add('--size', nargs=2, type=int, metavar=('H', 'W'), help='size of random frames in px (default: the scale of the '
         "config's resizing, or 256 320)")
     add('--frames', type=int, default=50, help='timed calls per arm (default: 50)')
-    add('--warmup', type=int, default=5, help='calls before them (default: 5)')
-    add('--streams', type=int, metavar='N', help='one frame of each of N streams per call, and a table for 1, 2, 4 ... '
-        'N')
+    add('--warmup', type=int, default=5, help='untimed calls per arm before them (default: 5)')
+    add('--streams', type=int, metavar='N', help='time N streams, one frame of each per call; adds a table for 1, 2, '
+        '4, ..., N')
     add('--vs-mmdet', action='store_true', help="time mmdet's inference_detector, always eager, as a third arm")
-    add('--train', nargs='?', type=int, const=10, metavar='STEPS', help='time training steps too (10 if no number)')
-    add('--clip-length', type=int, default=8, metavar='T', help='frames of a training clip (default: 8)')
-    add('--proposals', type=int, default=300, metavar='N', help='most per frame, in all arms (default: 300)')
-    add('--detections', type=int, default=100, metavar='N', help='most per frame, in all arms (default: 100)')
-    add('--score-thr', type=float, default=0.0, help='lowest score of a detection (default: 0, which gives all arms '
-        'equally many)')
-    add('--threads', type=int, metavar='N', help='of torch and OpenCV (default: theirs)')
-    add('--json', help='file for all figures, those of each call too')
-    add('--plot', help='PNG file for a picture of latencies and stages')
-    add('--report', help='Markdown file for the page that is printed')
+    add('--train', nargs='?', type=int, const=10, metavar='STEPS', help='also time training steps (default: 10)')
+    add('--clip-length', type=int, default=8, metavar='T', help='frames per training clip (default: 8)')
+    add('--proposals', type=int, default=300, metavar='N', help='limit per frame in all arms (default: 300)')
+    add('--detections', type=int, default=100, metavar='N', help='limit per frame in all arms (default: 100)')
+    add('--score-thr', type=float, default=0.0, help='lowest score of a detection (default: 0, so that all arms have '
+        'the same number)')
+    add('--threads', type=int, metavar='N', help='threads of torch and OpenCV (default: their own)')
+    add('--json', help='JSON file for all numbers, including those of each call')
+    add('--plot', help='PNG file for a plot of latencies and stages')
+    add('--report', help='Markdown file for the printed report')
     add_device(parser)
     add_engine(parser)
     add_cfg_options(parser)

@@ -1,4 +1,4 @@
-"""Draw clips as the pipeline gives them, after augmentation and with their boxes, into PNG files."""
+"""Draw the clips of a dataset, after augmentation and with their boxes, into PNG files."""
 
 from argparse import Namespace
 from pathlib import Path
@@ -9,11 +9,11 @@ from command_line import add_cfg_options, make_parser, run
 def parse_args() -> Namespace:
     parser = make_parser('browse_dataset.py configs/tsm_faster_rcnn_r18_synthvid.py [--out DIR] [options]', __doc__)
     parser.add_argument('config', help='config file')
-    parser.add_argument('--out', help='folder for the sheets (default: work_dirs/CONFIG/browse)')
+    parser.add_argument('--out', help='folder for the contact sheets (default: work_dirs/CONFIG/browse)')
     parser.add_argument('--split', choices=['train', 'val', 'test'], default='train',
-                        help='whose dataset, sampler and pipeline (default: train)')
+                        help='split whose dataset, sampler and pipeline to use (default: train)')
     parser.add_argument('--clips', type=int, default=8, help='number of clips (default: 8)')
-    parser.add_argument('--seed', type=int, help="of sampler and augmentation (default: the config's)")
+    parser.add_argument('--seed', type=int, help="random seed of sampler and augmentation (default: the config's)")
     add_cfg_options(parser)
     return parser.parse_args()
 

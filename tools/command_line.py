@@ -1,4 +1,4 @@
-"""What all tools share. Standard library only, so that --help does not wait for torch and mmdet."""
+"""Options and exit status of all tools. Standard library only, so that --help does not wait for torch and mmdet."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ENGINES = 'eager, fast, fast-bf16, compiled, compiled-bf16'
 
 
 def make_parser(example: str, description: str) -> ArgumentParser:
-    """A parser whose help begins with a command that works."""
+    """Make a parser whose help begins with a working command."""
     return ArgumentParser(usage=f'python tools/{example}', description=description)
 
 
@@ -26,7 +26,7 @@ def add_detector(parser: ArgumentParser) -> None:
 
 def add_engine(parser: ArgumentParser) -> None:
     """Add --engine."""
-    parser.add_argument('--engine', default='eager', help=f'one of {ENGINES} (default: eager): see docs/engines.md')
+    parser.add_argument('--engine', default='eager', help=f'one of {ENGINES} (default: eager); see docs/engines.md')
 
 
 def add_device(parser: ArgumentParser) -> None:
@@ -35,7 +35,7 @@ def add_device(parser: ArgumentParser) -> None:
 
 
 def add_launcher(parser: ArgumentParser) -> None:
-    """Add what job launchers set."""
+    """Add the options that job launchers set."""
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='job launcher')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by the launcher')
 
@@ -43,16 +43,16 @@ def add_launcher(parser: ArgumentParser) -> None:
 def add_cfg_options(parser: ArgumentParser) -> None:
     """Add --cfg-options, which may be given several times."""
     parser.add_argument('--cfg-options', nargs='+', action='extend', default=[], metavar='KEY=VALUE',
-                        help='override keys of the config: a.b=value')
+                        help='override keys of the config, e.g. a.b=value')
 
 
 def path_of(checkpoint: str) -> str | None:
-    """None for the checkpoint 'none'."""
+    """Return the path, or None for 'none'."""
     return None if checkpoint == 'none' else checkpoint
 
 
 def run(parse_args: Callable[[], Namespace], main: Callable[[Namespace], None]) -> None:
-    """Run a tool: exit status 2 and one sentence for bad input, 130 for Ctrl-C, 143 for SIGTERM."""
+    """Run a tool. Exit status: 2 and one sentence for bad input, 130 for Ctrl-C, 143 for SIGTERM."""
     args = parse_args()
     try:
         with _sigterm_as_interrupt():
@@ -72,7 +72,7 @@ def run(parse_args: Callable[[], Namespace], main: Callable[[Namespace], None]) 
 
 @contextmanager
 def _sigterm_as_interrupt() -> Iterator[None]:
-    """Let SIGTERM, which service managers send, end the block as Ctrl-C does; a process forked in it just ends."""
+    """Let SIGTERM, which service managers send, end the block like Ctrl-C. A process forked in the block just exits."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,6 +1,6 @@
-"""Compare arms over seeds: train, test frame by frame, and write a table, plots and JSON.
+"""Compare arms (configs) over seeds: train, test frame by frame, and write a table, plots and JSON.
 
-Started again, it continues; finished steps are not repeated.
+Run the same command again to continue; it skips finished steps.
 """
 
 import os
@@ -18,22 +18,22 @@ def parse_args() -> Namespace:
         '--baseline 2d --seeds 0 1 2 --out work_dirs/compare [options]', __doc__)
     add, arms = parser.add_argument, parser.add_mutually_exclusive_group(required=True)
     arms.add_argument('--arm', nargs='+', action='append', metavar=('NAME CONFIG', 'KEY=VALUE'),
-                      help='train an arm: its name, its config, keys that it overrides; once per arm')
+                      help='train an arm: its name, its config, config keys to override; give once per arm')
     arms.add_argument('--from', nargs='+', dest='work_dirs', metavar='DIR',
-                      help='judge work dirs trained elsewhere, ARM/ANY_NAME each; untested ones are tested')
+                      help='compare work dirs ARM/ANY_NAME that were trained elsewhere; tests the untested ones')
     arms.add_argument('--results', nargs='+', action='append', metavar=('NAME CONFIG', 'KEY=VALUE ... FILE.pkl'),
-                      help='judge detections of tools/test.py --out, one file per seed; once per arm')
-    add('--baseline', required=True, metavar='NAME', help='arm that the others are compared with')
-    add('--seeds', nargs='+', type=int, default=[0, 1, 2], help='of --arm (default: 0 1 2)')
+                      help='compare detections of tools/test.py --out, one file per seed; give once per arm')
+    add('--baseline', required=True, metavar='NAME', help='arm to compare the others with')
+    add('--seeds', nargs='+', type=int, default=[0, 1, 2], help='seeds for --arm (default: 0 1 2)')
     add('--out', type=Path, required=True, help='folder for runs, table.md, results.json, plots')
-    add('--jobs', type=int, help='runs side by side (default: as cores allow; 1 with CUDA)')
+    add('--jobs', type=int, help='number of parallel runs (default: as cores allow; 1 with CUDA)')
     add('--threads', type=int, help='threads per run (default: the cores divided by --jobs)')
-    add('--groups', metavar='CSV', help='a line per video: bootstrap over groups of videos')
-    add('--video-column', default='clip', help='of --groups: names of videos (default: clip)')
-    add('--group-column', default='scene', help='of --groups: their groups (default: scene)')
-    add('--by', nargs='+', default=[], metavar='COLUMN', help='of --groups: more parts to report')
-    add('--draws', type=int, default=1000, help='of the bootstrap (default: 1000)')
-    add('--latency-frames', type=int, default=200, help='timed per arm (default: 200; 0: none)')
+    add('--groups', metavar='CSV', help='file with one row per video: bootstrap over groups of videos')
+    add('--video-column', default='clip', help='column of --groups with the names of videos (default: clip)')
+    add('--group-column', default='scene', help='column of --groups with their groups (default: scene)')
+    add('--by', nargs='+', default=[], metavar='COLUMN', help='columns of --groups to break AP50 down by')
+    add('--draws', type=int, default=1000, help='bootstrap draws (default: 1000)')
+    add('--latency-frames', type=int, default=200, help='timed frames per arm (default: 200; 0: none)')
     add_engine(parser)
     add_cfg_options(parser)
     args = parser.parse_args()

@@ -1,4 +1,4 @@
-"""Turn annotated video into CocoVID files; check, split and select from those."""
+"""Convert annotated videos into CocoVID files, and check, split or subsample such files."""
 
 import sys
 from argparse import SUPPRESS, Namespace
@@ -29,7 +29,7 @@ def main(args: Namespace) -> None:
     progress = {'progress': tqdm} if arguments.pop('shows_progress') else {}
     report = function(**arguments, **progress)
     print(report or 'done')
-    # Problems in the data show in the exit status too.
+    # Problems in the data also set the exit status.
     sys.exit(getattr(report, 'exit_status', 0))
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Flag(NamedTuple):
-    """An argument of the command line; ``options`` are argparse's."""
+    """A command-line argument; ``options`` are those of argparse."""
 
     name: str
     help: str
@@ -14,7 +14,7 @@ class Flag(NamedTuple):
 
 
 class Command(NamedTuple):
-    """A library function (module:name), its line of help, its flags (named as its arguments), its progress bar."""
+    """A library function (module:name), its one-line help, its flags (named like its arguments), its progress bar."""
 
     function: str
     help: str
@@ -27,41 +27,42 @@ def _flag(name: str, help: str, **options) -> Flag:
 
 
 _OUT = _flag('--out', 'CocoVID file to write', required=True)
-_SEED = _flag('--seed', 'another one draws otherwise (default: 0)', type=int)
+_SEED = _flag('--seed', 'random seed (default: 0)', type=int)
 _ROOT = _flag('root', 'ILSVRC2015 folder that holds Annotations/, Data/ and ImageSets/')
 _FOLDER = _flag('--out', 'folder for the CocoVID files', required=True)
-_LISTS = _flag('--lists', 'folder of the lists of videos and stills (default: ROOT/ImageSets)')
-_WORKERS = _flag('--workers', 'how many processes (default: one a core)', type=int)
+_LISTS = _flag('--lists', 'folder with the lists of videos and stills (default: ROOT/ImageSets)')
+_WORKERS = _flag('--workers', 'number of processes (default: one per core)', type=int)
 _CLASSES = _flag('--classes', 'categories in order (default: the labels found, sorted)', nargs='+')
-_MAX_GAP = _flag('--max-gap', 'frames without a box that a linked track survives (default: 5)', type=int)
+_MAX_GAP = _flag('--max-gap', 'largest gap in a linked track: frame numbers between two of its boxes (default: 5); if '
+                 'only every k-th frame has labels, at least k - 1', type=int)
 
 COMMANDS = {
     'synthvid': Command(
-        'tsm_det.datasets.synthetic_vid:make_synthetic_vid', 'make up a small data set',
-        [_flag('--out', 'folder to make', dest='root', required=True), _SEED]),
+        'tsm_det.datasets.synthetic_vid:make_synthetic_vid', 'generate a small synthetic data set',
+        [_flag('--out', 'folder to create', dest='root', required=True), _SEED]),
     'csv-videos': Command(
         'tsm_det.cocovid.convert.csv_videos:convert_csv_videos', 'videos NAME.mp4, boxes in NAME.csv',
-        [_flag('folder', 'of NAME.mp4 and NAME.csv with the columns frame,label,x,y,width,height[,track]'),
+        [_flag('folder', 'folder with NAME.mp4 and NAME.csv (frame,label,x,y,width,height[,track])'),
          _OUT, _CLASSES, _MAX_GAP]),
     'mot': Command(
         'tsm_det.cocovid.convert.mot:convert_mot', "sequences in MOTChallenge's layout",
         [_flag('root', 'a sequence, with gt/gt.txt and img1/, or a folder of sequences'), _OUT,
          _flag('--classes', "names of the classes 1, 2, ... (default: gt/labels.txt, else MOTChallenge's)", nargs='+'),
-         _flag('--origin', 'what gt.txt calls the first pixel (default: 1)', type=int, choices=[0, 1]), _MAX_GAP]),
+         _flag('--origin', 'number of the first pixel in gt.txt (default: 1)', type=int, choices=[0, 1]), _MAX_GAP]),
     'cvat': Command(
         'tsm_det.cocovid.convert.cvat:convert_cvat', 'tasks exported as "CVAT for video 1.1"',
-        [_flag('source', 'XML file, or folder of XML files'),
-         _flag('--videos', 'folder of the videos, or of folders of images', required=True), _OUT,
+        [_flag('source', 'XML file, or folder with XML files'),
+         _flag('--videos', 'folder with the videos, or with folders of images', required=True), _OUT,
          _flag('--classes', 'categories in order (default: the labels of the tasks)', nargs='+')]),
     'coco-frames': Command(
         'tsm_det.cocovid.convert.coco_frames:convert_coco_frames', 'frames as images, boxes in a COCO file',
         [_flag('file', 'COCO file'),
          _flag('--images', 'folder that its file names are relative to', required=True), _OUT, _MAX_GAP]),
     'check': Command(
-        'tsm_det.cocovid.check:check_file', 'say what is wrong with a CocoVID file, and what is in it',
+        'tsm_det.cocovid.check:check_file', 'list the problems and the contents of a CocoVID file',
         [_flag('file', 'CocoVID file'),
-         _flag('--images', 'folder that its file names are relative to (default: that of the file)'),
-         _flag('--every-frame', 'decode all frames, not three a video', action='store_true')]),
+         _flag('--images', 'folder that its file names are relative to (default: folder of the file)'),
+         _flag('--every-frame', 'decode all frames (default: three per video)', action='store_true')]),
     'imagenet-vid': Command(
         'tsm_det.cocovid.convert.imagenet_converter:convert_imagenet_vid', 'ImageNet VID as published, train and val',
         [_ROOT, _FOLDER, _flag('--splits', 'default: both', nargs='+', choices=['train', 'val']), _LISTS, _WORKERS]),
@@ -72,17 +73,17 @@ COMMANDS = {
     'split': Command(
         'tsm_det.cocovid.split:split_file', 'hold out whole groups of videos of a CocoVID file',
         [_flag('file', 'CocoVID file'),
-         _flag('--groups', 'CSV file with a line a video (default: each video is a group of its own)'),
-         _flag('--group-column', 'its column with the group (default: scene)'),
-         _flag('--video-column', 'its column with the name of the video (default: clip)'),
+         _flag('--groups', 'CSV file with one row per video (default: each video is its own group)'),
+         _flag('--group-column', 'column of --groups with the group (default: scene)'),
+         _flag('--video-column', 'column of --groups with the name of the video (default: clip)'),
          _flag('--fraction', 'share of the frames to hold out (default: 0.2)', type=float), _SEED,
          _flag('--out', 'CocoVID files to write', nargs=2, required=True, metavar=('KEPT', 'HELD_OUT'))],
         shows_progress=False),
     'select': Command(
-        'tsm_det.cocovid.select:select_frames', 'keep a part of the frames of each video of a CocoVID file',
+        'tsm_det.cocovid.select:select_frames', 'keep some frames of each video of a CocoVID file',
         [_flag('file', 'CocoVID file'), _OUT,
          _flag('--every', 'keep every N-th frame of each video (default: 1)', type=int, metavar='N'),
          _flag('--first', 'keep the first N frames of each video (default: all)', type=int, metavar='N'),
-         _flag('--renumber', 'number the kept frames 0, 1, 2, ... (default: they keep their frame_id)',
+         _flag('--renumber', 'number the kept frames 0, 1, 2, ... (default: keep frame_id)',
                action='store_true')], shows_progress=False),
 }

@@ -9,24 +9,25 @@ def parse_args() -> Namespace:
     parser = make_parser('detect_video.py configs/tsm_faster_rcnn_r18_synthvid.py CHECKPOINT '
                          'data/synthvid/val/000.mp4 --out out.mp4 --json out.jsonl [options]', __doc__)
     add = parser.add_argument
-    add('config', help='config file; or a .onnx file, which replaces CONFIG CHECKPOINT')
+    add('config', help='config file, or a .onnx file in place of CONFIG CHECKPOINT')
     add('checkpoint', help="checkpoint file, or 'none' for random weights")
     add('sources', nargs='*', metavar='SOURCE', help='video file, folder or glob of images, webcam (0 or /dev/video0), '
         'or address (rtsp://..., http://...); several run as one batch')
     add('--out', help='mp4 file with the detections drawn; a folder for several sources')
     add('--json', help='JSON lines file, one line per frame')
-    add('--show', action='store_true', help='draw into windows too; q ends it')
+    add('--show', action='store_true', help='also show windows; q quits')
     add('--score-thr', type=float, default=0.3, help='lowest score to keep (default: 0.3)')
     add('--stride', type=int, default=1, metavar='N', help='detect in every N-th frame (default: 1)')
     add('--max-frames', type=int, metavar='N', help='stop after N frames of each source (default: all)')
-    add('--every-frame', action='store_true', help='drop no frame of a live source; it may fall behind')
+    add('--every-frame', action='store_true', help='drop no frame of a live source; detection may fall behind')
     add('--stall-limit', type=float, default=10, metavar='S', help='stop a live source after S seconds without a '
         'frame (default: 10)')
-    add('--max-gap', type=int, metavar='N', help='reset a stream after a step of more than N frame ids (default: '
+    add('--max-gap', type=int, metavar='N', help='reset a stream when its frame id grows by more than N (default: '
         'never); 0 resets it at every frame')
-    add('--save-state', metavar='PATH', help='file to resume from, written during the run and at its end')
-    add('--save-every', type=int, default=100, metavar='N', help='frames of each source between writes (default: 100)')
-    add('--resume-state', metavar='PATH', help='resume from such a file; --json is cut there and continued')
+    add('--save-state', metavar='PATH', help='write the states of all streams here, also during the run')
+    add('--save-every', type=int, default=100, metavar='N', help='write --save-state every N frames of each source '
+        '(default: 100)')
+    add('--resume-state', metavar='PATH', help='resume from a --save-state file; --json is cut there and continued')
     add_device(parser)
     add_engine(parser)
     add_cfg_options(parser)

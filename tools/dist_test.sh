@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Stream the test videos with several processes, each video whole on one; options are those of tools/test.py.
-# On several machines, on each of them: NNODES=2 NODE_RANK=0 MASTER_ADDR=HOST PORT=29500 tools/dist_test.sh ...
+# Stream the test videos with several processes, each video on one of them; takes the options of tools/test.py.
+# On several machines, run on each: NNODES=2 NODE_RANK=0 MASTER_ADDR=HOST PORT=29500 tools/dist_test.sh ...
 set -euo pipefail
 if [ $# -lt 3 ]; then
   echo "usage: tools/dist_test.sh CONFIG CHECKPOINT NUM_PROCESSES [options]" >&2

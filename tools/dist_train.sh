@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Train with several processes, one a GPU; options are those of tools/train.py. On several machines, on each of them:
+# Train with several processes, one per GPU; takes the options of tools/train.py. On several machines, run on each:
 # NNODES=2 NODE_RANK=0 MASTER_ADDR=HOST PORT=29500 tools/dist_train.sh ...
 set -euo pipefail
 if [ $# -lt 2 ]; then

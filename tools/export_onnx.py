@@ -1,4 +1,4 @@
-"""Export a detector to one .onnx file that runs without torch and mmdet, and write runtime.py beside it to run it."""
+"""Export a detector to one .onnx file that runs without torch and mmdet; write runtime.py, which runs it."""
 
 import sys
 from argparse import Namespace
@@ -11,8 +11,8 @@ def parse_args() -> Namespace:
                          '--out model.onnx --verify 5 [options]', __doc__)
     add_detector(parser)
     parser.add_argument('--size', nargs=2, type=int, required=True, metavar=('H', 'W'), help="size of the video's "
-                        "frames in px; the config's test pipeline resizes them for the network")
-    parser.add_argument('--out', required=True, help='file to write, model.onnx')
+                        "frames in px; the config's test pipeline resizes them")
+    parser.add_argument('--out', required=True, help='.onnx file to write')
     parser.add_argument('--verify', type=int, default=0, metavar='N', help='compare with the detector over N frames of '
                         'one stream: boxes to 1e-3 px, scores to 1e-4; exit status 1 if they differ by more')
     parser.add_argument('--source', help='video or images of that size to verify on (default: a synthetic scene)')

@@ -9,17 +9,17 @@ def parse_args() -> Namespace:
     parser = make_parser('plot_results.py configs/tsm_faster_rcnn_r18_synthvid.py RESULTS.pkl --out DIR [options]',
                          __doc__)
     parser.add_argument('config', help='config file; its test_evaluator names the ground truth')
-    parser.add_argument('results', help='file that tools/test.py --out wrote; a pickle of anything but tensors, arrays '
-                                        'and plain values is refused')
-    parser.add_argument('--out', required=True, help='folder for the pictures')
+    parser.add_argument('results', help='file from tools/test.py --out; pickles of anything but tensors, arrays and '
+                                        'plain values are refused')
+    parser.add_argument('--out', required=True, help='folder for the plots')
     parser.add_argument('--score-thr', type=float, default=0.3,
                         help='lowest score of a detection in the strips (default: 0.3)')
     parser.add_argument('--average-scores', type=int, metavar='M',
-                        help='replace class scores by their means over M frames (default: do not)')
+                        help='replace class scores by their means over M frames (default: off)')
     add_cfg_options(parser)
     args = parser.parse_args()
     if args.average_scores is not None and args.average_scores < 1:
-        parser.error(f'--average-scores is {args.average_scores} but a number from 1 is needed')
+        parser.error(f'--average-scores is {args.average_scores} but must be at least 1')
     return args
 
 

@@ -1,4 +1,4 @@
-"""Publish the weights of a small model: weights, class names and config alone, listed in metafile.yml beside it."""
+"""Publish a small model: write weights, class names and config to one file and list it in metafile.yml next to it."""
 
 from argparse import Namespace
 
@@ -8,11 +8,11 @@ from command_line import add_cfg_options, make_parser, run
 def parse_args() -> Namespace:
     parser = make_parser('publish.py CHECKPOINT --config configs/tsm_faster_rcnn_r18_synthvid.py --metrics '
                          'metrics.json --out data/checkpoints/tsm_faster_rcnn_r18_synthvid.pth [--half]', __doc__)
-    parser.add_argument('checkpoint', help='of a training, or a published one, for example to list its own metrics')
-    parser.add_argument('--config', required=True, help='config that it was trained with')
-    parser.add_argument('--metrics', required=True, help='file that tools/test.py --metrics wrote for it')
+    parser.add_argument('checkpoint', help='training checkpoint, or published file (to update its metrics)')
+    parser.add_argument('--config', required=True, help='config of its training')
+    parser.add_argument('--metrics', required=True, help='its file from tools/test.py --metrics')
     parser.add_argument('--out', required=True, help='FOLDER/NAME.pth; its hash is added to the name')
-    parser.add_argument('--half', action='store_true', help='store half precision; it loads as single precision')
+    parser.add_argument('--half', action='store_true', help='store half precision; loading converts it to single')
     add_cfg_options(parser)
     return parser.parse_args()
 

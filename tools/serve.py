@@ -1,4 +1,4 @@
-"""Open a local web page that shows the detector at work on a webcam or a video file."""
+"""Serve a local web page that runs the detector on a webcam or a video file."""
 
 from argparse import Namespace
 
@@ -9,11 +9,11 @@ def parse_args() -> Namespace:
     parser = make_parser('serve.py configs/tsm_faster_rcnn_r18_synthvid.py CHECKPOINT [options]', __doc__)
     add_detector(parser)
     parser.add_argument('--host', default='127.0.0.1',
-                        help='address to listen at (default: 127.0.0.1, this machine only); 0.0.0.0 admits everyone '
-                             'who can reach it, without a password; browsers allow a camera only on localhost or https')
-    parser.add_argument('--port', type=int, default=8000, help='port to listen at, 0 for a free one (default: 8000)')
+                        help='address to listen on (default: 127.0.0.1, this machine only); 0.0.0.0 lets in everyone '
+                             'on the network without a password; browsers allow a camera only on localhost or https')
+    parser.add_argument('--port', type=int, default=8000, help='port to listen on; 0 picks a free one (default: 8000)')
     parser.add_argument('--score-thr', type=float, default=0.3, help='initial score threshold (default: 0.3)')
-    parser.add_argument('--max-upload-mb', type=float, default=200, help='largest video file (default: 200)')
+    parser.add_argument('--max-upload-mb', type=float, default=200, help='largest video file in MB (default: 200)')
     add_device(parser)
     add_engine(parser)
     add_cfg_options(parser)

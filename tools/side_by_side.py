@@ -10,13 +10,13 @@ def parse_args() -> Namespace:
                          '--detector shift CONFIG CHECKPOINT --out picture.gif [options]', __doc__)
     parser.add_argument('video', help='video file, or folder of images')
     parser.add_argument('--detector', nargs=3, action='append', required=True, metavar=('NAME', 'CONFIG', 'CHECKPOINT'),
-                        help='one of the detectors, from left to right; once for each')
+                        help='a detector; give once per detector, from left to right')
     parser.add_argument('--out', required=True, help='.gif file to write')
     parser.add_argument('--first', type=int, default=0, help='first frame to show (default: 0)')
     parser.add_argument('--frames', type=int, default=32, help='number of frames to show (default: 32)')
     parser.add_argument('--score-thr', type=float, default=0.3, help='lowest score to draw (default: 0.3)')
-    parser.add_argument('--fps', type=float, default=5, help='frames per second of the picture (default: 5)')
-    parser.add_argument('--height', type=int, default=256, help='of each frame in px (default: 256)')
+    parser.add_argument('--fps', type=float, default=5, help='frames per second of the GIF (default: 5)')
+    parser.add_argument('--height', type=int, default=256, help='height of each frame in px (default: 256)')
     return parser.parse_args()
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Train on a Slurm cluster: one torchrun a node, which starts a process a GPU; options are those of tools/train.py.
+# Train on a Slurm cluster: one torchrun per node, one process per GPU; takes the options of tools/train.py.
 # NODES=2 GPUS_PER_NODE=8 CPUS_PER_TASK=64 SRUN_ARGS="--time=1-0" tools/slurm_train.sh PARTITION JOB_NAME CONFIG
 set -euo pipefail
 if [ $# -lt 3 ]; then
@@ -9,7 +9,7 @@ fi
 partition=$1 job=$2 config=$3
 shift 3
 export NNODES=${NODES:-1}
-# Which node is the first, and which one this is, is known only inside the job.
+# Only inside the job do we know the first node and the rank of this node.
 # shellcheck disable=SC2016,SC2086
 exec srun --partition "$partition" --job-name "$job" --nodes "$NNODES" --ntasks-per-node 1 \
   --cpus-per-task "${CPUS_PER_TASK:-16}" --gres "gpu:${GPUS_PER_NODE:-8}" --kill-on-bad-exit=1 ${SRUN_ARGS:-} \

@@ -14,7 +14,7 @@ def parse_args() -> Namespace:
     parser.add_argument('--out', help='.pkl file for the detections of all frames')
     parser.add_argument('--show-dir', help='folder for all frames with their detections drawn')
     parser.add_argument('--metrics', help='JSON file for all metrics')
-    parser.add_argument('--tta', action='store_true', help='refused: a stream has one view of each frame')
+    parser.add_argument('--tta', action='store_true', help='not supported: a stream has one view of each frame')
     add_engine(parser)
     add_cfg_options(parser)
     add_launcher(parser)
