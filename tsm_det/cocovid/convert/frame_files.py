@@ -87,3 +87,18 @@ def split_number(name: str) -> tuple[str, int] | None:
     found = re.search(r'[0-9]+$', stem)
     # More digits than a whole number of numpy has are no count of frames.
     return (stem[:found.start()], int(found.group())) if found and len(found.group()) <= 18 else None
+
+
+def parse_number(text: str | None, what: str, place: str, whole: bool = False) -> float:
+    """Return the number in a field; ``what`` names the field and ``place`` says where it is, for the message.
+
+    Raises:
+        InputError: it is missing or not a number, or not a whole one where that is required.
+    """
+    try:
+        if whole and not float(text).is_integer():
+            raise ValueError('a fraction')
+        return int(float(text)) if whole else float(text)
+    except (TypeError, ValueError) as error:
+        raise InputError(f'{place}: {what} is {text!r} but must be a {"whole " * whole}number: fix it, or export the '
+                         'file again') from error

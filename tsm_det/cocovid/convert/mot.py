@@ -1,89 +1,198 @@
-"""Sequences in MOTChallenge's layout, turned into one CocoVID file."""
+"""Convert sequences in MOTChallenge's layout to CocoVID."""
 
 from __future__ import annotations
 
+import configparser
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import NamedTuple
 
-from tsm_det.cocovid.builder import CocoVIDBuilder, ConversionReport
-from tsm_det.cocovid.convert.mot_sequence import GT, Row, Sequence, find_sequences, read_rows
+from tsm_det.cocovid.builder import Box, CocoVIDBuilder, ConversionReport
+from tsm_det.cocovid.convert.frame_files import Frame, check_size, image_size, images_of, parse_number, split_number
 from tsm_det.errors import InputError
 
 # https://motchallenge.net: the classes of MOT16, MOT17 and MOT20, numbered from 1.
 CLASSES = ('pedestrian', 'person_on_vehicle', 'car', 'bicycle', 'motorbike', 'non_mot_vehicle', 'static_person',
            'distractor', 'occluder', 'occluder_on_ground', 'occluder_full', 'reflection')
+GT = Path('gt', 'gt.txt')
+INFO = 'seqinfo.ini'
+_CLASS_HINT = 'class (remove columns 8 to 10 if they hold coordinates)'
+_COLUMNS = ('frame', 'track', 'left', 'top', 'width', 'height', 'flag', 'class')
 
 
 def convert_mot(root: str | os.PathLike, out: str | os.PathLike, classes: list[str] | None = None, origin: int = 1,
                 max_gap: int = 5, progress: Callable[[list], Iterable] = iter) -> ConversionReport:
     """Write the CocoVID file of one sequence or of a folder of sequences.
 
-    A sequence is a folder with ``gt/gt.txt`` and its frames as numbered images in ``img1/``, or in the ``imDir`` of
-    ``seqinfo.ini``, if it has one. Rows of ``gt.txt``: frame (from 1), track (-1: not known, to be linked), left,
-    top, width, height, and perhaps a flag (rows of flag 0 are not to be considered, so they are left out and
-    counted), class (-1: none), and more that does not matter here. Frame k becomes frame id k - 1.
+    A sequence is a folder with ``gt/gt.txt`` and numbered images in ``img1/``, or in the ``imDir`` of
+    ``seqinfo.ini``. Rows of ``gt.txt``: frame (from 1), track (-1: unknown, will be linked), left, top, width, height,
+    and optionally a flag (rows of flag 0 are skipped and counted), a class (-1: none), and columns that are ignored.
+    Frame k becomes frame id k - 1.
 
     Args:
         root: the sequence, or the folder of sequences.
         out: the JSON file to write; its file names are relative to ``root``.
-        classes: names of the classes 1, 2, ...; None takes those of ``gt/labels.txt``, which CVAT writes, else
-            MOTChallenge's twelve. Without a class column: the one name, None is ``object``.
-        origin: what gt.txt calls the leftmost and topmost pixel: 1 as in MOTChallenge, or 0.
-        max_gap: how many frames without a box a linked track survives.
+        classes: names of the classes 1, 2, ...; None takes those of ``gt/labels.txt``, which CVAT writes, or
+            MOTChallenge's twelve. Files without a class column have one class, by default ``object``.
+        origin: number of the leftmost and topmost pixel in gt.txt: 1 as in MOTChallenge, or 0.
+        max_gap: largest gap in a linked track, see :func:`~tsm_det.cocovid.linking.link_tracks`.
         progress: wraps the list of sequences.
 
     Raises:
-        InputError: a sequence is not complete or cannot be read, or a row has no class of these.
+        InputError: a sequence is incomplete or cannot be read, or a row has an unknown class.
     """
-    sequences = find_sequences(Path(root))
-    rows = [read_rows(sequence.folder / GT) for sequence in sequences]
-    names = _names(sequences, rows, classes)
+    sequences = _find_sequences(Path(root))
+    rows = [_read_rows(sequence.folder / GT) for sequence in sequences]
+    names = _class_names(sequences, rows, classes)
     builder = CocoVIDBuilder({name: number for number, name in enumerate(names, start=1)}, max_gap, first_frame=1)
     for sequence, its_rows in progress(list(zip(sequences, rows, strict=True))):
         kept = [row for row in its_rows if row.flag != 0]
         if len(kept) < len(its_rows):
             builder.report.left_out['rows of flag 0 left out'] += len(its_rows) - len(kept)
-        boxes = [row.to_box(_name(row, names, sequence), origin) for row in kept]
+        boxes = [row.to_box(_class_name(row, names, sequence), origin) for row in kept]
         builder.add_video(sequence.name, sequence.frames(), boxes, sequence.folder / GT)
     return builder.write(out)
 
 
-def _names(sequences: list[Sequence], rows: list[list[Row]], classes: list[str] | None) -> list[str]:
-    """The name of each class in order; a file without classes has one."""
+class _Row(NamedTuple):
+    line: int
+    frame: int
+    track: int
+    box: tuple[float, float, float, float]
+    flag: float
+    class_id: int | None
+
+    def to_box(self, label: str, origin: int) -> Box:
+        x, y, width, height = self.box
+        track = None if self.track == -1 else str(self.track)
+        return Box(self.line, self.frame - 1, label, (x - origin, y - origin, width, height), track)
+
+
+class _Sequence(NamedTuple):
+    name: str
+    folder: Path
+    prefix: str  # of its file names
+    info: dict[str, str]  # [Sequence] of seqinfo.ini, keys in lower case; empty without the file
+
+    def frames(self) -> list[Frame]:
+        """List the frames in order: image number k is frame k - 1, or frame k where numbers begin at 0."""
+        folder = self.info.get('imdir', 'img1')
+        images = images_of(self.folder / folder, *([(self.info['imext'].lower(),)] if 'imext' in self.info else []))
+        length, size = self._stated('seqlength'), (self._stated('imheight'), self._stated('imwidth'))
+        if length not in (None, len(images)):
+            raise InputError(f'{self.folder / folder} holds {len(images)} images but {INFO} states {length}: '
+                             'fetch the missing ones, or correct seqLength')
+        if None not in size:
+            check_size(images[0], size, INFO)
+        numbers = _numbers(images)
+        return [Frame(number - min(1, *numbers), f'{self.prefix}{folder}/{path.name}',
+                      image_size(path) if None in size else size) for number, path in sorted(numbers.items())]
+
+    def labels(self) -> list[str]:
+        """Return the names in ``gt/labels.txt``, which CVAT writes."""
+        path = self.folder / 'gt' / 'labels.txt'
+        return [line.strip() for line in _lines(path) if line.strip()] if path.is_file() else []
+
+    def _stated(self, key: str) -> int | None:
+        return parse_number(self.info[key], key, str(self.folder / INFO), whole=True) if key in self.info else None
+
+
+def _find_sequences(root: Path) -> list[_Sequence]:
+    if (root / GT).is_file():
+        return [_Sequence(root.resolve().name, root, '', _info(root))]
+    folders = sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
+    sequences = [_Sequence(path.name, path, f'{path.name}/', _info(path)) for path in folders if (path / GT).is_file()]
+    if not sequences:
+        raise InputError(f'{root} holds no sequence (a folder with {GT}): name the folder that the sequences are in')
+    for path in folders:
+        if not (path / GT).is_file() and ((path / INFO).is_file() or (path / 'img1').is_dir()):
+            raise InputError(f'{path} has no {GT}: add it (empty if nothing is visible), or move the '
+                             'sequence elsewhere')
+    return sequences
+
+
+def _read_rows(path: Path) -> list[_Row]:
+    return [_row(line, number, f'{path} line {number}')
+            for number, line in enumerate(_lines(path), start=1) if line.strip()]
+
+
+def _row(line: str, number: int, place: str) -> _Row:
+    texts = [text.strip() for text in line.split(',')]
+    if len(texts) < 6:
+        raise InputError(f'{place} has {len(texts)} values but 6 to 10 are required, separated by commas '
+                         f'({",".join(_COLUMNS)},...): fix the row')
+    values = {'flag': 1.0, 'class': -1} | {
+        name: parse_number(text, _CLASS_HINT if name == 'class' else name, place, name in ('frame', 'track', 'class'))
+        for name, text in zip(_COLUMNS, texts, strict=False)}
+    box = tuple(values[name] for name in ('left', 'top', 'width', 'height'))
+    class_id = None if values['class'] == -1 else values['class']
+    return _Row(number, values['frame'], values['track'], box, values['flag'], class_id)
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding='utf-8-sig').splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f'{path} cannot be read ({error}): it must be text in UTF-8') from error
+
+
+def _class_names(sequences: list[_Sequence], rows: list[list[_Row]], classes: list[str] | None) -> list[str]:
+    """Return the names of the classes in order."""
     with_class, without = ([sequence.folder / GT for sequence, its in zip(sequences, rows, strict=True)
                             if any((row.class_id is None) == is_missing for row in its)]
                            for is_missing in (False, True))
     if with_class and without:
         raise InputError(f'{without[0]} has rows without a class but {with_class[0]} has rows with one: '
-                         'convert them to one layout, or apart')
-    if without:
-        names = list(classes or ['object'])
-        if len(names) > 1:
-            raise InputError(f'{without[0]} has no class column but the classes are {", ".join(names)}: '
-                             'name one, or add the column')
-        return names
-    names = list(classes or _labels(sequences) or CLASSES)
+                         'convert them separately, or give both the same columns')
+    names = list(classes or (['object'] if without else _shared_labels(sequences) or CLASSES))
+    if without and len(names) > 1:
+        raise InputError(f'{without[0]} has no class column but the classes are {", ".join(names)}: '
+                         'name one class, or add the column')
     if len(set(names)) < len(names):
-        raise InputError(f'the classes are {", ".join(names)} but need to be different: name each once')
+        raise InputError(f'the classes are {", ".join(names)} but must be different: name each once')
     return names
 
 
-def _labels(sequences: list[Sequence]) -> list[str]:
-    """The names in ``gt/labels.txt``, one a line, which all sequences share; none without the file."""
-    labels = {sequence.folder: sequence.labels() for sequence in sequences}
-    (first, names), *others = labels.items()
+def _shared_labels(sequences: list[_Sequence]) -> list[str]:
+    (first, names), *others = {sequence.folder: sequence.labels() for sequence in sequences}.items()
     for folder, other in others:
         if other != names:
-            raise InputError(f'{first} and {folder} have other class names in gt/labels.txt ({", ".join(names)}; '
-                             f'{", ".join(other)}): convert them apart, or give --classes if the numbers agree')
+            raise InputError(f'{first} and {folder} have different class names in gt/labels.txt ({", ".join(names)}; '
+                             f'{", ".join(other)}): convert them separately, or give --classes if the numbers agree')
     return names
 
 
-def _name(row: Row, names: list[str], sequence: Sequence) -> str:
+def _class_name(row: _Row, names: list[str], sequence: _Sequence) -> str:
     if row.class_id is None:
         return names[0]
     if not 1 <= row.class_id <= len(names):
-        raise InputError(f'{sequence.folder / GT} line {row.line} has the class {row.class_id} but there are names '
+        raise InputError(f'{sequence.folder / GT} line {row.line} has class {row.class_id} but there are names '
                          f'for 1 to {len(names)} ({", ".join(names)}): name all classes in order with --classes')
     return names[row.class_id - 1]
+
+
+def _numbers(images: list[Path]) -> dict[int, Path]:
+    numbers = {}
+    for path in images:
+        if (split := split_number(path.name)) is None:
+            raise InputError(f'{path} has no number at the end of its name, which links it to rows of gt.txt: '
+                             'rename the images 000001, 000002, ...')
+        if (other := numbers.setdefault(split[1], path)) != path:
+            raise InputError(f'{path} and {other.name} have the same number, which links them to rows of gt.txt: '
+                             'rename or remove one')
+    return numbers
+
+
+def _info(folder: Path) -> dict[str, str]:
+    path = folder / INFO
+    if not path.is_file():
+        return {}
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        parser.read_string(path.read_text(encoding='utf-8-sig'), str(path))
+        return dict(parser['Sequence'])
+    except (configparser.Error, KeyError, OSError, UnicodeDecodeError) as error:
+        reason = ' '.join(str(error).split())
+        raise InputError(f'{path} cannot be read ({reason}): it must have a section [Sequence] with lines '
+                         'such as seqLength=600, or be removed') from error
