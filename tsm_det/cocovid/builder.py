@@ -1,4 +1,4 @@
-"""CocoVID files, built video by video out of frames and boxes: what all converters have in common."""
+"""Build CocoVID files video by video from frames and boxes; all converters use this."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from tsm_det.files import write_json
 
 
 class Box(NamedTuple):
-    """A box as written down, xywh in px; without a track it will be linked into one."""
+    """A box as a file states it, xywh in px; a box without a track will be linked into one."""
 
-    line: int  # where it is written; see ConversionReport.counted_by
+    line: int  # number of its row; see ConversionReport.counted_by
     frame: int  # frame id
     label: str
     box: tuple[float, float, float, float]
@@ -28,7 +28,7 @@ class Box(NamedTuple):
 
 
 class Dropped(NamedTuple):
-    """A row that became no annotation, and why."""
+    """A row without an annotation, and why."""
 
     video: str
     line: int
@@ -37,7 +37,7 @@ class Dropped(NamedTuple):
 
 @dataclass
 class ConversionReport:
-    """What a conversion did; as a string, a short summary."""
+    """Counts of a conversion; ``str()`` is a short summary."""
 
     videos: int = 0
     frames: int = 0
@@ -45,8 +45,8 @@ class ConversionReport:
     boxes: Counter[str] = field(default_factory=Counter)  # per label, as are the tracks
     tracks: Counter[str] = field(default_factory=Counter)
     dropped: list[Dropped] = field(default_factory=list)
-    left_out: Counter[str] = field(default_factory=Counter)  # what is no box by the format's own rules
-    counted_by: str = 'line'  # what a row is known by
+    left_out: Counter[str] = field(default_factory=Counter)  # what the format's own rules exclude
+    counted_by: str = 'line'  # what ``Box.line`` numbers
 
     def __str__(self) -> str:
         lines = [f'{self.videos} videos, {self.frames} frames, {self.boxes.total()} boxes '
@@ -59,13 +59,13 @@ class ConversionReport:
 
 
 class CocoVIDBuilder:
-    """Gathers videos; ids of videos, images, annotations and instances count from 1 over the file.
+    """Collects videos; ids of videos, images, annotations and instances count from 1 over the file.
 
     Args:
         categories: id of each label, in order; see ``number_classes``.
-        max_gap: how many frames without a box a linked track survives.
-        first_frame: what the format calls frame 0, for messages.
-        counted_by: what the format knows a row by, for the report.
+        max_gap: largest gap in a linked track, see :func:`~tsm_det.cocovid.linking.link_tracks`.
+        first_frame: the format's number of frame 0, for messages.
+        counted_by: what ``Box.line`` numbers, for the report.
     """
 
     def __init__(self, categories: dict[str, int], max_gap: int = 5, first_frame: int = 0,
@@ -79,12 +79,12 @@ class CocoVIDBuilder:
     def add_video(self, name: str, frames: list[Frame], boxes: Iterable[Box], source: str | os.PathLike) -> None:
         """Append a video: every frame becomes an image, every box an annotation, clipped to its frame.
 
-        Boxes that cannot be annotations are listed in the report: those of frames that are not in the video, and
-        ones that are not finite, or empty or under 1 px wide or high inside their frame.
+        The report lists dropped boxes: those of frames that are not in the video, and boxes that are not finite, empty,
+        or less than 1 px wide or high inside their frame.
 
         Args:
             frames: in order, with different frame ids.
-            boxes: in any order; those of a frame keep theirs.
+            boxes: in any order; boxes of one frame keep theirs.
             source: the file that the boxes come from, for messages.
 
         Raises:
@@ -99,7 +99,7 @@ class CocoVIDBuilder:
             self._add_annotation(box, image_ids[box.frame])
 
     def write(self, path: str | os.PathLike) -> ConversionReport:
-        """Write the file; the report says what is in it."""
+        """Write the file and return the report."""
         self.report.tracks = Counter(label for _, label, _, _ in self._instances)
         self.report.videos, self.report.frames = len(self._content['videos']), len(self._content['images'])
         write_json(self._content, path)
@@ -132,7 +132,7 @@ class CocoVIDBuilder:
             'generated': False})
 
     def _fit(self, boxes: list[Box], frames: list[Frame], video: str) -> list[Box]:
-        """The boxes that can be kept, clipped to the frame; the others go into the report."""
+        """Return the valid boxes, clipped to the frame; report the others."""
         sizes = {frame.frame_id: frame.size for frame in frames}
         kept = []
         for box in boxes:
@@ -147,7 +147,7 @@ class CocoVIDBuilder:
             elif min(clipped[2:]) <= 0:
                 why = f'box {box.box} is empty or outside the frame of {size[1]}x{size[0]} px'
             elif min(clipped[2:]) < 1:
-                why = f'box {box.box} has less than 1 px inside the frame, which mmdet passes over'
+                why = f'box {box.box} has less than 1 px inside the frame, which mmdet ignores'
             else:
                 self.report.clipped += clipped != box.box
                 kept.append(box._replace(box=clipped))
@@ -156,35 +156,34 @@ class CocoVIDBuilder:
         return kept
 
 
-def number_classes(found: dict[str, str], classes: list[str] | None) -> dict[str, int]:
-    """Category ids from 1: of the classes in order, or of the labels found, sorted.
+def number_classes(labels: dict[str, str], classes: list[str] | None) -> dict[str, int]:
+    """Number the categories from 1: the classes in order, or the labels in use, sorted.
 
     Args:
-        found: a place where each label stands, for messages.
+        labels: for each label in use, a place where it occurs, for messages.
         classes: the categories; None takes the labels.
 
     Raises:
-        InputError: a label is none of the classes, there is no class, or one is there twice.
+        InputError: a label is not among the classes, there is no class, or a class occurs twice.
     """
-    classes = sorted(found) if classes is None else list(classes)
+    classes = sorted(labels) if classes is None else list(classes)
     if not classes or len(set(classes)) < len(classes):
-        raise InputError(f'the classes are {classes} but need to be different, and at least one: name each once')
-    if unknown := sorted(found.keys() - set(classes)):
-        raise InputError(f'{found[unknown[0]]} has the label {unknown[0]!r}, which is none of the classes '
-                         f'{", ".join(classes)}: add it to the classes or mend the row')
+        raise InputError(f'the classes are {classes} but at least one is required, and no two alike: name each once')
+    if unknown := sorted(labels.keys() - set(classes)):
+        raise InputError(f'{labels[unknown[0]]} has the label {unknown[0]!r}, which is not among the classes '
+                         f'{", ".join(classes)}: add it to the classes or fix the row')
     return {label: number for number, label in enumerate(classes, start=1)}
 
 
 def _clip(box: tuple[float, float, float, float], size: tuple[int, int]) -> tuple[float, float, float, float]:
     x, y, width, height = box
     left, top = max(x, 0.0), max(y, 0.0)
-    # Written so that a box inside the frame stays as it is, bit by bit.
+    # In this form a box inside the frame keeps its exact values.
     return left, top, min(width, x + width, size[1] - left), min(height, y + height, size[0] - top)
 
 
 def _linked(boxes: list[Box], max_gap: int) -> list[Box]:
-    """The boxes of a video with a track each, unique within its label."""
-    boxes = list(boxes)
+    """Give each box of a video a track, unique within its label."""
     for kind in {(box.label, box.is_crowd) for box in boxes if box.track is None}:
         places = [place for place, box in enumerate(boxes) if box.track is None and (box.label, box.is_crowd) == kind]
         tracks = link_tracks([boxes[place].frame for place in places], [boxes[place].box for place in places], max_gap)

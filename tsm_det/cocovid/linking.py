@@ -1,4 +1,4 @@
-"""Boxes that carry no track id, linked into tracks over time."""
+"""Link boxes without a track id into tracks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from scipy.optimize import linear_sum_assignment
 
 @dataclass
 class _Track:
-    """Where an object was last seen and how it moved: centre and longer side in px, velocity in px per frame."""
+    """Last position and motion of an object: centre and longer side in px, velocity in px per frame."""
 
     number: int
     frame: int
@@ -26,29 +26,29 @@ class _Track:
 def link_tracks(frames: np.ndarray, boxes: np.ndarray, max_gap: int = 5, reach: float = 1.0) -> np.ndarray:
     """Number the tracks of the boxes of one label in one video.
 
-    Frame after annotated frame, boxes go to the tracks whose centres, carried on at their last velocity,
-    they lie nearest to, all at once (Hungarian matching). Tracks seen most recently come first, so that one
-    that was lost cannot take the box of one that is there. A box that no track reaches starts a new one.
+    In each annotated frame, Hungarian matching assigns boxes to tracks by the distance between the box's centre and
+    the track's centre, extrapolated at its last velocity. Tracks seen most recently are matched first, so that a lost
+    track cannot take the box of a visible one. A box out of reach of all tracks starts a new one.
 
     Args:
         frames: ``(n,)`` whole numbers, the frame of each box, in any order.
         boxes: ``(n, 4)``, x, y, width, height in px.
-        max_gap: how many frames without a box a track survives.
-        reach: how far from where it is expected an object may turn up, in longer sides of its last box
-            per frame since.
+        max_gap: largest gap in a track, as frame numbers between two of its boxes; where only every k-th frame has
+            labels, at least k - 1.
+        reach: largest distance from the expected centre, in longer sides of the track's last box per frame since.
 
     Returns:
-        ``(n,)`` track numbers from 0, in the order in which tracks start; no two boxes of a frame share one.
+        ``(n,)`` track numbers from 0 in order of their start; boxes of one frame have different tracks.
 
     Raises:
-        ValueError: the shapes do not fit each other, or a box is empty or not finite.
+        ValueError: the shapes do not match, or a box is empty or not finite.
     """
     frames, boxes = np.asarray(frames, dtype=int), np.asarray(boxes, dtype=float)
     if boxes.shape != (len(frames), 4):
         raise ValueError(f'boxes are {boxes.shape} but {len(frames)} frames need ({len(frames)}, 4): '
                          'give one frame number and one xywh box per row')
     if not (np.isfinite(boxes).all() and (boxes[:, 2:] > 0).all()):
-        raise ValueError('boxes hold empty or non-finite ones but a track needs places and sizes: leave those out')
+        raise ValueError('some boxes are empty or not finite but tracks need positions and sizes: remove these boxes')
     centres, sides = boxes[:, :2] + boxes[:, 2:] / 2, boxes[:, 2:].max(axis=1)
     numbers = np.full(len(frames), -1)
     tracks: list[_Track] = []
@@ -67,7 +67,7 @@ def link_tracks(frames: np.ndarray, boxes: np.ndarray, max_gap: int = 5, reach: 
 
 
 def _match(tracks: list[_Track], frame: int, centres: np.ndarray, reach: float) -> list[tuple[_Track, int]]:
-    """Pairs of track and box (its index) that cost least; out of reach costs as much as no pair at all."""
+    """Return the cheapest pairs of track and index of a box; a pair out of reach costs as much as no pair."""
     expected = np.stack([track.centre + track.velocity * (frame - track.frame) for track in tracks])
     limits = np.array([[reach * track.side * (frame - track.frame)] for track in tracks])
     costs = np.minimum(np.linalg.norm(expected[:, None] - centres, axis=-1) / limits, 1)

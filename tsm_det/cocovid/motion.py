@@ -15,20 +15,20 @@ def motion_iou(tracks: np.ndarray, frames: np.ndarray, boxes: np.ndarray, window
                count_self: bool = False) -> np.ndarray:
     """Give each box the mean of its IoU with its own track's boxes shortly before and after it.
 
-    The measure of Zhu et al., "Flow-Guided Feature Aggregation for Video Object Detection", ICCV 2017: 1 for an
-    object that stands still, 0 for one that leaves its own box within a frame. Frame ids may have gaps. A track
-    that has two boxes in one frame is taken as it is: each of them is a neighbour of the other like any other box.
+    The measure of Zhu et al., "Flow-Guided Feature Aggregation for Video Object Detection", ICCV 2017: 1 for a
+    static object, 0 for one that leaves its own box within a frame. Frame ids may have gaps. Two boxes of a track in
+    one frame are neighbours like any others.
 
     Args:
-        tracks: ``(n,)``, what track a box belongs to; unique over the whole data set.
+        tracks: ``(n,)``, the track of each box; unique over the whole data set.
         frames: ``(n,)``, integers.
         boxes: ``(n, 4)`` x, y, width, height in px.
-        window: neighbours are at most this many frame ids away.
-        count_self: whether a box is its own neighbour too, with IoU 1.
+        window: largest distance of neighbours in frame ids.
+        count_self: count each box as its own neighbour, with IoU 1.
 
     Returns:
-        ``(n,)`` in the order of the arguments; NaN where a box has no neighbour. Rounded to 12 decimals, so that
-        the mean of values that are all 0.7 is 0.7 and falls on the border of its range.
+        ``(n,)`` in the order of the arguments; NaN for a box without neighbours. Rounded to 12 decimals, so that the
+        mean of values that are all 0.7 is exactly 0.7.
     """
     tracks, frames = np.unique(tracks, return_inverse=True)[1].reshape(-1), np.asarray(frames, np.int64)
     order = np.lexsort((frames, tracks))
@@ -38,7 +38,7 @@ def motion_iou(tracks: np.ndarray, frames: np.ndarray, boxes: np.ndarray, window
     count = np.full(len(order), int(count_self))
     for step in range(1, len(order)):
         near = (tracks[step:] == tracks[:-step]) & (frames[step:] - frames[:-step] <= window)
-        # The boxes of a track are sorted by frame: without a pair this far apart there is none farther apart.
+        # Boxes are sorted by track and frame: if no pair this far apart is near, no pair farther apart is.
         if not near.any():
             break
         earlier = np.flatnonzero(near)
@@ -73,11 +73,11 @@ def number_tracks(images: Sequence[dict], annotations: Sequence[dict]) -> tuple[
 
 
 def video_key(image: dict) -> Hashable:
-    """The id of an image's video; a still, which has none, gets a key of its own."""
+    """Return the id of an image's video; a still, which has none, gets a unique key."""
     video_id = image.get('video_id')
     return ('still', image['id']) if video_id is None else video_id
 
 
 def has_tracks(annotations: Sequence[dict]) -> bool:
-    """Whether every annotation has an ``instance_id``; 0 and None are none, as in mmdet."""
+    """Whether every annotation has an ``instance_id``; 0 and None count as missing, as in mmdet."""
     return all(annotation.get('instance_id') for annotation in annotations)

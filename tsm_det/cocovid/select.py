@@ -1,4 +1,4 @@
-"""A part of the frames of each video of a CocoVID file."""
+"""Select frames of each video of a CocoVID file."""
 
 from __future__ import annotations
 

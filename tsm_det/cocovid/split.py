@@ -1,4 +1,4 @@
-"""A part of a CocoVID file held out by whole groups of videos, e.g. scenes."""
+"""Hold out whole groups of videos of a CocoVID file, e.g. scenes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tsm_det.files import write_json
 
 @dataclass
 class Split:
-    """The two parts of a CocoVID file; as a string, how many frames and boxes of each class are held out."""
+    """The two parts of a CocoVID file; ``str()`` counts the frames and boxes of each class held out."""
 
     kept: dict
     held_out: dict
@@ -28,7 +28,7 @@ class Split:
                          for what, kept, held in self.counts())
 
     def counts(self) -> list[tuple[str, int, int]]:
-        """Rows (what, number kept, number held out): videos, frames, and the boxes of each class."""
+        """Return rows (name, number kept, number held out): videos, frames, and the boxes of each class."""
         parts = self.kept, self.held_out
         boxes = [Counter(annotation['category_id'] for annotation in part['annotations']) for part in parts]
         return [('videos', *(len(part['videos']) for part in parts)),
@@ -43,12 +43,12 @@ def split_file(file: str | os.PathLike, out: tuple[str, str], groups: str | os.P
 
     Args:
         file: the CocoVID file.
-        out: the files to write: what is kept, what is held out.
-        groups: a CSV file with a line a video, see ``read_groups``; None takes each video for a group of its own.
+        out: the files to write: kept part, held-out part.
+        groups: a CSV file with one row per video, see ``read_groups``; None makes each video its own group.
         fraction: share of the frames to hold out; see ``split_by_group``.
 
     Raises:
-        InputError: a file cannot be read or would be overwritten, or no split is possible.
+        InputError: a file cannot be read, an input would be overwritten, or no split is possible.
     """
     if len({Path(path).resolve() for path in (file, *out)}) < 3:
         raise InputError(f'{file} is to be split into {" and ".join(map(str, out))}: give three different files')
@@ -62,7 +62,7 @@ def split_file(file: str | os.PathLike, out: tuple[str, str], groups: str | os.P
 
 
 def read_groups(path: str | os.PathLike, video_column: str, group_column: str) -> dict[str, str]:
-    """The group of each video, out of two columns of a CSV file.
+    """Read the group of each video from two columns of a CSV file.
 
     Raises:
         InputError: the file or a column is missing, or a video is in two groups.
@@ -87,38 +87,38 @@ def read_groups(path: str | os.PathLike, video_column: str, group_column: str) -
 def split_by_group(coco_vid: dict, groups: dict[str, str], fraction: float, seed: int = 0) -> tuple[dict, dict]:
     """Hold out whole groups of videos, about the same share of every class.
 
-    A group counts for the class that most of its boxes have. Of each class with two groups or more at least
-    one is held out and one kept; the only group of a class is kept. Ids stay as they are, and so does what
-    the file says beside videos, images and annotations. Images without ``video_id`` are kept.
+    A group counts for the class of most of its boxes. Of each class with two groups or more, at least one group is held
+    out and one kept; the only group of a class is kept. Ids and other parts of the file do not change. Images without
+    ``video_id`` are kept.
 
     Args:
         coco_vid: a CocoVID file's content.
-        groups: group of each video, by the video's name, or its id where it has none; others in it do not matter.
+        groups: group of each video by the video's name, or by its id without one; extra entries are ignored.
         fraction: share of the frames to hold out, between 0 and 1.
-        seed: another one draws other groups; the same one draws the same.
+        seed: of the random choice of groups.
 
     Returns:
-        What is kept, what is held out.
+        The kept part, the held-out part.
 
     Raises:
-        InputError: a video is in no group, no class has two groups, or the fraction is out of range.
+        InputError: a video has no group, no class has two groups, or the fraction is out of range.
     """
     if not 0 < fraction < 1:
         raise InputError(f'the fraction to hold out is {fraction} but must lie between 0 and 1: try 0.2')
     if lost := [_name(video) for video in coco_vid['videos'] if _name(video) not in groups]:
         raise InputError(f'{len(lost)} videos are in no group ({", ".join(lost[:5])}{", ..." * (len(lost) > 5)}): '
-                         'add them to the groups')
+                         'add them to the CSV file')
     group_of = {video['id']: groups[_name(video)] for video in coco_vid['videos']}
     chosen = _choose(coco_vid, group_of, fraction, random.Random(seed))
     if not chosen:
-        raise InputError(f'the videos are in {len(set(group_of.values()))} groups, of no class more than one: '
+        raise InputError(f'the videos are in {len(set(group_of.values()))} groups, at most one per class, but a class needs two: '
                          'split by a column with more groups')
     held_out = {video_id for video_id, group in group_of.items() if group in chosen}
     return _part(coco_vid, lambda video_id: video_id not in held_out), _part(coco_vid, held_out.__contains__)
 
 
 def _choose(coco_vid: dict, group_of: dict[int, str], fraction: float, rng: random.Random) -> set[str]:
-    """The groups to hold out, drawn class by class."""
+    """Draw the groups to hold out, class by class."""
     video_of = {image['id']: image.get('video_id') for image in coco_vid['images']}
     frames = Counter(group_of[video_id] for video_id in video_of.values() if video_id in group_of)
     boxes = defaultdict(Counter, {group: Counter() for group in group_of.values()})
@@ -132,7 +132,7 @@ def _choose(coco_vid: dict, group_of: dict[int, str], fraction: float, rng: rand
 
 
 def _draw(members: list[str], frames: Counter[str], fraction: float, rng: random.Random) -> list[str]:
-    """Of a hundred random choices among a class's groups, never all, that nearest to the fraction of its frames."""
+    """Draw a hundred choices of some of a class's groups; return the one closest to the fraction of its frames."""
     if len(members) < 2:
         return []
     target, choices = fraction * sum(frames[group] for group in members), []
@@ -148,7 +148,7 @@ def _name(video: dict) -> str:
 
 
 def _part(coco_vid: dict, belongs: Callable[[int | None], bool]) -> dict:
-    """The videos that belong, with their images and annotations."""
+    """Return the selected videos with their images and annotations."""
     images = [image for image in coco_vid['images'] if belongs(image.get('video_id'))]
     ids = {image['id'] for image in images}
     return {**coco_vid, 'videos': [video for video in coco_vid['videos'] if belongs(video['id'])], 'images': images,

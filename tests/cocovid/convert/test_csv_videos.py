@@ -282,14 +282,14 @@ def test_a_broken_video_is_an_error(folder):
 
 def test_an_unknown_label_is_an_error(folder):
     add(folder, 'a', ['0,bird,1,1,4,4', '1,brid,1,1,4,4'])
-    with pytest.raises(InputError, match=r"a.csv line 3 has the label 'brid', which is none of the classes bird, ant"):
+    with pytest.raises(InputError, match=r"a.csv line 3 has the label 'brid', .* bird, ant"):
         convert(folder, classes=['bird', 'ant'])
 
 
 @pytest.mark.parametrize('classes', [None, [], ['bird', 'bird']])
 def test_classes_need_to_be_different_and_at_least_one(folder, classes):
     add(folder, 'a')
-    with pytest.raises(InputError, match='need to be different, and at least one'):
+    with pytest.raises(InputError, match='at least one is required'):
         convert(folder, classes=classes)
 
 

@@ -61,5 +61,5 @@ def test_an_image_that_is_none_is_refused(tmp_path):
 def test_an_image_of_another_size_than_stated_is_refused(tmp_path):
     write_images(tmp_path, ['a.jpg'])
     check_size(tmp_path / 'a.jpg', (48, 64), 'x.json')
-    with pytest.raises(InputError, match=r'a\.jpg is 64x48 px but x\.json states 640x480: the boxes would be out of'):
+    with pytest.raises(InputError, match=r'a\.jpg is 64x48 px but x\.json states 640x480'):
         check_size(tmp_path / 'a.jpg', (480, 640), 'x.json')

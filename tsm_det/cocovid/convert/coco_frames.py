@@ -1,4 +1,4 @@
-"""A folder of frames with boxes in COCO's JSON, turned into a CocoVID file."""
+"""Convert a folder of frames with boxes in a COCO file to CocoVID."""
 
 from __future__ import annotations
 
@@ -19,21 +19,20 @@ def convert_coco_frames(file: str | os.PathLike, images: str | os.PathLike, out:
     """Write the CocoVID file of a COCO file whose images are frames of videos.
 
     The number at the end of a file's name is its frame id. Files with the same folder and the same name before the
-    number are a video, called by its folder, or by the name where a folder has several or there is none:
-    ``cam1/000123.jpg`` and ``cam1_000123.jpg`` are frame 123 of ``cam1``. Images that the file does not list are left
-    out and counted: whether anything is in them is not known. Category ids stay; boxes whose annotations have
-    no ``instance_id``, ``track_id`` or ``attributes.track_id`` are linked into tracks, label by label.
+    number are a video. It is named after its folder, or after its files where there is no folder or the folder has
+    several videos: ``cam1/000123.jpg`` and ``cam1_000123.jpg`` are frame 123 of ``cam1``. Images that the file does not
+    list are left out and counted, because nothing says what is in them. Category ids are kept. Boxes without
+    ``instance_id``, ``track_id`` and ``attributes.track_id`` are linked into tracks of one label.
 
     Args:
         file: the COCO file.
         images: the folder that its file names are relative to.
         out: the JSON file to write; its file names are the same.
-        max_gap: how many frames without a box a linked track survives; raise it where only every k-th frame
-            is there.
+        max_gap: largest gap in a linked track, see :func:`~tsm_det.cocovid.linking.link_tracks`.
         progress: wraps the list of videos.
 
     Raises:
-        InputError: the file is not COCO, an image is missing or of another size, or has no number in its name.
+        InputError: the file is not COCO, an image is missing, has another size or has no number in its name.
     """
     folder, content = Path(images), read_coco_vid(file, COCO, 'name the file with the annotations')
     videos = _videos(content['images'], file)
@@ -56,13 +55,13 @@ def convert_coco_frames(file: str | os.PathLike, images: str | os.PathLike, out:
 
 
 def _videos(images: list[dict], file: str | os.PathLike) -> list[tuple[str, dict[int, dict]]]:
-    """The name of each video, and its images by their numbers, in order."""
+    """Return the name of each video, and its images by number."""
     groups = defaultdict(dict)
     for image in images:
         path = PurePosixPath(image['file_name'])
         if (split := split_number(path.name)) is None:
-            raise InputError(f'the image {path} of {file} has no number at the end of its name but the order of frames '
-                             'is taken from it: rename the files cam1_000001.jpg, cam1_000002.jpg, ...')
+            raise InputError(f'the image {path} of {file} has no number at the end of its name which gives the '
+                             'order of frames: rename the files cam1_000001.jpg, cam1_000002.jpg, ...')
         prefix, number = split
         if (other := groups[path.parent, prefix].setdefault(number, image)) is not image:
             raise InputError(f'the images {other["file_name"]} and {path} of {file} are the same frame by their names: '
@@ -72,7 +71,7 @@ def _videos(images: list[dict], file: str | os.PathLike) -> list[tuple[str, dict
 
 
 def _names(groups: list[tuple[PurePosixPath, str]], default: str) -> dict[tuple[PurePosixPath, str], str]:
-    """What to call the video of each folder and prefix: as short as leaves them different."""
+    """Choose the shortest different names for the videos of each folder and prefix."""
     prefixes, names = Counter(parent for parent, _ in groups), {}
     for parent, prefix in groups:
         folder = [] if parent == PurePosixPath() else [str(parent)]
@@ -95,7 +94,7 @@ def _count_images(folder: Path) -> int:
 
 
 def _frames(images: dict[int, dict], folder: Path, file: str | os.PathLike) -> list[Frame]:
-    """The frames of a video; of stated sizes the first is held against the image."""
+    """List the frames of a video; check the stated size of the first."""
     first = next(iter(images.values()))
     if (size := _stated_size(first)) is not None:
         check_size(folder / first['file_name'], size, str(file))

@@ -1,4 +1,4 @@
-"""Frames as files hold them: those of a video file, those of a folder of images."""
+"""Frames in files: of a video file, of a folder of images; and numbers in text files."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from tsm_det.errors import InputError
 from tsm_det.video.sources import IMAGE_SUFFIXES
 from tsm_det.video.video_file import VideoFile
 
-_ORIENTATION = 0x0112  # EXIF: how the camera was held; from 5 on width and height are exchanged
+_ORIENTATION = 0x0112  # EXIF tag; from value 5 on, width and height are exchanged
 
 
 class Frame(NamedTuple):
-    """A frame of a video: ``size`` is (H, W) as displayed; without ``frame_in_file`` its file is an image."""
+    """A frame of a video: ``size`` is (H, W) as displayed; without ``frame_in_file`` the file is an image."""
 
     frame_id: int
     file_name: str
@@ -26,7 +26,7 @@ class Frame(NamedTuple):
 
 
 def video_frames(path: Path, file_name: str) -> list[Frame]:
-    """All frames of a video file, of which one is decoded.
+    """List all frames of a video file; decode one.
 
     Raises:
         InputError: it cannot be read.
@@ -37,10 +37,10 @@ def video_frames(path: Path, file_name: str) -> list[Frame]:
 
 
 def images_of(folder: Path, suffixes: tuple[str, ...] = IMAGE_SUFFIXES) -> list[Path]:
-    """The image files of a folder, sorted by name; hidden files and files of other kinds are left alone.
+    """List the image files of a folder by name; ignore hidden files and other kinds of files.
 
     Raises:
-        InputError: there is no such folder, or no image in it.
+        InputError: the folder does not exist or holds no image.
     """
     if not folder.is_dir():
         raise InputError(f'{folder} is not a folder: name one that holds the frames as images')
@@ -52,10 +52,10 @@ def images_of(folder: Path, suffixes: tuple[str, ...] = IMAGE_SUFFIXES) -> list[
 
 
 def image_size(path: Path) -> tuple[int, int]:
-    """Size (H, W) of an image as displayed, out of its header.
+    """Return the size (H, W) of an image as displayed, from its header.
 
     Raises:
-        InputError: it is missing or no image.
+        InputError: the file is missing or not an image.
     """
     try:
         with Image.open(path) as image:
@@ -68,24 +68,24 @@ def image_size(path: Path) -> tuple[int, int]:
 
 
 def check_size(path: Path, stated: tuple[int, int], where: str) -> None:
-    """Refuse an image of another size (H, W) than ``where`` states.
+    """Check that an image has the size (H, W) that ``where`` states.
 
     Raises:
-        InputError: it is, or cannot be read.
+        InputError: it has another size or cannot be read.
     """
     if (size := image_size(path)) != tuple(stated):
         raise InputError(f'{path} is {size[1]}x{size[0]} px but {where} states {stated[1]}x{stated[0]}: the boxes '
-                         'would be out of place, so take the images that were annotated')
+                         'would be misplaced, so use the images that were annotated')
 
 
 def split_number(name: str) -> tuple[str, int] | None:
-    """What stands before the number at the end of a file's name, and the number; None without one.
+    """Split the number off the end of a file's name: (text before it, number); None without a number.
 
-    Roboflow's exports end in a checksum (``NAME-0012_jpg.rf.d2c1....jpg``), which does not count.
+    Roboflow's exports end in a checksum (``NAME-0012_jpg.rf.d2c1....jpg``), which is ignored.
     """
     stem = re.sub(r'_(jpe?g|png)\.rf\.\w+$', '', Path(name).stem, flags=re.IGNORECASE)
     found = re.search(r'[0-9]+$', stem)
-    # More digits than a whole number of numpy has are no count of frames.
+    # 64-bit frame ids hold at most 18 digits of any value.
     return (stem[:found.start()], int(found.group())) if found and len(found.group()) <= 18 else None
 
 
