@@ -111,8 +111,8 @@ def split_by_group(coco_vid: dict, groups: dict[str, str], fraction: float, seed
     group_of = {video['id']: groups[_name(video)] for video in coco_vid['videos']}
     chosen = _choose(coco_vid, group_of, fraction, random.Random(seed))
     if not chosen:
-        raise InputError(f'the videos are in {len(set(group_of.values()))} groups, at most one per class, but a class needs two: '
-                         'split by a column with more groups')
+        raise InputError(f'the videos are in {len(set(group_of.values()))} groups, at most one per class, but a class '
+                         'needs two: split by a column with more groups')
     held_out = {video_id for video_id, group in group_of.items() if group in chosen}
     return _part(coco_vid, lambda video_id: video_id not in held_out), _part(coco_vid, held_out.__contains__)
 

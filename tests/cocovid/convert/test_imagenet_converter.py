@@ -87,7 +87,7 @@ def test_processes_and_parts_do_not_change_the_file(root, tmp_path, monkeypatch)
     convert_imagenet_vid(root, tmp_path / 'one', workers=1)
     convert_imagenet_vid(root, tmp_path / 'two', workers=2)
     convert_imagenet_det(root, tmp_path / 'one', workers=1)
-    monkeypatch.setattr(imagenet_converter, '_STILLS_A_PART', 1)
+    monkeypatch.setattr(imagenet_converter, '_STILLS_PER_PART', 1)
     convert_imagenet_det(root, tmp_path / 'two', workers=2)
     files = sorted(path.name for path in (tmp_path / 'one').iterdir())
     assert len(files) == 6
@@ -174,7 +174,7 @@ def test_a_whole_set_that_is_not_the_official_one_fails_loudly(root, monkeypatch
     monkeypatch.setitem(imagenet_converter._OFFICIAL, 'imagenet_vid_train', official)
     reports = convert_imagenet_vid(root, root / 'annotations', splits=['train'], workers=1)
     assert reports.exit_status == status
-    assert ('is not the official one: mend' in str(reports)) == bool(status)
+    assert ('differs from the official one' in str(reports)) == bool(status)
 
 
 def test_an_interrupted_conversion_goes_on_where_it_was(root, monkeypatch):
@@ -215,11 +215,11 @@ def test_a_mended_file_is_read_again_after_an_interruption(root):
     (lambda root: shutil.rmtree(root / 'Data/VID/train'), 'has no folder Data/VID/train: name the ILSVRC2015 folder'),
     (lambda root: shutil.rmtree(root / 'Annotations/VID'), 'has no folder Annotations/VID/train: name'),
     (lambda root: (root / 'ImageSets/VID_train_15frames.txt').unlink(), 'VID_train_15frames.txt is missing: fetch it'),
-    (lambda root: (root / 'ImageSets/VID_train_15frames.txt').write_text(''), 'is empty but needs an entry a line'),
+    (lambda root: (root / 'ImageSets/VID_train_15frames.txt').write_text(''), 'VID_train_15frames.txt is empty'),
     (lambda root: add_lines(root, 'VID_train_15frames.txt', ['train/a 1 x 10']), "line 7 is 'train/a 1 x 10' but a"),
-    (lambda root: add_lines(root, 'VID_train_15frames.txt', ['train/a 1 10 10']), 'but frames count from 0'),
-    (lambda root: add_lines(root, 'VID_train_15frames.txt', [FIRST[4:] + ' 1 3 11']), 'all lines of a video share'),
-    (lambda root: (root / 'annotations').write_text(''), 'cannot be made (Not a directory)')])
+    (lambda root: add_lines(root, 'VID_train_15frames.txt', ['train/a 1 10 10']), 'line 7'),
+    (lambda root: add_lines(root, 'VID_train_15frames.txt', [FIRST[4:] + ' 1 3 11']), 'line 7'),
+    (lambda root: (root / 'annotations').write_text(''), 'cannot be written (Not a directory)')])
 def test_a_tree_of_another_layout_gets_one_sentence(root, spoil, message):
     spoil(root)
     with pytest.raises(InputError) as error:
@@ -302,19 +302,19 @@ def test_a_list_may_be_written_by_any_editor(root, text):
 
 def test_a_list_that_is_no_text_gets_one_sentence(root):
     (root / 'ImageSets/VID_train_15frames.txt').write_bytes(b'\xff\xfe1')
-    with pytest.raises(InputError, match='is not a text of UTF-8'):
+    with pytest.raises(InputError, match='is not UTF-8'):
         convert(root)
 
 
 @pytest.mark.parametrize('workers', [0, -1])
 def test_a_number_of_workers_below_one_gets_one_sentence(root, workers):
-    with pytest.raises(InputError, match=f'--workers is {workers} but at least one process is needed'):
+    with pytest.raises(InputError, match=f'--workers is {workers} but'):
         convert(root, workers=workers)
 
 
 def test_a_killed_worker_gets_one_sentence(root, monkeypatch):
     monkeypatch.setattr(imagenet_converter, 'video_part', kill_me)
-    with pytest.raises(InputError, match='a worker process was killed, perhaps for want of memory: run the same'):
+    with pytest.raises(InputError, match='a worker process was killed'):
         convert(root)
 
 

@@ -1,4 +1,4 @@
-"""ImageNet VID and the stills of DET, as published, turned into CocoVID files."""
+"""Convert ImageNet VID and the stills of DET to CocoVID."""
 
 from __future__ import annotations
 
@@ -13,22 +13,19 @@ from tsm_det.cocovid.convert.imagenet_lists import read_stills, read_videos
 from tsm_det.cocovid.convert.imagenet_parts import stills_part, video_part
 from tsm_det.cocovid.convert.imagenet_xml import CATEGORIES, SYNSETS, XmlProblem
 from tsm_det.cocovid.parts import join_parts, make_parts
-from tsm_det.errors import InputError
+from tsm_det.files import write_text
 
-# What the published lists amount to; the first of each counts their entries.
+# Counts of the published lists; the first is the number of entries.
 _OFFICIAL = {
     'imagenet_vid_train': {'videos listed': 3862, 'videos': 3862, 'images': 1_122_397, 'key frames': 57_834},
     'imagenet_vid_val': {'videos listed': 555, 'videos': 555, 'images': 176_126},
     'imagenet_det_30classes': {'stills listed': 53_639, 'listed twice': 378, 'images': 53_261}}
-_STILLS_A_PART = 500
+_STILLS_PER_PART = 500
 
 
 @dataclass
 class ImageNetReport:
-    """What a file holds, beside what the official set has, and all that is wrong with the data.
-
-    As a string: the counts, and the first problems in full.
-    """
+    """Counts of a file and of the official set, and all problems; ``str()`` shows the first problems in full."""
 
     file: Path
     counts: Counter[str]
@@ -36,12 +33,12 @@ class ImageNetReport:
 
     @property
     def problems_file(self) -> Path:
-        """Where all problems stand, one a line."""
+        """File with all problems, one per line."""
         return self.file.with_suffix('.problems.txt')
 
     @property
     def mismatches(self) -> list[str]:
-        """In which counts a set differs from the official one, if most of that is listed: a smaller one is a sample."""
+        """Counts that differ from the official set; none for a sample, which lists less than half of it."""
         official = _OFFICIAL[self.file.stem]
         listed, number = next(iter(official.items()))
         is_sample = self.counts[listed] < number / 2
@@ -57,17 +54,17 @@ class ImageNetReport:
         lines += [f'    {" ".join(filter(None, problem))}' for problem in self.problems[:20]]
         if len(self.problems) > 20:
             lines.append(f'    ... all {len(self.problems):,} are in {self.problems_file}')
-        lines += [f'ERROR: the number of {what} is not the official one: mend what the problems name and '
+        lines += [f'ERROR: the number of {what} differs from the official one: fix the problems and '
                   'convert again' for what in self.mismatches]
         return '\n'.join(lines)
 
 
 class ImageNetReports(list):
-    """The :class:`ImageNetReport` of each file that was made."""
+    """The :class:`ImageNetReport` of each file."""
 
     @property
     def exit_status(self) -> int:
-        """1 when a set that is meant to be the official one is not, else 0."""
+        """1 if a set has mismatches, else 0."""
         return int(any(report.mismatches for report in self))
 
     def __str__(self) -> str:
@@ -84,19 +81,19 @@ def convert_imagenet_vid(root: str | os.PathLike, out: str | os.PathLike, splits
                          progress: Callable[..., Iterable] = _plain) -> ImageNetReports:
     """Write ``imagenet_vid_train.json`` and ``imagenet_vid_val.json``.
 
-    A frame without a JPEG or without a readable XML file is left out; that, and each object left out or clipped, is
-    a problem in the report and in ``NAME.problems.txt``. An interrupted run goes on where it was.
+    Frames without a JPEG or a readable XML file are left out. The report and ``NAME.problems.txt`` list these frames
+    and all objects left out or clipped. An interrupted run continues where it stopped.
 
     Args:
         root: holds ``Annotations/VID``, ``Data/VID`` and ``ImageSets``.
         out: folder for the files; the file names in them are relative to ``root/Data``.
         splits: ``train``, ``val`` or both.
-        lists: folder of the lists when it is not ``root/ImageSets``.
-        workers: how many processes; None is one a core.
-        progress: wraps what is finished and takes its ``total``, e.g. ``tqdm``.
+        lists: folder of the lists; None is ``root/ImageSets``.
+        workers: number of processes; None is one per core.
+        progress: wraps the finished parts and takes their ``total``, e.g. ``tqdm``.
 
     Raises:
-        InputError: a folder or a list is missing, a line of a list is wrong, or ``out`` cannot be written.
+        InputError: a folder or list is missing, a line of a list is invalid, or ``out`` cannot be written.
     """
     root = Path(root)
     plans = {split: read_videos(root, split, lists) for split in splits}
@@ -107,13 +104,13 @@ def convert_imagenet_vid(root: str | os.PathLike, out: str | os.PathLike, splits
 
 def convert_imagenet_det(root: str | os.PathLike, out: str | os.PathLike, lists: str | os.PathLike | None = None,
                          workers: int | None = None, progress: Callable[..., Iterable] = _plain) -> ImageNetReports:
-    """Write ``imagenet_det_30classes.json``, the stills of DET that have an object of VID's classes.
+    """Write ``imagenet_det_30classes.json``, the stills of DET with an object of VID's classes.
 
-    A still that is listed twice is taken once. See :func:`convert_imagenet_vid` for the rest.
+    Duplicates in the list are converted once. Otherwise like :func:`convert_imagenet_vid`.
     """
     listed = read_stills(Path(root), lists)
     stills = list(dict.fromkeys(listed))
-    plan = [tuple(stills[start:start + _STILLS_A_PART]) for start in range(0, len(stills), _STILLS_A_PART)]
+    plan = [tuple(stills[start:start + _STILLS_PER_PART]) for start in range(0, len(stills), _STILLS_PER_PART)]
     counts = Counter({'stills listed': len(listed), 'listed twice': len(listed) - len(stills)})
     file = Path(out, 'imagenet_det_30classes.json')
     return ImageNetReports([_convert(plan, stills_part, Path(root), file, counts, workers, progress)])
@@ -125,8 +122,5 @@ def _convert(plan: list, convert: Callable[[Path, object], dict], root: Path, ou
     categories = [{'id': number, 'name': SYNSETS[synset], 'synset': synset} for synset, number in CATEGORIES.items()]
     joined = join_parts(parts, categories, out)
     report = ImageNetReport(out, counts + joined.counts, [XmlProblem(*problem) for problem in joined.problems])
-    try:
-        report.problems_file.write_text(''.join(f'{" ".join(filter(None, problem))}\n' for problem in report.problems))
-    except OSError as error:
-        raise InputError(f'{report.problems_file} cannot be written ({error.strerror}): make room for it') from error
+    write_text(''.join(f'{" ".join(filter(None, problem))}\n' for problem in report.problems), report.problems_file)
     return report

@@ -1,4 +1,4 @@
-"""The lists that say which videos, key frames and stills of ImageNet the field trains and tests on."""
+"""Read the lists of ImageNet videos, key frames and stills that the field trains and tests on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NAMES = {'train': 'VID_train_15frames.txt', 'val': 'VID_val_videos.txt', 'det':
 
 
 class Video(NamedTuple):
-    """A video of a list: its folder below Data/VID, how many frames it has, and its key frames (None: no such)."""
+    """A listed video: its folder below Data/VID, number of frames, and key frames (None for ``val``)."""
 
     folder: str
     length: int
@@ -21,18 +21,18 @@ class Video(NamedTuple):
 
 
 def read_videos(root: Path, split: str, lists: str | os.PathLike | None = None) -> list[Video]:
-    """The videos of ``train``, with their key frames, or of ``val``, which has none.
+    """Read the videos of ``train`` with their key frames, or of ``val``.
 
-    A line of the training list is ``folder 1 key_frame length``, one of the other ``folder first 0 length``. Key
-    frames count from 0, as the files do (``000000.JPEG``): they are what the list says, unchanged.
+    A line of the training list is ``folder 1 key_frame length``; of the other list, ``folder first 0 length``. Key
+    frames count from 0, like the files (``000000.JPEG``).
 
     Args:
         root: the ILSVRC folder.
         split: ``train`` or ``val``.
-        lists: folder of the lists when it is not ``root/ImageSets``.
+        lists: folder of the lists; None is ``root/ImageSets``.
 
     Raises:
-        InputError: the list is missing or has a wrong line.
+        InputError: the list is missing or has an invalid line.
     """
     path = _path(root, split, lists)
     key_frames, lengths = defaultdict(set), {}
@@ -44,17 +44,17 @@ def read_videos(root: Path, split: str, lists: str | os.PathLike | None = None) 
             raise InputError(f'{path} line {number} is {line!r} but a folder and three whole numbers are needed: '
                              'fetch the list again') from error
         if not 0 <= frame < length or lengths.setdefault(folder, length) != length:
-            raise InputError(f'{path} line {number} is {line!r} but frames count from 0 to the length that all lines '
-                             'of a video share: fetch the list again')
+            raise InputError(f'{path} line {number} is {line!r} but frames are from 0 to below the length, the '
+                             'same in all lines of a video: fetch the list again')
         key_frames[folder].add(frame)
     return [Video(folder, length, tuple(sorted(key_frames[folder])) if split == 'train' else None)
             for folder, length in lengths.items()]
 
 
 def read_stills(root: Path, lists: str | os.PathLike | None = None) -> list[str]:
-    """The stills of DET with an object of the 30 classes, as the list has them: some are there twice.
+    """Read the stills of DET with an object of the 30 classes, including the duplicates in the list.
 
-    A line is the path below Data/DET without ``.JPEG``, and perhaps a number.
+    A line is the path below Data/DET without ``.JPEG``, optionally followed by a number.
 
     Args, Raises: see :func:`read_videos`.
     """
@@ -78,7 +78,7 @@ def _lines(path: Path) -> list[str]:
     try:
         lines = [line for line in path.read_text(encoding='utf-8-sig').splitlines() if line.strip()]
     except UnicodeDecodeError as error:
-        raise InputError(f'{path} is not a text of UTF-8 ({error.reason}): fetch the list again') from error
+        raise InputError(f'{path} is not UTF-8 text ({error.reason}): fetch the list again') from error
     if not lines:
-        raise InputError(f'{path} is empty but needs an entry a line: fetch the list again')
+        raise InputError(f'{path} is empty but needs one entry per line: fetch the list again')
     return lines

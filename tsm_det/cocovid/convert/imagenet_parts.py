@@ -1,4 +1,4 @@
-"""Parts of a CocoVID file out of ImageNet's folders: a video, or a few hundred stills."""
+"""Convert one ImageNet video, or a few hundred stills, to a part of a CocoVID file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tsm_det.cocovid.convert.imagenet_xml import Annotation, ImageObject, XmlPro
 
 
 def video_part(root: Path, video: Video) -> dict:
-    """All frames of a video that have a JPEG and a readable XML file, with their boxes; see ``make_parts``."""
+    """Convert the frames of a video that have a JPEG and a readable XML file; see ``make_parts``."""
     part = _empty_part()
     folder = root / 'Data' / 'VID' / video.folder
     files = {entry.name for entry in os.scandir(folder)} if folder.is_dir() else set()
@@ -37,7 +37,7 @@ def video_part(root: Path, video: Video) -> dict:
 
 
 def stills_part(root: Path, stills: tuple[str, ...]) -> dict:
-    """Stills with their boxes of the 30 classes; those of other classes are only counted."""
+    """Convert stills with their boxes of the 30 classes; count boxes of other classes."""
     part = _empty_part()
     for still in stills:
         name = f'DET/{still}'
@@ -47,7 +47,7 @@ def stills_part(root: Path, stills: tuple[str, ...]) -> dict:
             image = _add_image(part, name, annotation)
             for item in annotation.objects:
                 _add_object(part, image, item, instance_id=len(part['annotations']) + 1)
-    # DET has 200 classes: one that is not of the 30 is no mistake there.
+    # DET has 200 classes, so other classes than the 30 are not a problem.
     part['counts']['objects of other classes'] = sum(
         problem.kind == 'unknown synset' for problem in part['problems'])
     part['problems'] = [problem for problem in part['problems'] if problem.kind != 'unknown synset']
@@ -75,14 +75,14 @@ def _add_image(part: dict, name: str, annotation: Annotation, **fields) -> dict:
 
 
 class _Tracks:
-    """Numbers for the tracks of a video; one that changes its class is two."""
+    """Numbers the tracks of a video; a track that changes its class becomes two."""
 
     def __init__(self) -> None:
         self._numbers: dict[tuple, int] = {}
         self._classes: dict[str, int] = {}
 
     def number(self, objects: list[ImageObject], frame: int) -> list[tuple[int, str]]:
-        """The number of each object of a frame, and what is wrong with its track, if anything."""
+        """Return the track number of each object of a frame, and the problem of its track or an empty text."""
         numbered, taken = [], set()
         for place, item in enumerate(objects):
             track, wrong = (item.track, item.category_id), ''

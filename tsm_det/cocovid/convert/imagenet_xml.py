@@ -1,4 +1,4 @@
-"""ImageNet's annotation of one image, as VID and DET have it."""
+"""Read ImageNet's annotation of one image, of VID or DET."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CATEGORIES = {synset: number for number, synset in enumerate(SYNSETS, start=1)}
 
 
 class XmlProblem(NamedTuple):
-    """Something in the data that did not become what it should have."""
+    """An object or frame that was left out or changed."""
 
     kind: str
     path: str
@@ -30,7 +30,7 @@ class XmlProblem(NamedTuple):
 
 
 class ImageObject(NamedTuple):
-    """A box of one of the 30 classes, xywh in px and inside the image; ``track`` is None in DET."""
+    """A box of one of the 30 classes, xywh in px inside the image; ``track`` is None in DET."""
 
     category_id: int
     box: tuple[float, float, float, float]
@@ -40,7 +40,7 @@ class ImageObject(NamedTuple):
 
 
 class Annotation(NamedTuple):
-    """What an XML file says of its image, and what of it had to be left out or changed."""
+    """The content of an XML file, and the objects left out or changed."""
 
     width: int
     height: int
@@ -49,16 +49,16 @@ class Annotation(NamedTuple):
 
 
 def read_annotation(path: str | os.PathLike, name: str) -> Annotation | XmlProblem:
-    """Read an XML file; what is wrong in it is said, never raised.
+    """Read an XML file; problems are returned, not raised.
 
-    Width and height of a box are the differences of its corners, as the field computes them.
+    Width and height of a box are differences of its corners, as usual in the field.
 
     Args:
-        path: of the XML file.
-        name: what to call the file in problems.
+        path: the XML file.
+        name: name of the file in problems.
 
     Returns:
-        The annotation, or why there is none.
+        The annotation, or the problem that prevents it.
     """
     try:
         root = ElementTree.parse(path).getroot()
@@ -88,7 +88,7 @@ def _object(node: ElementTree.Element) -> tuple[str, ImageObject]:
 
 
 def _add(annotation: Annotation, synset: str, item: ImageObject, name: str) -> None:
-    """Keep an object whose ``box`` still is its corners, or say why not."""
+    """Add an object whose ``box`` still holds its corners, or its problem."""
     x1, y1, x2, y2 = item.box
     left, top, right, bottom = max(x1, 0), max(y1, 0), min(x2, annotation.width), min(y2, annotation.height)
     what = f'{synset} at {x1:g} {y1:g} {x2:g} {y2:g} in {annotation.width}x{annotation.height}'
