@@ -11,18 +11,16 @@ from tsm_det.errors import InputError
 
 @TRANSFORMS.register_module()
 class ConsecutiveFrames(BaseFrameSample):
-    """Sample ``num_frames`` frames of one video, each ``stride`` frames after the one before.
+    """Sample ``num_frames`` frames of one video, ``stride`` frames apart.
 
-    The clip lies anywhere around the key frame (``key_frame_id``, an index into the video's frames,
-    random when not given), and never runs across a gap in frame ids. Where the stretch between two
-    gaps is too short, its first frame is repeated in front: the camera is taken to have stood still
-    until then, which is what a stream's start looks like least wrongly, and order is kept.
+    The clip contains the key frame (``key_frame_id``, an index into the video's frames; random if missing) at a random
+    place, and never spans a gap in frame ids. If the part between two gaps is too short, its first frame is repeated in
+    front, as if the camera had stood still before.
 
     Args:
-        num_frames: T, frames in a clip.
+        num_frames: T, frames per clip.
         stride: distance of sampled frames in the video's list of frames.
-        max_gap: largest difference of neighbouring frame ids that a clip spans; subsampled data
-            (every fifth frame) needs it set (to 5).
+        max_gap: largest difference of neighbouring frame ids that a clip may span; 5 for data with every fifth frame.
 
     Raises:
         InputError: every step of a video of three frames or more is a gap.
@@ -32,13 +30,13 @@ class ConsecutiveFrames(BaseFrameSample):
         super().__init__()
         for key, number in (('num_frames', num_frames), ('stride', stride), ('max_gap', max_gap)):
             if number < 1:
-                raise InputError(f'{key} is {number} but a number from 1 is needed')
+                raise InputError(f'{key} is {number} but must be at least 1')
         self.num_frames = num_frames
         self.stride = stride
         self.max_gap = max_gap
 
     def transform(self, video_infos: dict) -> dict[str, list]:
-        """Collate the sampled frames: a dict of lists of length T."""
+        """Collate the sampled frames into a dict of lists of length T."""
         frame_ids = np.array([image['frame_id'] for image in video_infos['images']])
         key = video_infos.get('key_frame_id')
         if key is None:
@@ -47,7 +45,7 @@ class ConsecutiveFrames(BaseFrameSample):
         return self.prepare_data(video_infos, self.indices(frame_ids, key))
 
     def indices(self, frame_ids: np.ndarray, key: int) -> list[int]:
-        """Indices of a random clip that contains the frame at index ``key``.
+        """Return indices of a random clip that contains the frame at index ``key``.
 
         Args:
             frame_ids: ``(F,)``, increasing.
@@ -56,7 +54,7 @@ class ConsecutiveFrames(BaseFrameSample):
         starts = np.flatnonzero(np.diff(frame_ids) > self.max_gap) + 1
         first = max([0, *starts[starts <= key]])
         last = min([len(frame_ids), *starts[starts > key]]) - 1
-        places = [place for place in range(self.num_frames)  # of the key in the clip, that fit on both sides
+        places = [place for place in range(self.num_frames)  # of the key in the clip
                   if key - place * self.stride >= first
                   and key + (self.num_frames - 1 - place) * self.stride <= last]
         if places:
@@ -71,6 +69,6 @@ class ConsecutiveFrames(BaseFrameSample):
         steps = np.diff(frame_ids)
         if len(steps) > 1 and steps.min() > self.max_gap:
             raise InputError(
-                f'the frame ids of video {video.get("name", video["video_id"])} are {steps.min()} or more apart and '
-                f'max_gap is {self.max_gap}, so no clip has two of them: set max_gap of ConsecutiveFrames to '
-                f'{steps.min()} if the data is subsampled')
+                f'the frame ids of video {video.get("name", video["video_id"])} are {steps.min()} or more apart but '
+                f'max_gap is {self.max_gap}, so no clip has two frames: set max_gap of ConsecutiveFrames to '
+                f'{steps.min()} if only some frames are in the data')

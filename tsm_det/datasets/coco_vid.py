@@ -14,7 +14,7 @@ from tsm_det.datasets.clips import ConsecutiveFrames
 from tsm_det.errors import InputError
 from tsm_det.randomness import seeded
 
-# TransformBroadcaster needs the same keys on all frames, so nothing optional goes further than here.
+# TransformBroadcaster needs the same keys in all frames, so optional ones are dropped here.
 _FRAME_KEYS = ('img_id', 'img_path', 'height', 'width', 'frame_id', 'video_id', 'frame_in_file',
                'is_vid_train_frame', 'instances')
 
@@ -29,7 +29,7 @@ class CocoVIDDataset(BaseVideoDataset):
     any frame where the key is missing. Labels follow ``metainfo['classes']``, or else the order of the categories.
 
     Args:
-        hint: what to do when the annotation file is missing, one sentence for the message.
+        hint: advice for the message when the annotation file is missing.
         kwargs: keys of ``BaseVideoDataset``: ``ann_file``, ``data_root``, ``data_prefix``, ...
 
     Raises:
@@ -50,8 +50,8 @@ class CocoVIDDataset(BaseVideoDataset):
         """Load the file, once."""
         super().full_init()
         if self.test_mode and len(self) < get_world_size():
-            raise InputError(f'{self.ann_file} has {len(self)} videos but {get_world_size()} processes are to share '
-                             f'them, each whole: start at most {len(self)} processes')
+            raise InputError(f'{self.ann_file} has {len(self)} videos but each of {get_world_size()} processes needs '
+                             f'one: start at most {len(self)} processes')
 
     def load_data_list(self) -> list[dict]:
         """List one dict per video: ``video_id``, ``name``, ``video_length``, ``is_still``, ``images`` in time order."""
@@ -60,7 +60,7 @@ class CocoVIDDataset(BaseVideoDataset):
     def parse_data_info(self, raw_data_info: dict) -> dict:
         """Return a frame as pipeline input; ``BaseVideoDataset`` reads the boxes."""
         image = raw_data_info['raw_img_info']
-        # A still is a video of its own; a tuple never equals a video's id.
+        # A still is its own video; a tuple never equals a video's id.
         alone = {'video_id': ('image', image['id']), 'frame_id': 0, 'frame_in_file': None, 'is_vid_train_frame': True}
         stated = {key: value for key, value in image.items() if value is not None}
         info = super().parse_data_info({**raw_data_info, 'raw_img_info': {**alone, **stated, 'img_id': image['id']}})

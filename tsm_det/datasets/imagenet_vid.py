@@ -15,8 +15,8 @@ from tsm_det.datasets.coco_vid import CocoVIDDataset
 class ImageNetVIDDataset(CocoVIDDataset):
     """The videos of one CocoVID file and the stills of another, 30 classes in the official order.
 
-    Files come from ``tools/convert_dataset.py imagenet-vid`` and ``imagenet-det``. ``KeyFrameSampler`` trains on
-    clips around the key frames and weights the stills; in testing there are the videos with all their frames.
+    ``tools/convert_dataset.py imagenet-vid`` and ``imagenet-det`` write the files. ``KeyFrameSampler`` draws clips
+    around the key frames and weights the stills. Tests run on all frames of the videos.
 
     Args:
         stills: CocoVID file of the stills, in ``data_root`` if relative; None trains on the videos alone.

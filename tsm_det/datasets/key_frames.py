@@ -1,4 +1,4 @@
-"""Order training clips and deal them to ranks."""
+"""Order training clips and distribute them over ranks."""
 
 from __future__ import annotations
 
@@ -26,17 +26,16 @@ class ClipIndex(NamedTuple):
 
 @DATA_SAMPLERS.register_module()
 class KeyFrameSampler(Sampler):
-    """Deal one :class:`ClipIndex` per key frame to the ranks, epoch after epoch in new orders, without end.
+    """Yields one :class:`ClipIndex` per key frame, in a new order each epoch, without end.
 
-    A still becomes a clip of T equal frames. For a still not to count T times as much as a frame of a video, an epoch
-    has each key frame but only a T-th of the stills: another T-th each time, so that T epochs have every still once.
+    A still becomes a clip of T equal frames. To count as much as one frame of a video, only 1/T of the stills are in an
+    epoch, a different part each time: T epochs contain every still once.
 
-    Sequence and seeds depend on ``seed`` alone: the clips of a step are the same however many ranks share it, and a
-    resumed training goes on with those that an uninterrupted one would have taken. Made for
-    ``IterBasedTrainLoop``.
+    Order and seeds depend on ``seed`` alone: a step has the same clips for any number of ranks, and a resumed training
+    continues with the clips of an uninterrupted one. For ``IterBasedTrainLoop``.
 
     Args:
-        dataset: a ``CocoVIDDataset`` to train on; its pipeline says what T is.
+        dataset: its pipeline defines T.
         seed: the same on all ranks; None draws one.
 
     Raises:
@@ -53,14 +52,14 @@ class KeyFrameSampler(Sampler):
             chosen = stills if video['is_still'] else videos
             chosen += [(place, k) for k, frame in enumerate(video['images']) if frame['is_vid_train_frame']]
         if not videos and not stills:
-            raise InputError(f'{dataset.ann_file} has no frame with is_vid_train_frame, so no clip to train on: '
-                             'convert it again, or leave that field out of all frames')
+            raise InputError(f'{dataset.ann_file} has no frame with is_vid_train_frame, so no training clip: '
+                             'convert it again, or remove that key from all frames')
         self.key_frames = np.array(videos, dtype=int).reshape(-1, 2)
         self.stills = np.array(stills, dtype=int).reshape(-1, 2)
         self._skipped = 0
 
     def epoch(self, number: int) -> np.ndarray:
-        """The clips of an epoch in order, ``(n, 2)``: video, frame."""
+        """Return the clips of an epoch in order, ``(n, 2)``: video, frame."""
         period, part = divmod(number, self.num_frames)
         stills = np.random.default_rng([self.seed, period]).permutation(self.stills)
         drawn = np.concatenate([self.key_frames, np.array_split(stills, self.num_frames)[part]])
@@ -72,9 +71,9 @@ class KeyFrameSampler(Sampler):
         return islice(draws, self.rank + self._skipped * self.world_size, None, self.world_size)
 
     def __len__(self) -> int:
-        """Clips of the first epoch on this rank, about."""
+        """Approximate number of clips per epoch on this rank."""
         return -(-len(self.epoch(0)) // self.world_size)
 
     def skip(self, num_samples: int) -> None:
-        """Start after the first ``num_samples`` clips of this rank; the runner calls it when it resumes."""
+        """Skip the first ``num_samples`` clips of this rank; the runner calls this when it resumes."""
         self._skipped = num_samples

@@ -18,14 +18,14 @@ class LoadFrame(LoadImageFromFile):
     Takes ``img_path``, and ``frame_in_file`` (0-based; None or absent: ``img_path`` is an image). Adds ``img``
     ``(H, W, 3)`` BGR in the displayed orientation, ``img_shape`` and ``ori_shape`` ``(H, W)``.
 
-    Keeps the last video file open: frames asked for in order are read in order. A copy, in this process or
-    another, opens its own.
+    Keeps the last video file open, so that frames in order are read in order. A copy, in this process or another, opens
+    its own.
 
     Args:
-        kwargs: keys of ``LoadImageFromFile``; of these a frame of a video file heeds ``to_float32`` only.
+        kwargs: keys of ``LoadImageFromFile``; frames of video files use only ``to_float32``.
 
     Raises:
-        InputError: the file is missing or damaged, or the video has no such frame.
+        InputError: the file is missing or damaged, or the video lacks the frame.
     """
 
     def __init__(self, **kwargs) -> None:
@@ -49,7 +49,7 @@ class LoadFrame(LoadImageFromFile):
         try:
             return super().transform(results)
         except FileNotFoundError as error:
-            raise InputError(f'the image {path} is missing: check data_root and the file names of '
+            raise InputError(f'the image {path} is missing: check data_root and the file names in '
                              'the annotation file') from error
         except (OSError, AssertionError, cv2.error) as error:
             raise InputError(f'{path} cannot be read as an image: fetch it again, or give frame_in_file '

@@ -1,9 +1,10 @@
-"""Targets pasted into the other clips of a step, so that scenes do not give classes away."""
+"""Paste targets into the other clips of a step, so that scenes do not reveal classes."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import torch
@@ -16,15 +17,15 @@ from torch import Tensor
 from tsm_det.errors import InputError
 
 _TRIES = 10
-# What is taken along around a target, on each side: a part of its size, and px at least.
+# Margin around a target on each side: relative to its size, and at least this many px.
 _MARGIN, _LEAST_MARGIN = 0.25, 2
 
 
 class TrackFrame(NamedTuple):
     """A target in one frame of a clip.
 
-    ``window`` is (x1, y1, x2, y2) in px, ends excluded; ``contrast``, ``(C, h, w)``, its difference from the
-    surroundings, 0 along the outline; ``ground_truth`` one instance.
+    ``window`` is (x1, y1, x2, y2) in px, ends excluded; ``contrast``, ``(C, h, w)``, the target minus its surroundings,
+    0 along the outline; ``ground_truth`` holds one instance.
     """
 
     frame: int
@@ -35,19 +36,19 @@ class TrackFrame(NamedTuple):
 
 @MODELS.register_module()
 class TargetPastingPreprocessor(TrackDataPreprocessor):
-    """``TrackDataPreprocessor`` that in training pastes the targets of each clip into the other clips of the step.
+    """``TrackDataPreprocessor`` that pastes the targets of each training clip into the other clips of the step.
 
-    Where a class is seen in few scenes, a detector learns the scene. A target that flies its path through other clips
-    too, from a random place on, shows what is its own. What sets it off from its surroundings is added to the other
-    picture, and is nothing along the outline of a window around it: no edge gives it away. The step is that of one
-    process; with one clip there is nothing to paste. Random numbers are torch's.
+    When a class occurs in few scenes, a detector learns the scene. A target pasted along its path into other clips, at
+    a random offset, is seen against other scenes. Its difference from its surroundings is added to the other
+    frames; the difference is 0 along the outline of the window, so that no edge is visible. Each process pastes among its own
+    clips. Random numbers are torch's.
 
     Pasting in single images: Ghiasi et al., "Simple Copy-Paste is a Strong Data Augmentation Method for Instance
     Segmentation", CVPR 2021; of small objects: Kisantal et al., "Augmentation for Small Object Detection", 2019.
 
     Args:
-        prob: how often a target is pasted into a given other clip, from 0 to 1; where N clips have a target each,
-            a clip gets about ``prob * (N - 1)``.
+        prob: probability of pasting a target into another clip; of N clips with one target each, a clip gets about
+            ``prob * (N - 1)`` targets.
         kwargs: keys of ``TrackDataPreprocessor``.
 
     Raises:
@@ -57,19 +58,18 @@ class TargetPastingPreprocessor(TrackDataPreprocessor):
     def __init__(self, prob: float = 1.0, **kwargs) -> None:
         super().__init__(**kwargs)
         if not 0 <= prob <= 1:
-            raise InputError(f'prob is {prob} but a number from 0 to 1 is needed')
+            raise InputError(f'prob is {prob} but must be from 0 to 1')
         self.prob = prob
 
     def forward(self, data: dict, training: bool = False) -> dict:
-        """Paste, then do what ``TrackDataPreprocessor`` does.
+        """Paste if ``training``, then preprocess.
 
         Args:
-            data: ``inputs``, N clips ``(T, C, H, W)`` as the pipeline gives them, and their ``data_samples``, with
+            data: ``inputs``, N clips ``(T, C, H, W)`` from the pipeline, and their ``data_samples`` with
                 ``instances_ids``; not changed.
-            training: whether to paste.
         """
         if training and self.prob and len(data['inputs']) > 1:
-            data = self.cast_data(data)  # the samples are new ones, the frames are not
+            data = self.cast_data(data)  # copies the samples but not the frames
             data['inputs'] = [clip.clone() for clip in data['inputs']]
             self._paste_all(data['inputs'], data['data_samples'])
         return super().forward(data, training)
@@ -77,15 +77,15 @@ class TargetPastingPreprocessor(TrackDataPreprocessor):
     def _paste_all(self, clips: list[Tensor], samples: list[TrackDataSample]) -> None:
         tracks = [tracks_of(clip, sample) for clip, sample in zip(clips, samples, strict=True)]
         for place, (clip, sample) in enumerate(zip(clips, samples, strict=True)):
-            for track in (track for donor, found in enumerate(tracks) if donor != place for track in found):
+            for track in chain.from_iterable(tracks[:place] + tracks[place + 1:]):
                 if torch.rand(()) < self.prob:
                     paste(track, clip, sample)
 
 
 def tracks_of(clip: Tensor, sample: TrackDataSample) -> list[list[TrackFrame]]:
-    """The targets of a clip ``(T, C, H, W)``, each as its frames in order of time.
+    """List the targets of a clip ``(T, C, H, W)``, each as its frames in order of time.
 
-    Those that come near another or near the edge are left out: they would be cut, or bring a piece of the other.
+    Targets near others or near the edge are left out: their windows would be cut, or contain parts of others.
     """
     seen: dict[int, list[TrackFrame | None]] = {}
     for k, image in enumerate(clip):
@@ -95,7 +95,7 @@ def tracks_of(clip: Tensor, sample: TrackDataSample) -> list[list[TrackFrame]]:
 
 
 def paste(track: list[TrackFrame], clip: Tensor, sample: TrackDataSample) -> None:
-    """Add a track to a clip ``(T, C, H, W)`` and its ground truth in place, if it finds room clear of targets."""
+    """Add a track to a clip ``(T, C, H, W)`` and its ground truth in place, if there is room clear of targets."""
     offset = _free_offset(track, clip, sample)
     if offset is None:
         return
@@ -114,11 +114,11 @@ def paste(track: list[TrackFrame], clip: Tensor, sample: TrackDataSample) -> Non
 
 
 def _track_frame(image: Tensor, k: int, frame: DetDataSample, place: int) -> TrackFrame | None:
-    """A target in frame ``k``, an image ``(C, H, W)``; None where its window meets another or goes beyond the edge."""
+    """Return a target of frame ``k``, ``(C, H, W)``; None if its window overlaps others or leaves the frame."""
     boxes = _boxes(frame)
     (x1, x2), (y1, y2) = (_widened(*ends) for ends in zip(*boxes[place].view(2, 2).tolist(), strict=True))
     others = torch.cat([boxes[:place], boxes[place + 1:]])
-    if min(x1, y1) < 0 or x2 > image.shape[2] or y2 > image.shape[1] or _meets((x1, y1, x2, y2), others):
+    if min(x1, y1) < 0 or x2 > image.shape[2] or y2 > image.shape[1] or _overlaps((x1, y1, x2, y2), others):
         return None
     return TrackFrame(k, (x1, y1, x2, y2), _contrast(image[:, y1:y2, x1:x2].float()), frame.gt_instances[place])
 
@@ -129,7 +129,7 @@ def _widened(first: float, last: float) -> tuple[int, int]:
 
 
 def _contrast(patch: Tensor) -> Tensor:
-    """A patch ``(C, h, w)`` less the surface that its outline spans, so that of smooth ground nothing is left.
+    """Subtract the surface spanned by the outline of a patch ``(C, h, w)``, which leaves 0 of smooth background.
 
     Coons, "Surfaces for Computer-Aided Design of Space Forms", 1967.
     """
@@ -140,7 +140,7 @@ def _contrast(patch: Tensor) -> Tensor:
 
 
 def _free_offset(track: list[TrackFrame], clip: Tensor, sample: TrackDataSample) -> tuple[int, int] | None:
-    """How far (x, y) to move a track so that it is inside the pictures and over no target; None: no place found."""
+    """Draw an offset (x, y) that keeps a track inside the frames and off other targets; None if none is found."""
     windows = torch.tensor([target.window for target in track])
     low, high = -windows[:, :2].amin(0), torch.tensor(clip.shape[:1:-1]) - windows[:, 2:].amax(0)
     if (high < low).any():
@@ -148,17 +148,17 @@ def _free_offset(track: list[TrackFrame], clip: Tensor, sample: TrackDataSample)
     for _ in range(_TRIES):
         offset = low + (torch.rand(2) * (high - low + 1)).long()
         moved = (windows + offset.repeat(2)).tolist()
-        if not any(_meets(window, _boxes(sample[target.frame])) for window, target in zip(moved, track, strict=True)):
+        if not any(_overlaps(window, _boxes(sample[target.frame])) for window, target in zip(moved, track, strict=True)):
             return tuple(offset.tolist())
     return None
 
 
 def _boxes(frame: DetDataSample) -> Tensor:
-    """Those of targets, and then those that training ignores."""
+    """Return the boxes of targets, then those that training ignores."""
     ignored = frame.ignored_instances.bboxes if 'ignored_instances' in frame else frame.gt_instances.bboxes[:0]
     return torch.cat([frame.gt_instances.bboxes, ignored])
 
 
-def _meets(window: Sequence[int], boxes: Tensor) -> bool:
+def _overlaps(window: Sequence[int], boxes: Tensor) -> bool:
     x1, y1, x2, y2 = window
     return bool(((boxes[:, 0] < x2) & (boxes[:, 2] > x1) & (boxes[:, 1] < y2) & (boxes[:, 3] > y1)).any())

@@ -1,8 +1,7 @@
-"""Scenes of moving textured shapes, and their frames as a bad camera sees them.
+"""Scenes of moving textured shapes, seen by an imperfect camera.
 
-A scene can be drawn at any time, so that motion blur is the mean of what the moving scene shows while
-the shutter is open. Lengths in the constants are pixels of a frame
-whose shorter side is 128 (``_unit`` scales them to other sizes), times are frames.
+A scene can be drawn at any time: motion blur is the mean over the time that the shutter is open. Lengths in the
+constants are px of a frame whose shorter side is 128 (``_unit`` scales them to other sizes); times are frames.
 """
 
 from __future__ import annotations
@@ -16,30 +15,30 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-MOTION_SHAKE = 14.0  # px that a shaken camera swings to each side
-MOTION_SHUTTER = 0.9  # frames that the shutter is open while the camera shakes
-DEFOCUS_RADIUS = 11.0  # px of the disc that a point becomes
+MOTION_SHAKE = 14.0  # px of swing to each side
+MOTION_SHUTTER = 0.9  # frames; exposure while the camera shakes
+DEFOCUS_RADIUS = 11.0  # px
 NOISE_SIGMA = 130.0  # grey levels of 255
-NOISE_GRAIN = 2.0  # px of a grain
-DARK_GAIN = 0.06  # share of the light that is left
-DARK_SIGMA = 14.0  # grey levels of sensor noise in the dark
+NOISE_GRAIN = 2.0  # px
+DARK_GAIN = 0.06  # share of the light
+DARK_SIGMA = 14.0  # grey levels of sensor noise
 
-OBJECTS = (2, 4)  # objects of a scene, ends included
+OBJECTS = (2, 4)  # per scene, ends included
 RADIUS = (15, 27)  # px
-SPEED = (0.8, 2.4)  # px a frame
-OCCLUDERS = (0, 2)  # of a scene, ends included
-HUE_SPREAD = 0.13  # to each side of a class's hue, of the circle's 1
+SPEED = (0.8, 2.4)  # px per frame
+OCCLUDERS = (0, 2)  # per scene, ends included
+HUE_SPREAD = 0.13  # to each side of a class's hue, which is from 0 to 1
 
 DEGRADATIONS = ('motion', 'defocus', 'noise', 'dark')
-_SHAKE_PERIOD = 2.7  # frames; no divisor of it is near 1, or the shake would repeat from frame to frame
+_SHAKE_PERIOD = 2.7  # frames; far from whole numbers, so that the shake differs from frame to frame
 _SHUTTER_SAMPLES = 10
 
 
 class Shape(NamedTuple):
-    """A class of objects: a regular polygon or star with its own kind of texture, and colours around a hue.
+    """A class of objects: a regular polygon or star with its own texture, and colours around a hue.
 
-    ``inner`` is the radius of every second corner. ``texture`` tells where the second colour is, from
-    coordinates that are 1 at the corners.
+    ``inner`` is the radius of every second corner. ``texture`` marks the second colour, as a function of coordinates
+    that are 1 at the corners.
     """
 
     name: str
@@ -59,14 +58,14 @@ SHAPES = (
 
 @dataclass(frozen=True)
 class Layer:
-    """A picture that drifts to and fro, turns and swells in front of the layers before it.
+    """A picture that drifts between two limits, rotates and changes its size, in front of the layers before it.
 
     Args:
         picture: ``(h, w, 4)`` BGRA float32, colours 0..255 times alpha 0..1.
-        start, velocity: of its centre at time 0, x and y, px and px a frame.
+        start, velocity: of its centre at time 0, x and y, px and px per frame.
         low, high: where the centre turns back, x and y, px.
-        angle, spin: radians and radians a frame.
-        swell: share that its size changes by.
+        angle, spin: radians and radians per frame.
+        swell: relative change of its size.
         shape: index into SHAPES; None for background and occluders.
     """
 
@@ -81,7 +80,7 @@ class Layer:
     shape: int | None = None
 
     def draw(self, time: float, offset: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-        """The layer in the frame, ``(H, W, 4)``, moved by ``offset`` px."""
+        """Draw the layer into a frame ``(H, W, 4)``, moved by ``offset`` px."""
         centre = _turn_back(self.start + self.velocity * time, self.low, self.high) + offset
         angle, zoom = self.angle + self.spin * time, self._zoom(time)
         turn = zoom * np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
@@ -90,7 +89,7 @@ class Layer:
         return cv2.warpAffine(self.picture, matrix, size[::-1], flags=cv2.INTER_LINEAR)
 
     def area(self, time: float) -> float:
-        """Pixels it covers, in the frame or out of it."""
+        """Area in px, inside the frame or not."""
         return float(self.picture[..., 3].sum()) * self._zoom(time) ** 2
 
     def _zoom(self, time: float) -> float:
@@ -99,12 +98,12 @@ class Layer:
 
 @dataclass(frozen=True)
 class Scene:
-    """Layers from the background to the nearest, and what is wrong with the camera at each frame.
+    """Layers from the background to the nearest, and the degradation of each frame.
 
     Args:
         size: height and width, px.
-        layers: the background first, then objects, then occluders.
-        degradations: one of DEGRADATIONS or 'none' for each frame.
+        layers: the background, then objects, then occluders.
+        degradations: one of DEGRADATIONS or 'none' per frame.
         seed: of the noise.
     """
 
@@ -114,19 +113,19 @@ class Scene:
     seed: tuple[int, ...]
 
     def shake(self, time: float) -> np.ndarray:
-        """Where the camera's shaking moves the picture, x and y, px."""
+        """Offset of the picture by camera shake, x and y, px."""
         shaken = [kind == 'motion' for kind in self.degradations]
         swing = MOTION_SHAKE * _unit(self.size) * np.interp(time, range(len(shaken)), shaken)
         phase = 2 * math.pi * time / _SHAKE_PERIOD
         return swing * np.array([math.cos(phase), math.sin(phase)])
 
     def masks(self, frame_id: int) -> list[np.ndarray]:
-        """Where each layer would be seen with nothing in front of it, ``(H, W)`` bool."""
+        """Mask of each layer with nothing in front of it, ``(H, W)`` bool."""
         offset = self.shake(frame_id)
         return [layer.draw(frame_id, offset, self.size)[..., 3] > 0.5 for layer in self.layers]
 
     def snapshot(self, time: float) -> np.ndarray:
-        """What an ideal camera sees at an instant, ``(H, W, 3)`` BGR float32."""
+        """Draw the scene at an instant without degradation, ``(H, W, 3)`` BGR float32."""
         offset, image = self.shake(time), np.zeros((*self.size, 3), np.float32)
         for layer in self.layers:
             drawn = layer.draw(time, offset, self.size)
@@ -134,7 +133,7 @@ class Scene:
         return image
 
     def frame(self, frame_id: int) -> np.ndarray:
-        """What the camera records, ``(H, W, 3)`` BGR uint8."""
+        """Draw a frame with its degradation, ``(H, W, 3)`` BGR uint8."""
         kind = self.degradations[frame_id]
         rng = np.random.default_rng((*self.seed, frame_id))
         lags = MOTION_SHUTTER * np.linspace(-0.5, 0.5, _SHUTTER_SAMPLES) if kind == 'motion' else [0.0]
@@ -149,18 +148,18 @@ class Scene:
 
 
 def make_scene(seed: tuple[int, ...], degradations: tuple[str, ...], size: tuple[int, int]) -> Scene:
-    """Draw a scene by lot, with no end: the same seed gives the same one.
+    """Make a random scene; the same seed gives the same scene.
 
     Args:
         seed: numbers from 0.
-        degradations: one of DEGRADATIONS or 'none' for each frame.
+        degradations: one of DEGRADATIONS or 'none' per frame.
         size: height and width, px.
     """
     rng = np.random.default_rng(seed)
     background = _background(rng, size, rng.uniform(60, 180) + rng.uniform(-25, 25, 3))
-    # No class more than twice, which also keeps the classes about equally frequent.
+    # At most two objects per class, which also keeps the classes about equally frequent.
     shapes = rng.permutation(2 * len(SHAPES))[:rng.integers(*OBJECTS, endpoint=True)] % len(SHAPES)
-    # The nearest object stays in view, so that hardly any frame is empty; the others come and go.
+    # The nearest object stays in view, so that few frames are empty; the others come and go.
     objects = [_object(rng, int(shape), size, stays=number == len(shapes))
                for number, shape in enumerate(shapes, start=1)]
     occluders = [_occluder(rng, size) for _ in range(rng.integers(*OCCLUDERS, endpoint=True))]
@@ -179,7 +178,7 @@ def _object(rng: np.random.Generator, shape: int, size: tuple[int, int], stays: 
 
 
 def _occluder(rng: np.random.Generator, size: tuple[int, int]) -> Layer:
-    """A bar across the frame, or a patch as long as an object, of blotchy grey."""
+    """Make a bar across the frame, or a patch as long as an object, of blotchy grey."""
     unit = _unit(size)
     length = 3 * max(size) if rng.random() < 0.5 else 36 * unit
     grey = rng.uniform(40, 160) * np.ones(3)
@@ -190,7 +189,7 @@ def _occluder(rng: np.random.Generator, size: tuple[int, int]) -> Layer:
 
 
 def _background(rng: np.random.Generator, size: tuple[int, int], colour: np.ndarray) -> Layer:
-    """A wall three frames wide and high that the camera pans over without reaching its edge."""
+    """Make a wall three frames wide and high; the camera pans over it without reaching its edge."""
     unit, middle = _unit(size), np.array(size[::-1]) / 2
     picture = _blotches(rng, 3 * size[0], 3 * size[1], unit, colour, 70)
     reach = 0.8 * np.array(size[::-1])
@@ -198,7 +197,7 @@ def _background(rng: np.random.Generator, size: tuple[int, int], colour: np.ndar
 
 
 def _picture(shape: Shape, radius: float, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """A shape filled with its texture in two BGR colours, drawn four times finer and averaged."""
+    """Draw a shape with its texture in two BGR colours at four times the resolution, and average."""
     side, fine = 2 * math.ceil(radius) + 4, 4
     v, u = (np.mgrid[:side * fine, :side * fine] + 0.5) / (fine * radius) - side / 2 / radius
     angles = 2 * math.pi * np.arange(shape.corners) / shape.corners
@@ -212,7 +211,7 @@ def _picture(shape: Shape, radius: float, first: np.ndarray, second: np.ndarray)
 
 def _blotches(rng: np.random.Generator, height: int, width: int, unit: float, colour: np.ndarray,
               contrast: float) -> np.ndarray:
-    """An opaque ``(height, width, 4)`` picture of soft blotches around a BGR colour."""
+    """Draw soft blotches around a BGR colour: an opaque picture ``(height, width, 4)``."""
     soft = np.zeros((height, width))
     for cell in (4 * unit, 12 * unit, 32 * unit):
         coarse = rng.uniform(-0.5, 0.5, (int(height / cell) + 2, int(width / cell) + 2))
@@ -222,13 +221,13 @@ def _blotches(rng: np.random.Generator, height: int, width: int, unit: float, co
 
 
 def _colours(rng: np.random.Generator, hue: float) -> tuple[np.ndarray, np.ndarray]:
-    """Two BGR colours: a vivid one near the hue, and one nearly black or white."""
+    """Draw two BGR colours: a vivid one near the hue, and one nearly black or white."""
     vivid = colorsys.hsv_to_rgb((hue + rng.uniform(-HUE_SPREAD, HUE_SPREAD)) % 1, *rng.uniform(0.7, 1, 2))
     return 255 * np.array(vivid[::-1]), rng.uniform(0, 50, 3) + 200 * rng.integers(2)
 
 
 def _unit(size: tuple[int, int]) -> float:
-    """Pixels of a frame of this size for one pixel of the constants."""
+    """Return px of a frame of this size per px of the constants."""
     return min(size) / 128
 
 

@@ -1,7 +1,7 @@
-"""A small made-up video data set, for trying things out without a download.
+"""A small synthetic video data set, to try things without a download.
 
-Four classes of objects move over a panning background. Bursts of motion blur, defocus, noise and
-darkness make single frames hard whose neighbours are clear, which is what a memory is good for.
+Four classes of objects move over a panning background. Bursts of motion blur, defocus, noise and darkness make single
+frames hard whose neighbours are clear, so that a memory can help.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import json
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import av
 import cv2
@@ -23,22 +22,22 @@ from tqdm import tqdm
 from tsm_det.datasets.coco_vid import CocoVIDDataset
 from tsm_det.datasets.synthetic_scene import DEGRADATIONS, SHAPES, Scene, make_scene
 from tsm_det.errors import InputError
-from tsm_det.files import check_folder
+from tsm_det.files import write_atomically
 
-LEAD = 3  # clean frames a video begins with
-BURST = (3, 8)  # bad frames in a row, ends included
+LEAD = 3  # clean frames at the start of a video
+BURST = (3, 8)  # degraded frames in a row, ends included
 PAUSE = (5, 11)  # clean frames between bursts, ends included
 
 VERSION = 1  # raise it when the same arguments draw other pixels
 LEAST_INSIDE = 0.15  # share of an object's area that must be in the frame for a box
-MOST_COVERED = 0.75  # share of what is in the frame that nearer things may cover
-OCCLUDED_FROM = 0.1  # covered share from which a box is called occluded
+MOST_COVERED = 0.75  # share of the part in the frame that nearer layers may cover
+OCCLUDED_FROM = 0.1  # covered share from which a box is marked occluded
 _SPLITS = ('train', 'val')
 
 
 @DATASETS.register_module()
 class SyntheticVIDDataset(CocoVIDDataset):
-    """CocoVID over :func:`make_synthetic_vid`, which makes its files at first use (some seconds).
+    """CocoVID over :func:`make_synthetic_vid`, which writes the files at first use (some seconds).
 
     Args:
         data_root: folder of the videos and of ``train.json`` and ``val.json``.
@@ -60,15 +59,14 @@ def make_synthetic_vid(root: str | os.PathLike, seed: int = 0, train_videos: int
                        progress: Callable[[Iterable], Iterable] = iter) -> None:
     """Write ``train/*.mp4``, ``val/*.mp4`` and their CocoVID files ``train.json``, ``val.json`` into ``root``.
 
-    The same arguments give the same annotations and the same pixels (the encoder now and then spends a few more
-    bytes on pictures much smaller than 128 px). The data set appears whole or not at all; one that is already there,
-    made with the same arguments, is kept.
+    The same arguments give the same annotations and pixels (files of frames much smaller than 128 px may differ by a
+    few bytes). The data set appears whole or not at all. An existing one made with the same arguments is kept.
 
     Args:
         root: a folder that does not exist yet, is empty, or holds this data set.
-        seed: a number from 0.
-        size: height and width, px, even as H.264 needs them.
-        progress: wraps the numbers of the videos while they are drawn, e.g. ``tqdm``.
+        seed: at least 0.
+        size: height and width, px, even for H.264.
+        progress: wraps the numbers of the videos, e.g. ``tqdm``.
 
     Raises:
         InputError: ``root`` holds something else or cannot be written, or an argument is out of range.
@@ -79,20 +77,17 @@ def make_synthetic_vid(root: str | os.PathLike, seed: int = 0, train_videos: int
     _check_recipe(recipe)
     if is_made(root, recipe):
         return
-    check_folder(root.parent)
-    with TemporaryDirectory(prefix=f'.{root.name}.', dir=root.parent) as workshop:
-        made = Path(workshop, root.name)
-        for split, num_videos in zip(_SPLITS, (train_videos, val_videos), strict=True):
-            _write_split(made, split, progress(range(num_videos)), recipe)
-        try:
-            made.rename(root)
-        except OSError:
-            if not is_made(root, recipe):  # otherwise another process was first, with the same data
-                raise
+    try:
+        with write_atomically(root) as folder:
+            for split, num_videos in zip(_SPLITS, (train_videos, val_videos), strict=True):
+                _write_split(folder, split, progress(range(num_videos)), recipe)
+    except InputError:
+        if not is_made(root, recipe):  # otherwise another process was faster, with the same data
+            raise
 
 
 def plan_scene(seed: tuple[int, ...], num_frames: int, size: tuple[int, int]) -> Scene:
-    """A scene and its bursts of bad frames, in which the kinds take turns; nothing is drawn yet."""
+    """Plan a scene and its bursts of degraded frames, whose kinds take turns."""
     rng = np.random.default_rng((*seed, num_frames))
     kinds = itertools.cycle(rng.permutation(DEGRADATIONS).tolist())
     plan = ['none'] * LEAD
@@ -103,14 +98,14 @@ def plan_scene(seed: tuple[int, ...], num_frames: int, size: tuple[int, int]) ->
 
 
 def annotate(scene: Scene, frame_id: int) -> list[dict]:
-    """The objects that can be seen in a frame, from the farthest to the nearest.
+    """List the visible objects of a frame, farthest first.
 
     Returns:
-        For each the ``layer`` (its index in the scene) and the CocoVID fields ``category_id``, ``bbox``
-        (xywh of what is in the frame, covered or not, px), ``area`` (of the box) and ``occluded``.
+        For each object its ``layer`` (index in the scene) and the CocoVID keys ``category_id``, ``bbox`` (xywh in px of
+        the part in the frame, covered or not), ``area`` (of the box) and ``occluded``.
     """
     masks = scene.masks(frame_id)
-    found, nearer = [], np.zeros(scene.size, bool)
+    objects, nearer = [], np.zeros(scene.size, bool)
     for index, layer in reversed(list(enumerate(scene.layers))):
         mask = masks[index]
         covered = (mask & nearer).sum() / max(mask.sum(), 1)
@@ -118,13 +113,13 @@ def annotate(scene: Scene, frame_id: int) -> list[dict]:
         if layer.shape is None or mask.sum() < LEAST_INSIDE * layer.area(frame_id) or covered > MOST_COVERED:
             continue
         x, y, width, height = cv2.boundingRect(mask.astype(np.uint8))
-        found.append({'layer': index, 'category_id': layer.shape + 1, 'bbox': [x, y, width, height],
-                      'area': width * height, 'occluded': bool(covered > OCCLUDED_FROM)})
-    return found[::-1]
+        objects.append({'layer': index, 'category_id': layer.shape + 1, 'bbox': [x, y, width, height],
+                        'area': width * height, 'occluded': bool(covered > OCCLUDED_FROM)})
+    return objects[::-1]
 
 
 def _write_split(root: Path, split: str, numbers: Iterable[int], recipe: dict) -> None:
-    """One folder of videos and the CocoVID file beside it; names of videos are relative to ``root``."""
+    """Write a folder of videos and its CocoVID file; names of videos are relative to ``root``."""
     (root / split).mkdir(parents=True)
     height, width = size = tuple(recipe['size'])
     videos, images, annotations, tracks = [], [], [], {}
@@ -149,7 +144,7 @@ def _write_split(root: Path, split: str, numbers: Iterable[int], recipe: dict) -
 
 
 def _encode(frames: Iterable[np.ndarray], path: Path, size: tuple[int, int]) -> None:
-    """Write BGR frames as H.264 at 25 frames a second."""
+    """Write BGR frames as H.264 at 25 frames per second."""
     with av.open(str(path), 'w') as container:
         stream = container.add_stream('libx264', rate=25, options={'crf': '16', 'g': '12', 'bf': '0', 'threads': '1'})
         stream.height, stream.width = size
@@ -160,33 +155,33 @@ def _encode(frames: Iterable[np.ndarray], path: Path, size: tuple[int, int]) -> 
 
 
 def is_made(root: str | os.PathLike, recipe: dict | None = None) -> bool:
-    """Whether the folder holds this data set; False where there is room for it.
+    """Whether the folder holds this data set; False if it is empty or missing.
 
     Args:
         root: the folder.
-        recipe: what the data set was made with; None is anything, by this version.
+        recipe: arguments of the data set; None accepts any, from this version.
 
     Raises:
-        InputError: it holds something else.
+        InputError: the folder holds something else.
     """
     root, recipe = Path(root), recipe or {'made_by': 'make_synthetic_vid', 'version': VERSION}
     if not root.exists() or (root.is_dir() and not any(root.iterdir())):
         return False
     try:
-        found = [json.loads((root / f'{split}.json').read_bytes())['info'] for split in _SPLITS]
+        infos = [json.loads((root / f'{split}.json').read_bytes())['info'] for split in _SPLITS]
     except (OSError, ValueError, TypeError, LookupError):
-        found = []
-    if not all(recipe.items() <= info.items() for info in found) or len(found) < len(_SPLITS):
-        raise InputError(f'{root} exists and is not the synthetic data set that was asked for ({recipe}): '
-                         'give another folder, or remove this one')
+        infos = []
+    if not all(recipe.items() <= info.items() for info in infos) or len(infos) < len(_SPLITS):
+        raise InputError(f'{root} exists and is not the synthetic data set with {recipe}: give another folder, '
+                         'or remove this one')
     return True
 
 
 def _check_recipe(recipe: dict) -> None:
     for key in ('train_videos', 'val_videos', 'frames_per_video'):
         if recipe[key] < 1:
-            raise InputError(f'{key} is {recipe[key]} but a number from 1 is needed')
+            raise InputError(f'{key} is {recipe[key]} but must be at least 1')
     if recipe['seed'] < 0:
-        raise InputError(f'seed is {recipe["seed"]} but a number from 0 is needed')
+        raise InputError(f'seed is {recipe["seed"]} but must be at least 0')
     if min(recipe['size']) < 64 or any(side % 2 for side in recipe['size']):
-        raise InputError(f'size is {recipe["size"]} but an even height and width from 64 px are needed')
+        raise InputError(f'size is {recipe["size"]} but height and width must be even and at least 64 px')
