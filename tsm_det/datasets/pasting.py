@@ -39,9 +39,9 @@ class TargetPastingPreprocessor(TrackDataPreprocessor):
     """``TrackDataPreprocessor`` that pastes the targets of each training clip into the other clips of the step.
 
     When a class occurs in few scenes, a detector learns the scene. A target pasted along its path into other clips, at
-    a random offset, is seen against other scenes. Its difference from its surroundings is added to the other
-    frames; the difference is 0 along the outline of the window, so that no edge is visible. Each process pastes among its own
-    clips. Random numbers are torch's.
+    a random offset, is seen against other scenes. Its difference from its surroundings is added to the other frames; it
+    is 0 along the outline of the window, so that no edge is visible. Each process pastes among its own clips. Random
+    numbers are torch's.
 
     Pasting in single images: Ghiasi et al., "Simple Copy-Paste is a Strong Data Augmentation Method for Instance
     Segmentation", CVPR 2021; of small objects: Kisantal et al., "Augmentation for Small Object Detection", 2019.
@@ -140,7 +140,7 @@ def _contrast(patch: Tensor) -> Tensor:
 
 
 def _free_offset(track: list[TrackFrame], clip: Tensor, sample: TrackDataSample) -> tuple[int, int] | None:
-    """Draw an offset (x, y) that keeps a track inside the frames and off other targets; None if none is found."""
+    """Draw an offset (x, y) that keeps a track in the frames and off other targets; None if none is found."""
     windows = torch.tensor([target.window for target in track])
     low, high = -windows[:, :2].amin(0), torch.tensor(clip.shape[:1:-1]) - windows[:, 2:].amax(0)
     if (high < low).any():
