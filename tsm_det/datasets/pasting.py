@@ -148,7 +148,8 @@ def _free_offset(track: list[TrackFrame], clip: Tensor, sample: TrackDataSample)
     for _ in range(_TRIES):
         offset = low + (torch.rand(2) * (high - low + 1)).long()
         moved = (windows + offset.repeat(2)).tolist()
-        if not any(_overlaps(window, _boxes(sample[target.frame])) for window, target in zip(moved, track, strict=True)):
+        if not any(_overlaps(window, _boxes(sample[target.frame]))
+                   for window, target in zip(moved, track, strict=True)):
             return tuple(offset.tolist())
     return None
 
