@@ -41,15 +41,7 @@ class TSMFasterRCNN(FasterRCNN):
         self.streams = StreamBank(**(streams or {}))
 
     def extract_clip(self, clip: Tensor, past: ShiftState | None = None) -> tuple[tuple[Tensor, ...], ShiftState]:
-        """Compute the pyramid features of a clip that continues ``past``.
-
-        Args:
-            clip: ``(N, T, C, H, W)``, normalised, oldest frame first.
-            past: the state this network returned for the frames before; None at the start of the streams.
-
-        Returns:
-            Levels ``(N*T, C, H_i, W_i)``, and the past of the next clip.
-        """
+        """Compute the pyramid of a clip; arguments and results are those of :meth:`extract_maps`, less the RPN's."""
         past = past or ShiftState(backbone=(), neck=())
         feats, backbone = self.backbone.forward_clip(clip, past.backbone)
         feats, neck = self.neck.forward_clip(feats, clip.shape[1], past.neck)
@@ -57,7 +49,7 @@ class TSMFasterRCNN(FasterRCNN):
 
     def extract_maps(self, clip: Tensor, past: ShiftState | None = None) -> tuple[
             tuple[Tensor, ...], tuple[list[Tensor], list[Tensor]], ShiftState]:
-        """Run all convolutions of a detection; engines replace this method.
+        """Run backbone, neck and RPN convolutions; engines replace this method.
 
         Args:
             clip: ``(N, T, C, H, W)``, normalised, oldest frame first.
@@ -79,9 +71,8 @@ class TSMFasterRCNN(FasterRCNN):
         """Detect objects in a clip that continues ``past``. Pure: keeps no state and changes no argument.
 
         Args:
-            clip: ``(N, T, C, H, W)``, normalised, oldest frame first.
+            clip: as for :meth:`extract_maps`, and so is ``past``.
             data_samples: meta information of the N*T frames in N-major order, or of the N clips.
-            past: the state this network returned for the frames before; None at the start of the streams.
             rescale: boxes in px of the source frame; else of the network's input.
 
         Returns:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import torch.utils.checkpoint
 from mmdet.models.backbones.resnet import BasicBlock, Bottleneck, ResNet
@@ -16,10 +16,10 @@ from tsm_det.sites import pasts_by_site
 
 
 class TemporalResidual:
-    """Mixin: a site in front of a residual block's first convolution.
+    """Mixin: a site in front of a residual block's first convolution, without parameters of its own.
 
     Identity and downsample path see the frames unshifted (TSM paper, section 3.3, residual shift), so the present
-    frame loses no information. Parameters are those of the 2D block.
+    frame loses no information.
     """
 
     def forward_clip(
@@ -85,21 +85,26 @@ class TSMResNet(ResNet):
         super().__init__(depth, **kwargs)
         if shift_every is None:
             shift_every = 2 if self.arch_settings[depth][1][2] >= 23 else 1
-        _check_keys(shift_div, shift_stages, shift_every, self.num_stages)
+        for key, value, hint in (('shift_div', shift_div, 'the paper uses 8'),
+                                 ('shift_every', shift_every, '1 shifts every block')):
+            if value < 1:
+                raise InputError(f'{key} is {value} but must be at least 1: {hint}')
+        if unknown := set(shift_stages) - set(range(self.num_stages)):
+            raise InputError(f'shift_stages has {sorted(unknown)} but the network has stages 0 to '
+                             f'{self.num_stages - 1}: name stages to shift, () for none')
         self.shift_div = shift_div
         self.sites = tuple(
             (stage, block)
             for stage in sorted(set(shift_stages)) for block in range(0, self.stage_blocks[stage], shift_every))
-        for stage, block, inplanes in self._site_widths():
+        for stage, block in self.sites:
+            inplanes = getattr(self, self.res_layers[stage])[block].conv1.in_channels
             if inplanes < shift_div:
                 raise InputError(f'block {block} of stage {stage} has {inplanes} input channels but shift_div is '
                                  f'{shift_div}: choose at most {inplanes}')
-        frozen = [stage for stage in shift_stages if stage < self.frozen_stages]
-        if frozen:
-            warnings.warn(
-                f'frozen_stages={self.frozen_stages} freezes stages {sorted(frozen)}, which have shift sites: their '
-                'convolutions see channels of the previous frame and cannot adapt to them; lower frozen_stages or '
-                'leave these stages out of shift_stages', stacklevel=2)
+        if frozen := sorted(stage for stage in shift_stages if stage < self.frozen_stages):
+            warnings.warn(f'frozen_stages={self.frozen_stages} freezes stages {frozen}, which have shift sites: their '
+                          'convolutions cannot adapt to channels of the previous frame; lower frozen_stages, or leave '
+                          'these stages out of shift_stages', stacklevel=2)
 
     def make_res_layer(self, **kwargs) -> nn.Module:
         """Build a stage of temporal blocks; ``self.block`` stays mmdet's class."""
@@ -127,8 +132,8 @@ class TSMResNet(ResNet):
         if clip.ndim != 5:
             raise InputError(f'clip is {tuple(clip.shape)} but must be (N, T, C, H, W): '
                              'call the backbone itself for images (N, C, H, W)')
-        num_frames = clip.shape[1]
-        frames = self._stem(clip.flatten(0, 1))
+        num_frames, frames = clip.shape[1], clip.flatten(0, 1)
+        frames = self.maxpool(self.stem(frames) if self.deep_stem else self.relu(self.norm1(self.conv1(frames))))
         outs, present = [], []
         for stage, name in enumerate(self.res_layers):
             for index, block in enumerate(getattr(self, name)):
@@ -145,22 +150,3 @@ class TSMResNet(ResNet):
         """Set the mode as ResNet does (frozen stages, ``norm_eval``) and, unlike ResNet, return the network."""
         super().train(mode)
         return self
-
-    def _stem(self, frames: Tensor) -> Tensor:
-        first = self.stem(frames) if self.deep_stem else self.relu(self.norm1(self.conv1(frames)))
-        return self.maxpool(first)
-
-    def _site_widths(self) -> Iterator[tuple[int, int, int]]:
-        for stage, block in self.sites:
-            yield stage, block, getattr(self, self.res_layers[stage])[block].conv1.in_channels
-
-
-def _check_keys(shift_div: int, shift_stages: Sequence[int], shift_every: int, num_stages: int) -> None:
-    if shift_div < 1:
-        raise InputError(f'shift_div is {shift_div} but must be at least 1: the paper uses 8')
-    if shift_every < 1:
-        raise InputError(f'shift_every is {shift_every} but must be at least 1: 1 shifts every block')
-    unknown = set(shift_stages) - set(range(num_stages))
-    if unknown:
-        raise InputError(f'shift_stages has {sorted(unknown)} but the network has stages 0 to {num_stages - 1}: '
-                         'name stages to shift, () for none')
