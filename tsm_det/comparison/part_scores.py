@@ -12,8 +12,8 @@ from mmengine.config import Config
 from tsm_det.cocovid.motion import MOTION_RANGES, video_key
 from tsm_det.cocovid.split import read_groups
 from tsm_det.errors import InputError
+from tsm_det.evaluation.bootstrap import GroupedCurve, grouped_curves, mean_over_classes
 from tsm_det.evaluation.coco_ap import MatchedEvaluation, matched_ranges
-from tsm_det.evaluation.curves import GroupedCurve, grouped_curves, mean_over_classes
 from tsm_det.evaluation.evaluation_set import EvaluationSet, evaluation_set_of, ground_truth_evaluator
 from tsm_det.evaluation.tables import frames_with, places_in_videos
 
@@ -31,9 +31,9 @@ class VideoTable(NamedTuple):
 
 
 class Score(NamedTuple):
-    """AP50 of a part, ``(1 + B,)``: on the data set itself, then on each draw.
+    """AP50 of a part with ``boxes`` true boxes in ``groups`` groups of videos.
 
-    The part has ``boxes`` true boxes in so many ``groups`` of videos.
+    ``values`` ``(1 + B,)`` are on the data set itself, then on each draw.
     """
 
     boxes: int
@@ -45,10 +45,8 @@ class PartScores:
     """Scores detections on all parts of a config's test set.
 
     Without a table a video's group is its ``scene`` in the annotation file, else the video itself. ``groups`` ``(F,)``
-    is the group of each frame, in the order of ``names``.
-
-    Raises:
-        InputError: a file is missing, the table lacks a video or a column, or a column is named like a part.
+    is the group of each frame, an index of ``names``. Raises InputError when a file is missing, the table lacks a video
+    or a column, or a column is named like a part.
     """
 
     def __init__(self, config: Config, table: VideoTable | None = None) -> None:
@@ -74,10 +72,8 @@ class PartScores:
         """AP50 by kind and name of the part: ``('all', 'all')``, ``('class', 'DRONE')``, ``('motion', 'fast')``, ...
 
         ``('class', 'any class')`` ignores classes. ``results`` is a file of ``tools/test.py --out``, ``weights``
-        ``(1 + B, G)`` are from :func:`tsm_det.evaluation.bootstrap.drawn_groups`.
-
-        Raises:
-            InputError: the file is missing or does not fit the test set.
+        ``(1 + B, G)`` are from :func:`tsm_det.evaluation.bootstrap.drawn_groups`. Raises InputError when the file is
+        missing or does not fit the test set.
         """
         truth, detections, classes = self.data.ground_truth, self.data.read_detections(results), self.data.classes
         every = np.ones(len(self.data.images), bool)

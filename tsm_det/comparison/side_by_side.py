@@ -19,7 +19,6 @@ from tsm_det.video.drawing import draw_detections
 from tsm_det.video.sources import Source
 
 _BAR, _GAP = 26, 6  # px: height of the line of names, space between the pictures
-_PALETTE = 96  # colours of the GIF
 
 
 def write_side_by_side(detectors: Sequence[OnlineDetector], names: Sequence[str], source: Source,
@@ -39,12 +38,11 @@ def write_side_by_side(detectors: Sequence[OnlineDetector], names: Sequence[str]
         fps: frames per second of the picture.
         height: of each frame in it, px.
 
-    Raises:
-        InputError: ``out`` is not a .gif or cannot be written, or the video ends before ``frames`` begin.
+    Raises InputError when ``out`` is not a .gif or cannot be written, or the video ends before ``frames`` begin.
     """
     if Path(out).suffix.lower() != '.gif':
         raise InputError(f'--out is {out} but the picture is an animated GIF: give a name that ends in .gif')
-    pictures = [Image.fromarray(picture[..., ::-1]).quantize(_PALETTE, dither=Image.Dither.NONE)
+    pictures = [Image.fromarray(picture[..., ::-1]).quantize(96, dither=Image.Dither.NONE)
                 for picture in _pictures(detectors, names, source, frames, score_thr, height)]
     if not pictures:
         raise InputError(f'{source.name} has {source.num_frames} frames but frame {frames.start} should be the first: '

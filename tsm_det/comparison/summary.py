@@ -1,4 +1,4 @@
-"""All numbers of a comparison as plain values: the content of the JSON file, and the source of table and plots."""
+"""All numbers of a comparison as plain values, for the JSON file, the page and the plots."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tsm_det.comparison.part_scores import KINDS, PartScores, Score
-from tsm_det.comparison.runs import Run
-from tsm_det.comparison.training_arms import differing_keys
+from tsm_det.comparison.runs import Run, differing_keys
 from tsm_det.evaluation.bootstrap import drawn_groups, paired_difference
 
 
@@ -29,11 +28,10 @@ class Summary:
         self._weights = drawn_groups(len(parts.names), draws)
         self._scores: dict[Run, dict[tuple[str, str], Score]] = {}
         configs = {arm.name: arm.load(0) for arm in self.arms}
-        self._differing = {arm.name: differing_keys(configs[arm.name], configs[baseline])
-                           for arm in self.arms}
+        self._differing = {name: differing_keys(config, configs[baseline]) for name, config in configs.items()}
 
     def collect(self, latency: dict[str, dict | None]) -> dict:
-        """All numbers so far, None where one is undefined; ``latency`` is what benchmark.py wrote, by arm."""
+        """All numbers so far, None where one is undefined; ``latency`` has the JSON of benchmark.py by arm."""
         for run in self.runs:
             if run.state == 'finished' and run not in self._scores:
                 self._scores[run] = self.parts.score(run.results, self._weights)
@@ -75,10 +73,9 @@ def _spread(values: dict[int, float]) -> dict:
 
 
 def _difference(arm: dict[int, Score], baseline: dict[int, Score]) -> dict:
-    """With its interval, unless one group of videos has all boxes: draws of it are all alike."""
+    """With its interval, unless one group of videos has all boxes: its draws are all alike."""
     seeds = sorted(arm.keys() & baseline.keys())
-    difference = paired_difference(*(np.stack([of_seed[seed].values for seed in seeds])
-                                     for of_seed in (arm, baseline)))
+    difference = paired_difference(*(np.stack([scores[seed].values for seed in seeds]) for scores in (arm, baseline)))
     if arm[seeds[0]].groups < 2:
         difference = difference._replace(low=np.nan, high=np.nan)
     return {**{name: _number(value) for name, value in difference._asdict().items()}, 'seeds': seeds}
