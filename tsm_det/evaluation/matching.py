@@ -25,12 +25,10 @@ def overlapping_pairs(detection_places: np.ndarray, detection_boxes: np.ndarray,
     """All pairs of a detection and a true box that overlap in the same place.
 
     Args:
-        detection_places: ``(n,)`` integers, the place of a detection: a frame, or a class in a frame.
+        detection_places: ``(n,)`` integers; a place is a frame, or a class in a frame.
         detection_boxes: ``(n, 4)`` x, y, width, height in px.
-        truth_places: ``(m,)`` likewise for the true boxes.
-        truth_boxes: ``(m, 4)``.
-        grown: as in :func:`pair_iou`.
-        crowd: ``(m,)`` likewise.
+        truth_places: ``(m,)``; ``truth_boxes`` ``(m, 4)``.
+        grown: as in :func:`pair_iou`; ``crowd`` ``(m,)`` too.
     """
     order = np.argsort(truth_places, kind='stable')
     places = truth_places[order]
@@ -55,15 +53,15 @@ def greedy_matches(detection: np.ndarray, truth: np.ndarray, num_detections: int
     whole data set instead of a step per detection.
 
     Args:
-        detection: ``(n,)`` numbers of detections, sorted; lower ones choose first. Pairs of one detection are in its
-            order of preference.
-        truth: ``(n,)`` the true boxes that the detections of ``detection`` may take.
-        num_detections: how many detections there are.
-        num_truth: how many true boxes.
-        shared: ``(num_truth,)`` boxes that any number of detections may take; none by default.
+        detection: ``(n,)``, sorted indices below ``num_detections``; lower ones choose first. Pairs of one detection
+            are in its order of preference.
+        truth: ``(n,)``, indices below ``num_truth`` of the true boxes of these pairs.
+        num_detections: number of detections.
+        num_truth: number of true boxes.
+        shared: ``(num_truth,)`` marks boxes that any number of detections may take; none by default.
 
     Returns:
-        ``(num_detections,)`` the number of the true box, -1 for none.
+        ``(num_detections,)`` the index of the true box, -1 for none.
     """
     shared = np.zeros(num_truth, bool) if shared is None else shared
     taker = np.full(num_truth, num_detections)

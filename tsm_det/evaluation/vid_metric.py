@@ -44,7 +44,7 @@ class VIDMetric(BaseVideoMetric):
         subsets: name to the image fields in ``ann_file`` that define the subset, e.g.
             ``dict(clean=dict(degraded=False))``.
         protocols: some of ``coco``, ``fgfa`` and ``mega``.
-        first_frames: also score the first this many frames of each video, by frame id, and the rest; None: do not.
+        first_frames: also score this many first frames of each video, by frame id, and the rest; None: do not.
         count_key_frame: whether the motion IoU's mean includes the box itself, with IoU 1.
         kwargs: keys of ``BaseMetric``.
 
@@ -57,19 +57,13 @@ class VIDMetric(BaseVideoMetric):
         super().__init__(**kwargs)
         unknown = sorted(set(protocols) - set(PROTOCOLS))
         if unknown or isinstance(protocols, str):
-            raise InputError(f'protocols={protocols!r} but a list of names out of {", ".join(PROTOCOLS)} is needed: '
-                             'list the wanted protocols')
+            raise InputError(f'protocols={protocols!r} but must be a list of names out of {", ".join(PROTOCOLS)}')
         if first_frames is not None and first_frames < 1:
-            raise InputError(f'first_frames={first_frames} but a number from 1 or None is needed: '
-                             'give the number of first frames of each video')
-        taken = sorted(_RESERVED & set(subsets or ()))
-        if taken:
-            raise InputError(f'subsets has {", ".join(taken)} but that names other scores: rename the subset')
-        self.ann_file = ann_file
-        self.subsets = subsets or {}
-        self.protocols = tuple(protocols)
-        self.first_frames = first_frames
-        self.count_key_frame = count_key_frame
+            raise InputError(f'first_frames={first_frames} but must be at least 1, or None')
+        if taken := sorted(_RESERVED & set(subsets or ())):
+            raise InputError(f'subsets has {", ".join(taken)}, a name of other scores: rename the subset')
+        self.ann_file, self.subsets, self.protocols = ann_file, subsets or {}, tuple(protocols)
+        self.first_frames, self.count_key_frame = first_frames, count_key_frame
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         """Keep the detections of all frames of the clips."""
@@ -79,11 +73,7 @@ class VIDMetric(BaseVideoMetric):
                 self.results.append((frame.img_id, boxes.bboxes, boxes.scores, boxes.labels))
 
     def compute_metrics(self, results: list[tuple]) -> dict[str, float]:
-        """Score the collected frames.
-
-        Raises:
-            InputError: the annotation file cannot be used, or the frames are not those in it, each once.
-        """
+        """Score the collected frames; raise InputError unless they are those of a readable ``ann_file``, each once."""
         data = read_evaluation_set(self.ann_file, self.dataset_meta['classes'], self.count_key_frame)
         scored = data.ground_truth, data.detections(results, 'the test run'), len(data.classes)
         print_log(f'scoring {len(results)} frames by {", ".join(self.protocols)}', 'current')
