@@ -13,8 +13,6 @@ from tqdm import tqdm
 
 from tsm_det.benchmark.arms import TimedArm
 
-_BOOTSTRAPS = 2000
-
 
 class TimedCall(NamedTuple):
     """One call of the arm ``name``: wall-clock time, CPU time of all threads of the process, and the result."""
@@ -77,7 +75,7 @@ def percentiles(times_ms: Sequence[float], frames_per_call: int = 1) -> dict[str
 def ratio_of_medians(times: Sequence[float], baseline: Sequence[float]) -> dict[str, float]:
     """Ratio of medians with a 95 % interval from a bootstrap over pairs of interleaved calls."""
     pairs = np.array([times, baseline])
-    draws = np.random.default_rng(0).integers(0, pairs.shape[1], (_BOOTSTRAPS, pairs.shape[1]))
+    draws = np.random.default_rng(0).integers(0, pairs.shape[1], (2000, pairs.shape[1]))
     medians = np.median(pairs[:, draws], axis=2)
     low, high = np.percentile(medians[0] / medians[1], [2.5, 97.5])
     return {'median': float(np.median(pairs[0]) / np.median(pairs[1])), 'low': float(low), 'high': float(high)}

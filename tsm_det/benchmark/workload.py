@@ -19,8 +19,6 @@ from tsm_det.files import check_writable
 from tsm_det.models.loading import check_device
 from tsm_det.video.sources import open_source
 
-# Random frames differ from each other as much as frames can: a few are enough.
-_RANDOM_FRAMES = 8
 _COUNTS = ('frames', 'warmup', 'streams', 'proposals', 'detections', 'train', 'clip_length', 'threads')
 
 
@@ -90,7 +88,8 @@ def frames_of(source: str | None, size: tuple[int, int]) -> Iterator[np.ndarray]
     Random frames of ``size`` (H, W) are the same each time. Raises InputError when a source cannot be read.
     """
     if source is None:
-        yield from cycle(np.random.default_rng(0).integers(0, 256, (_RANDOM_FRAMES, *size, 3), dtype=np.uint8))
+        # Random frames differ from each other as much as frames can: a few are enough.
+        yield from cycle(np.random.default_rng(0).integers(0, 256, (8, *size, 3), dtype=np.uint8))
     opened = open_source(source)
     while True:
         frame = None

@@ -40,8 +40,7 @@ def compare(runs: Sequence[Run], baseline: str, out: Path, jobs: int | None = No
     Args:
         runs: of all arms and seeds.
         baseline: name of the arm that the others are compared with.
-        out: folder.
-        jobs: runs at a time; None: as the cores allow, 1 with CUDA.
+        jobs: runs at a time; None: as many as the cores allow, 1 with CUDA.
         threads: per run; None: the cores divided by the jobs.
         videos: groups of videos; None: their scenes.
         draws: of the bootstrap.

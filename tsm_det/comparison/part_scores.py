@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,12 +11,12 @@ from mmengine.config import Config
 from tsm_det.cocovid.motion import MOTION_RANGES, video_key
 from tsm_det.cocovid.split import read_groups
 from tsm_det.errors import InputError
-from tsm_det.evaluation.bootstrap import GroupedCurve, grouped_curves, mean_over_classes
-from tsm_det.evaluation.coco_ap import MatchedEvaluation, matched_ranges
+from tsm_det.evaluation.bootstrap import grouped_curves, mean_over_classes
+from tsm_det.evaluation.coco_ap import matched_ranges
 from tsm_det.evaluation.evaluation_set import EvaluationSet, evaluation_set_of, ground_truth_evaluator
 from tsm_det.evaluation.tables import frames_with, places_in_videos
 
-KINDS = ('all', 'motion', 'class', 'subset', 'frame')  # of parts; the columns of a table add theirs
+_KINDS = ('all', 'motion', 'class', 'subset', 'frame')  # of parts; the columns of a table add theirs
 _FRAME_BINS = (0, 2, 4, 8, 16)  # first frames of bins: the memory grows from the start of a video
 
 
@@ -51,7 +50,7 @@ class PartScores:
 
     def __init__(self, config: Config, table: VideoTable | None = None) -> None:
         by = table.by if table else ()
-        if taken := [column for column in by if column in KINDS]:
+        if taken := [column for column in by if column in _KINDS]:
             raise InputError(f'--by {taken[0]} has the name of a part that is always reported: rename that column of '
                              f'{table.path}')
         self.data = evaluation_set_of(config)
@@ -69,7 +68,7 @@ class PartScores:
             self._parts['frame', name] = (place >= first) & (after is None or place < after)
 
     def score(self, results: str | os.PathLike, weights: np.ndarray) -> dict[tuple[str, str], Score]:
-        """AP50 by kind and name of the part: ``('all', 'all')``, ``('class', 'DRONE')``, ``('motion', 'fast')``, ...
+        """AP50 by kind and name of the part: ``('all', 'all')``, ``('motion', 'fast')``, ``('class', 'DRONE')``, ...
 
         ``('class', 'any class')`` ignores classes. ``results`` is a file of ``tools/test.py --out``, ``weights``
         ``(1 + B, G)`` are from :func:`tsm_det.evaluation.bootstrap.drawn_groups`. Raises InputError when the file is
@@ -78,27 +77,20 @@ class PartScores:
         truth, detections, classes = self.data.ground_truth, self.data.read_detections(results), self.data.classes
         every = np.ones(len(self.data.images), bool)
         ranges = dict(matched_ranges(truth, detections, len(classes), thresholds=(0.5,)))
-        curves = self._curves(ranges[''], every, len(classes))
-        by_class, mean = mean_over_classes(curves, weights)
-        scores = {('all', 'all'): _score(curves, mean)}
-        scores |= {('class', name): _score([curves[label]], by_class[:, label]) for label, name in enumerate(classes)}
         one_class = (table._replace(labels=np.zeros_like(table.labels)) for table in (truth, detections))
         _, any_class = next(matched_ranges(*one_class, 1, thresholds=(0.5,)))
-        parts = {('class', 'any class'): (any_class, every, 1)}
-        parts |= {('motion', name): (ranges[f'_{name}'], every, len(classes)) for name in MOTION_RANGES}
-        parts |= {key: (ranges[''], frames, len(classes)) for key, frames in self._parts.items()}
+        labels = range(len(classes))
+        parts = {('all', 'all'): (ranges[''], every, labels)}
+        parts |= {('motion', name): (ranges[f'_{name}'], every, labels) for name in MOTION_RANGES}
+        parts |= {('class', name): (ranges[''], every, [label]) for label, name in enumerate(classes)}
+        parts['class', 'any class'] = any_class, every, [0]
+        parts |= {key: (ranges[''], frames, labels) for key, frames in self._parts.items()}
+        scores = {}
         for key, part in parts.items():
-            curves = self._curves(*part)
-            scores[key] = _score(curves, mean_over_classes(curves, weights)[1])
+            curves = grouped_curves(*part, self.groups, len(self.names))
+            boxes = np.sum([curve.boxes for curve in curves], axis=0)
+            scores[key] = Score(int(boxes.sum()), int(np.count_nonzero(boxes)), mean_over_classes(curves, weights))
         return scores
-
-    def _curves(self, evaluation: MatchedEvaluation, frames: np.ndarray, num_classes: int) -> list[GroupedCurve]:
-        return grouped_curves(evaluation, frames, self.groups, len(self.names), num_classes)
-
-
-def _score(curves: Sequence[GroupedCurve], values: np.ndarray) -> Score:
-    boxes = np.sum([curve.boxes for curve in curves], axis=0)
-    return Score(int(boxes.sum()), int(np.count_nonzero(boxes)), values)
 
 
 def _of_frames(data: EvaluationSet, table: VideoTable | None, column: str | None) -> np.ndarray:

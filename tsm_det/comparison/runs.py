@@ -32,6 +32,8 @@ class ArmConfig(NamedTuple):
 class Run:
     """An arm with a seed. Its folder has ``run.json`` with the finished steps, which are not repeated.
 
+    Raises InputError when the run in the folder was made with another config.
+
     Args:
         arm: its config.
         seed: of initialisation, order and augmentation.
@@ -40,9 +42,6 @@ class Run:
         engine: of the test, one of ``tsm_det.engines.ENGINES``; a test with another engine is repeated.
         trained: the training was done elsewhere; then an existing test is not repeated.
         results: detections that are not in ``FOLDER/found.pkl``.
-
-    Raises:
-        InputError: the run in the folder was made with another config.
     """
 
     def __init__(self, arm: ArmConfig, seed: int, folder: Path, tools: Path, engine: str = 'eager',
@@ -177,15 +176,15 @@ def runs_of_results(words: Sequence[Sequence[str]], out: Path, options: Sequence
     The first files of all arms are compared as one seed, and so on. Raises InputError when a file, a name or a config
     is missing.
     """
-    files = [[Path(word) for word in arm if word.endswith(('.pkl', '.pickle'))] for arm in words]
-    if lost := [arm[0] for arm, of_arm in zip(words, files, strict=True) if not of_arm]:
-        raise InputError(f'--results {lost[0]} has no FILE.pkl: give --results NAME CONFIG FILE.pkl [FILE.pkl ...]')
-    if lost := [file for of_arm in files for file in of_arm if not file.is_file()]:
-        raise InputError(f'the results {lost[0]} are missing: give files that tools/test.py --out wrote')
-    arms = read_arms([[word for word in arm if Path(word) not in of_arm] for arm, of_arm
-                      in zip(words, files, strict=True)], options)
-    return [Run(arm, place, out, out, trained=True, results=file)
-            for arm, of_arm in zip(arms, files, strict=True) for place, file in enumerate(of_arm)]
+    pickles, others = ([[word for word in arm if word.endswith(('.pkl', '.pickle')) == wanted] for arm in words]
+                       for wanted in (True, False))
+    for name, files in zip((arm[0] for arm in words), pickles, strict=True):
+        if not files:
+            raise InputError(f'--results {name} has no FILE.pkl: give --results NAME CONFIG FILE.pkl [FILE.pkl ...]')
+        if lost := [file for file in files if not Path(file).is_file()]:
+            raise InputError(f'the results {lost[0]} are missing: give files that tools/test.py --out wrote')
+    return [Run(arm, place, out, out, trained=True, results=Path(file))
+            for arm, files in zip(read_arms(others, options), pickles, strict=True) for place, file in enumerate(files)]
 
 
 def differing_keys(one: Any, other: Any, prefix: str = '') -> list[str]:

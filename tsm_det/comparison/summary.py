@@ -7,20 +7,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tsm_det.comparison.part_scores import KINDS, PartScores, Score
+from tsm_det.comparison.part_scores import PartScores, Score
 from tsm_det.comparison.runs import Run, differing_keys
 from tsm_det.evaluation.bootstrap import drawn_groups, paired_difference
 
 
 class Summary:
-    """Scores finished runs and compares them.
-
-    Args:
-        runs: of all arms and seeds.
-        baseline: name of the arm that the others are compared with.
-        parts: of the test set.
-        draws: of the bootstrap.
-    """
+    """Scores the finished ``runs`` of all arms and compares them with the arm ``baseline``, by bootstrap ``draws``."""
 
     def __init__(self, runs: Sequence[Run], baseline: str, parts: PartScores, draws: int) -> None:
         self.runs, self.baseline, self.parts, self.draws = runs, baseline, parts, draws
@@ -37,6 +30,7 @@ class Summary:
                 self._scores[run] = self.parts.score(run.results, self._weights)
         seeds = {arm.name: {run.seed: self._scores[run] for run in self.runs if run.arm == arm and run in self._scores}
                  for arm in self.arms}
+        first = next(iter(self._scores.values()), {})
         return {
             'baseline': self.baseline,
             'test': {'frames': len(self.parts.data.images), 'boxes': len(self.parts.data.annotations),
@@ -44,20 +38,14 @@ class Summary:
             'arms': [{'name': arm.name, 'config': arm.config, 'options': list(arm.options),
                       'differs_in': self._differing[arm.name], 'seeds': sum(run.arm == arm for run in self.runs),
                       'finished': len(seeds[arm.name]), 'latency': latency.get(arm.name)} for arm in self.arms],
-            'parts': [self._part(key, seeds) for key in self._keys()],
+            'parts': [self._part(key, score, seeds) for key, score in first.items() if score.boxes],
             'runs': [{**run.summary(), 'ap50': {'/'.join(key): _number(score.values[0]) for key, score
                                                 in self._scores[run].items()} if run in self._scores else None}
                      for run in self.runs]}
 
-    def _keys(self) -> list[tuple[str, str]]:
-        """Parts with a box, in the order of the report: the columns of a table of videos come before frames."""
-        keys = [key for key, score in next(iter(self._scores.values()), {}).items() if score.boxes]
-        order = list(dict.fromkeys([*KINDS[:-1], *(kind for kind, _ in keys if kind not in KINDS), KINDS[-1]]))
-        return sorted(keys, key=lambda key: order.index(key[0]))
-
-    def _part(self, key: tuple[str, str], seeds: dict[str, dict[int, dict]]) -> dict:
+    def _part(self, key: tuple[str, str], score: Score, seeds: dict[str, dict[int, dict]]) -> dict:
         values = {arm: {seed: scores[key] for seed, scores in of_seed.items()} for arm, of_seed in seeds.items()}
-        baseline, score = values[self.baseline], next(iter(self._scores.values()))[key]
+        baseline = values[self.baseline]
         return {'kind': key[0], 'name': key[1], 'boxes': score.boxes, 'groups': score.groups,
                 'arms': {arm: _spread({seed: float(score.values[0]) for seed, score in of_seed.items()})
                          for arm, of_seed in values.items() if of_seed},

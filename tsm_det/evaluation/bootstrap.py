@@ -7,6 +7,7 @@ between hits, once per test instead of once per draw.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -62,18 +63,18 @@ class GroupedCurve(NamedTuple):
     boxes: np.ndarray
 
 
-def grouped_curves(evaluation: MatchedEvaluation, frames: np.ndarray, groups: np.ndarray, num_groups: int,
-                   num_classes: int) -> list[GroupedCurve]:
-    """A curve per class, at the evaluation's first threshold, over the frames marked in ``(F,)``.
+def grouped_curves(evaluation: MatchedEvaluation, frames: np.ndarray, labels: Sequence[int], groups: np.ndarray,
+                   num_groups: int) -> list[GroupedCurve]:
+    """A curve per label, at the evaluation's first threshold, over the frames marked in ``(F,)``.
 
-    ``groups`` ``(F,)`` is the group of each frame, below ``num_groups``; labels are below ``num_classes``.
+    ``groups`` ``(F,)`` is the group of each frame, below ``num_groups``.
     """
     detections, truth, curves = evaluation.detections, evaluation.truth, []
-    counted = np.flatnonzero(frames[detections.frames] & ~evaluation.ignored[0])
-    counted = counted[np.argsort(-detections.scores[counted], kind='stable')]
+    counted = frames[detections.frames] & ~evaluation.ignored[0]
     wanted = frames[truth.frames] & ~evaluation.ignored_truth
-    for label in range(num_classes):
-        order = counted[detections.labels[counted] == label]
+    for label in labels:
+        order = np.flatnonzero(counted & (detections.labels == label))
+        order = order[np.argsort(-detections.scores[order], kind='stable')]
         hit, group = evaluation.hit[0][order], groups[detections.frames][order]
         false_positives = np.zeros((hit.sum() + 1, num_groups))
         np.add.at(false_positives, ((np.cumsum(hit) - hit)[~hit], group[~hit]), 1)
@@ -83,15 +84,15 @@ def grouped_curves(evaluation: MatchedEvaluation, frames: np.ndarray, groups: np
     return curves
 
 
-def mean_over_classes(curves: list[GroupedCurve], weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Average precision of the classes, ``(B, C)``, and its mean over those that have boxes in the draw, ``(B,)``.
+def mean_over_classes(curves: Sequence[GroupedCurve], weights: np.ndarray) -> np.ndarray:
+    """Mean of COCO's average precision (101 recalls) over the classes with boxes in the draw: ``(B,)``, NaN without.
 
-    It is COCO's, at 101 recalls; NaN without a box. ``weights`` ``(B, G)`` is how often each draw has each group.
+    ``weights`` ``(B, G)`` is how often each draw has each group.
     """
     values = np.stack([_average_precision(curve, weights) for curve in curves], axis=1)
     known = ~np.isnan(values)
     total = np.where(known, values, 0).sum(axis=1)
-    return values, np.divide(total, known.sum(axis=1), out=np.full(len(values), np.nan), where=known.any(axis=1))
+    return np.divide(total, known.sum(axis=1), out=np.full(len(values), np.nan), where=known.any(axis=1))
 
 
 def _average_precision(curve: GroupedCurve, weights: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 from pycocotools.cocoeval import COCOeval, Params
 
 from tsm_det.cocovid.motion import MOTION_RANGES
-from tsm_det.evaluation.matching import Pairs, greedy_matches, overlapping_pairs
+from tsm_det.evaluation.matching import greedy_matches, overlapping_pairs
 from tsm_det.evaluation.tables import Detections, GroundTruth, within
 
 _DEFAULTS = Params(iouType='bbox')
@@ -100,7 +100,7 @@ def matched_ranges(truth: GroundTruth, detections: Detections, num_classes: int,
     detections = detections.take(np.sort(order[rank < max(_DEFAULTS.maxDets)]))
     pairs = overlapping_pairs(detections.frames * num_classes + detections.labels, detections.boxes,
                               truth.frames * num_classes + truth.labels, truth.boxes, crowd=truth.crowd)
-    pairs = Pairs(*(column[pairs.iou >= _DEFAULTS.iouThrs[0]] for column in pairs))
+    pairs = pairs.take(pairs.iou >= _DEFAULTS.iouThrs[0])
     areas = np.prod(detections.boxes[:, 2:], axis=1)
     ranges = {'' if name == 'all' else f'_area_{name}': (within(truth.areas, limits), within(areas, limits))
               for name, limits in _AREA_RANGES.items()}
@@ -108,10 +108,9 @@ def matched_ranges(truth: GroundTruth, detections: Detections, num_classes: int,
     for suffix, (inside, detections_inside) in ranges.items():
         ignored = ~inside | truth.crowd
         # Boxes that count come first, then the highest IoU, then the last box.
-        order = np.lexsort((-pairs.truth, -pairs.iou, ignored[pairs.truth], pairs.detection))
-        detection, box, iou = (column[order] for column in pairs)
-        matches = np.stack([
-            greedy_matches(detection[iou >= threshold], box[iou >= threshold], len(areas), len(ignored), truth.crowd)
-            for threshold in thresholds])
+        wishes = pairs.take(np.lexsort((-pairs.truth, -pairs.iou, ignored[pairs.truth], pairs.detection)))
+        near = (wishes.take(wishes.iou >= threshold) for threshold in thresholds)
+        matches = np.stack([greedy_matches(each.detection, each.truth, len(areas), len(ignored), truth.crowd)
+                            for each in near])
         yield suffix, MatchedEvaluation(truth, detections, ignored, matches, ~detections_inside, num_classes,
                                         thresholds)

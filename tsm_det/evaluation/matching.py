@@ -19,6 +19,10 @@ class Pairs(NamedTuple):
     truth: np.ndarray
     iou: np.ndarray
 
+    def take(self, rows: np.ndarray) -> Pairs:
+        """Select or reorder pairs, by marks or indices."""
+        return Pairs(*(column[rows] for column in self))
+
 
 def overlapping_pairs(detection_places: np.ndarray, detection_boxes: np.ndarray, truth_places: np.ndarray,
                       truth_boxes: np.ndarray, grown: float = 0.0, crowd: np.ndarray | None = None) -> Pairs:
@@ -40,7 +44,7 @@ def overlapping_pairs(detection_places: np.ndarray, detection_boxes: np.ndarray,
         within = np.arange(len(detection)) - np.repeat(np.cumsum(count) - count, count)
         truth = order[np.repeat(first, count) + within]
         iou = pair_iou(detection_boxes[detection], truth_boxes[truth], grown, None if crowd is None else crowd[truth])
-        parts.append(Pairs(*(column[iou > 0] for column in (detection, truth, iou))))
+        parts.append(Pairs(detection, truth, iou).take(iou > 0))
     return Pairs(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 

@@ -24,8 +24,7 @@ def average_scores(frames: Iterable[dict], num_classes: int, memory: int) -> Ite
         num_classes: labels are below it.
         memory: frames to average over; 1 uses the present frame only.
 
-    Yields:
-        Frames of the same form; each place has one detection per class.
+    Yields frames of the same form, with one detection per place and class.
     """
     video, boxes, mean, age = None, torch.zeros(0, 4), torch.zeros(0, num_classes), torch.zeros(0)
     for frame in frames:

@@ -73,11 +73,9 @@ def ground_truth_table(images: Sequence[dict], annotations: Sequence[dict], cat_
 
 
 def detection_table(images: Sequence[dict], results: Sequence[tuple]) -> Detections:
-    """Arrange the detections of a test run.
+    """Arrange the detections of a test run, with ``images`` sorted by id.
 
-    Args:
-        images: sorted by id.
-        results: a tuple per frame: image id, boxes ``(n, 4)`` x1, y1, x2, y2 in px, scores, labels.
+    ``results`` has a tuple per frame: image id, boxes ``(n, 4)`` x1, y1, x2, y2 in px, scores, labels.
     """
     place = {image['id']: k for k, image in enumerate(images)}
     results = sorted(results, key=lambda result: place[result[0]])

@@ -24,9 +24,8 @@ _RESERVED = {*MOTION_RANGES, *(f'area_{name}' for name in AREA_RANGES), 'first',
 class VIDMetric(BaseVideoMetric):
     """AP of every frame of every video, scored once, under three protocols that must not be compared.
 
-    ``coco`` is pycocotools' AP, ``fgfa`` and ``mega`` are the AP50 of the evaluations released with those papers; see
-    :func:`~tsm_det.evaluation.coco_ap.coco_metrics`, :func:`~tsm_det.evaluation.vid_ap.fgfa_metrics` and
-    :func:`~tsm_det.evaluation.vid_ap.mega_metrics`. Values are from 0 to 1:
+    ``coco`` is pycocotools' AP, see :mod:`~tsm_det.evaluation.coco_ap`; ``fgfa`` and ``mega`` are the AP50 of the
+    evaluations released with those papers, see :mod:`~tsm_det.evaluation.vid_ap`. Values are from 0 to 1:
 
     - ``coco/AP50``, ``fgfa/AP50``, ``mega/AP50``;
     - the same with ``_slow``, ``_medium``, ``_fast``: motion IoU of 0.9 to 1, 0.7 to 0.9, 0 to 0.7;
@@ -48,8 +47,7 @@ class VIDMetric(BaseVideoMetric):
         count_key_frame: whether the motion IoU's mean includes the box itself, with IoU 1.
         kwargs: keys of ``BaseMetric``.
 
-    Raises:
-        InputError: ``protocols`` or ``first_frames`` is invalid, or a subset has the name of another score.
+    Raises InputError when ``protocols`` or ``first_frames`` is invalid, or a subset has the name of another score.
     """
 
     def __init__(self, ann_file: str, subsets: dict[str, dict] | None = None, protocols: Sequence[str] = PROTOCOLS,

@@ -25,10 +25,7 @@ class TSMFasterRCNN(FasterRCNN):
 
     Args:
         streams: keys of the :class:`StreamBank`; ``capacity`` is at least the test batch size.
-        kwargs: FasterRCNN's keys. Backbone and neck must have ``forward_clip``.
-
-    Raises:
-        TypeError: backbone or neck has no ``forward_clip``.
+        kwargs: FasterRCNN's keys; raises TypeError when backbone or neck has no ``forward_clip``.
     """
 
     def __init__(self, *args, streams: dict | None = None, **kwargs) -> None:
@@ -132,7 +129,7 @@ class TSMFasterRCNN(FasterRCNN):
         return _clips_of(samples, batch_data_samples, reasons)
 
     def train(self, mode: bool = True) -> TSMFasterRCNN:
-        """Switch to training; this forgets all streams, which belong to the weights that made them."""
+        """Set the mode; training forgets all streams, which belong to the weights that made them."""
         if mode:
             self.streams.clear()
         return super().train(mode)

@@ -28,10 +28,7 @@ class TSMFPN(FPN):
         shift_levels: levels with a site, counted from ``start_level``; ``()`` equals FPN bit for bit.
         shift_at: 'lateral' shifts the inputs of the 1x1 convolutions, 'inner' those of the output convolutions (the
             top-down path stays unshifted).
-        kwargs: FPN's keys.
-
-    Raises:
-        InputError: a key is out of range or conflicts with another.
+        kwargs: FPN's keys; raises InputError when a key is out of range or conflicts with another.
     """
 
     def __init__(self, *args, shift_div: int = 8, shift_levels: Sequence[int] = (0, 1, 2, 3),

@@ -28,11 +28,8 @@ def build_detector(config: Config, checkpoint: str | None = None, device: str = 
         checkpoint: path, or None for random weights, with a warning.
         device: e.g. 'cpu' or 'cuda:0'.
 
-    Returns:
-        The detector in eval mode; ``dataset_meta['classes']`` names its labels.
-
-    Raises:
-        InputError: the device is not available, or the checkpoint is missing or does not match the network.
+    Returns the detector in eval mode; ``dataset_meta['classes']`` names its labels. Raises InputError when the device
+    is not available, or the checkpoint is missing or does not match the network.
     """
     check_device(device)
     init_default_scope(config.get('default_scope', 'mmdet'))

@@ -25,17 +25,15 @@ class TemporalResidual:
     def forward_clip(
             self, frames: Tensor, num_frames: int, past: Tensor | None, shift_div: int) -> tuple[Tensor, Tensor]:
         """Return the block's output for ``frames`` ``(N*T, C, H, W)``, T = ``num_frames``, and the site's present."""
-        if self.with_cp and frames.requires_grad:
-            return torch.utils.checkpoint.checkpoint(
-                self._shift_and_add, frames, num_frames, past, shift_div, use_reentrant=False)
-        return self._shift_and_add(frames, num_frames, past, shift_div)
+        def shift_and_add(frames: Tensor, past: Tensor | None) -> tuple[Tensor, Tensor]:
+            with shift_in_place([frames], num_frames, [past], shift_div) as ([shifted], [present]):
+                out = self.residual(shifted)
+            out += frames if self.downsample is None else self.downsample(frames)
+            return self.relu(out), present
 
-    def _shift_and_add(
-            self, frames: Tensor, num_frames: int, past: Tensor | None, shift_div: int) -> tuple[Tensor, Tensor]:
-        with shift_in_place([frames], num_frames, [past], shift_div) as ([shifted], [present]):
-            out = self.residual(shifted)
-        out += frames if self.downsample is None else self.downsample(frames)
-        return self.relu(out), present
+        if self.with_cp and frames.requires_grad:
+            return torch.utils.checkpoint.checkpoint(shift_and_add, frames, past, use_reentrant=False)
+        return shift_and_add(frames, past)
 
 
 class TSMBasicBlock(TemporalResidual, BasicBlock):
@@ -63,7 +61,8 @@ class TSMResNet(ResNet):
     """ResNet with the online temporal shift in its residual blocks (TSM, ICCV 2019, section 4.2).
 
     Parameter names are ResNet's, so its checkpoints load unmapped, and back. As a plain backbone,
-    ``backbone(images)`` treats every image as the first frame of its own stream.
+    ``backbone(images)`` treats every image as the first frame of its own stream. Raises InputError when a key is out of
+    range or not supported.
 
     Args:
         shift_div: one channel in ``shift_div`` of a site's input comes from the previous frame.
@@ -71,9 +70,6 @@ class TSMResNet(ResNet):
         shift_every: distance of sites in blocks; None follows the paper: 2 when the third stage has 23 blocks or more
             (ResNet-101: 18 sites, 152: 26), else 1 (ResNet-50: 16).
         kwargs: ResNet's keys; ``dcn`` and ``plugins`` are not supported.
-
-    Raises:
-        InputError: a key is out of range or not supported.
     """
 
     def __init__(self, depth: int, *, shift_div: int = 8, shift_stages: Sequence[int] = (0, 1, 2, 3),
