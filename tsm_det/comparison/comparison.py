@@ -21,9 +21,8 @@ from tqdm import tqdm
 
 from tsm_det.comparison.comparison_page import headline, page
 from tsm_det.comparison.comparison_plots import draw_plots
-from tsm_det.comparison.part_scores import PartScores, VideoTable
 from tsm_det.comparison.runs import Run, differing_keys
-from tsm_det.comparison.summary import Summary
+from tsm_det.comparison.summary import PartScores, Summary, VideoTable
 from tsm_det.engines import check_engine
 from tsm_det.errors import InputError
 from tsm_det.evaluation.evaluation_set import ground_truth_evaluator
