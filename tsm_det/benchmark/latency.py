@@ -81,10 +81,7 @@ def stage_methods(arm: TimedArm) -> list[tuple[object, str, str]]:
 
 @dataclass
 class ArmSamples:
-    """Times of an arm, one number per call; ``proposals`` and ``detections``, one number per frame.
-
-    ``cpu_ms`` and ``stages_cpu_ms`` are CPU time of all threads of the process.
-    """
+    """Times of an arm per call, ``cpu`` of all threads of the process; ``proposals`` and ``detections`` per frame."""
 
     wall_ms: list[float] = field(default_factory=list)
     cpu_ms: list[float] = field(default_factory=list)

@@ -34,7 +34,9 @@ def compare(runs: Sequence[Run], baseline: str, out: Path, jobs: int | None = No
             videos: VideoTable | None = None, draws: int = 1000, latency_frames: int = 200, command: str = '') -> str:
     """Do the steps that are left, and write ``table.md``, ``results.json`` and plots into the folder ``out``.
 
-    The files are updated after each run; steps that an earlier call finished are not repeated.
+    The files are updated after each run; steps that an earlier call finished are not repeated. Returns the table of
+    arms, as Markdown, and the paths of the files. Raises InputError when an argument is wrong, or when a run failed,
+    after the others are finished.
 
     Args:
         runs: of all arms and seeds.
@@ -45,15 +47,8 @@ def compare(runs: Sequence[Run], baseline: str, out: Path, jobs: int | None = No
         draws: of the bootstrap.
         latency_frames: timed per arm; 0: none.
         command: the command line, for the table.
-
-    Returns the table of arms, as Markdown, and the paths of the files. Raises InputError when an argument is wrong, or
-    when a run failed, after the others are finished.
     """
-    for name, value, least in (('jobs', jobs, 1), ('threads', threads, 1), ('draws', draws, 1),
-                               ('latency-frames', latency_frames, 0)):
-        if value is not None and value < least:
-            raise InputError(f'--{name} is {value} but a number from {least} is needed')
-    _check(runs, baseline)
+    _check(runs, baseline, {'jobs': jobs, 'threads': threads, 'draws': draws, 'latency-frames': latency_frames})
     summary = Summary(runs, baseline, PartScores(runs[0].arm.load(runs[0].seed), videos), draws)
     latency: dict[str, dict | None] = {}
 
@@ -61,14 +56,11 @@ def compare(runs: Sequence[Run], baseline: str, out: Path, jobs: int | None = No
         content = {'command': command, **summary.collect(latency)}
         write_json(content, out / 'results.json', indent=2)
         write_text(page(content), out / 'table.md')
-        return '\n'.join(map(str, [headline(content), out / 'table.md', out / 'results.json',
-                                   *draw_plots(content, out)]))
+        paths = [out / 'table.md', out / 'results.json', *draw_plots(content, out)]
+        return '\n'.join(map(str, [headline(content), *paths]))
 
     write()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
-    jobs = jobs or (1 if torch.cuda.is_available() else max(1, min(len(runs), cores // (threads or 1))))
-    # Sums depend on the number of threads: a second start must choose the same.
-    run_all(runs, jobs, threads or max(1, cores // jobs), write)
+    run_all(runs, *_shares(len(runs), jobs, threads), write)
     first = {run.arm.name: run for run in reversed(runs)
              if run.state == 'finished' and (run.folder / 'last_checkpoint').is_file()}
     if latency_frames and baseline in first:
@@ -81,8 +73,19 @@ def compare(runs: Sequence[Run], baseline: str, out: Path, jobs: int | None = No
     return written
 
 
-def _check(runs: Sequence[Run], baseline: str) -> None:
-    """Refuse, before hours are spent, arms that cannot be compared."""
+def _shares(num_runs: int, jobs: int | None, threads: int | None) -> tuple[int, int]:
+    """Choose runs at a time and threads per run: on one machine always the same, as sums depend on the threads."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
+    jobs = jobs or (1 if torch.cuda.is_available() else max(1, min(num_runs, cores // (threads or 1))))
+    return jobs, threads or max(1, cores // jobs)
+
+
+def _check(runs: Sequence[Run], baseline: str, numbers: dict[str, int | None]) -> None:
+    """Refuse, before hours are spent, options out of range and arms that cannot be compared."""
+    for name, value in numbers.items():
+        least = 0 if name == 'latency-frames' else 1
+        if value is not None and value < least:
+            raise InputError(f'--{name} is {value} but must be at least {least}')
     first = {run.arm.name: run for run in reversed(runs)}
     if baseline not in first:
         raise InputError(f'the baseline is {baseline} but the arms are {", ".join(sorted(first))}: name one of them')

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -20,7 +21,7 @@ from tsm_det.evaluation.evaluation_set import EvaluationSet, evaluation_set_of, 
 from tsm_det.evaluation.tables import frames_with, places_in_videos
 
 _KINDS = ('all', 'motion', 'class', 'subset', 'frame')  # of parts; the columns of a table add theirs
-_FRAME_BINS = (0, 2, 4, 8, 16)  # first frames of bins: the memory grows from the start of a video
+_FRAME_BINS = (0, 2, 4, 8, 16, math.inf)  # the memory grows from the start of a video
 
 
 class VideoTable(NamedTuple):
@@ -66,9 +67,9 @@ class PartScores:
             values = _of_frames(self.data, table, column)
             self._parts |= {(column, str(name)): values == name for name in np.unique(values)}
         place = places_in_videos(self.data.images)
-        for first, after in zip(_FRAME_BINS, (*_FRAME_BINS[1:], None), strict=True):
-            name = f'{first}+' if after is None else f'{first}-{after - 1}'
-            self._parts['frame', name] = (place >= first) & (after is None or place < after)
+        for first, after in pairwise(_FRAME_BINS):
+            name = f'{first}+' if after == math.inf else f'{first}-{after - 1}'
+            self._parts['frame', name] = (place >= first) & (place < after)
 
     def score(self, results: str | os.PathLike, weights: np.ndarray) -> dict[tuple[str, str], Score]:
         """AP50 by kind and name of the part: ``('all', 'all')``, ``('motion', 'fast')``, ``('class', 'DRONE')``, ...

@@ -86,8 +86,8 @@ def draw_strips(strips: Sequence[Strip], title: str, score_thr: float = 0.3) -> 
     figure.text(0.15 / _WIDTH, 1 - 0.3 / height, title, fontsize=13)
     names = {DETECTED: 'detected', BELOW: f'detected with a score below {score_thr:g}', MISSED: 'missed',
              NO_BOX: 'no object'}
-    patches = [*(Patch(color=COLOURS[outcome], label=name) for outcome, name in names.items()),
-               Patch(color=FALSE_COLOUR, label='false positives (height: how many)')]
+    patches = [Patch(color=COLOURS[outcome], label=name) for outcome, name in names.items()]
+    patches.append(Patch(color=FALSE_COLOUR, label='false positives (height: how many)'))
     figure.legend(handles=patches, ncols=5, loc='upper left', bbox_to_anchor=(0, 1 - 0.35 / height), frameon=False,
                   fontsize=10)
     top = height - _TOP

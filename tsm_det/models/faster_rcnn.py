@@ -101,19 +101,15 @@ class TSMFasterRCNN(FasterRCNN):
     def predict(self, batch_inputs: Tensor, batch_data_samples: Sequence, rescale: bool = True) -> list:
         """Detect objects; clips continue the streams held for their ``video_id``.
 
-        ``metainfo['reset']`` of a clip's first frame says why its stream started over, None while it continues.
+        Returns new samples of the same kind, with ``pred_instances``. ``metainfo['reset']`` of a clip's first frame is
+        the reason why its stream started over, None while it continues. Raises InputError when a frame is flipped
+        (test-time augmentation), or the batch exceeds the bank's capacity.
 
         Args:
             batch_inputs: clips ``(N, T, C, H, W)``, or images ``(N, C, H, W)``.
             batch_data_samples: one ``TrackDataSample`` per clip, whose frames have ``video_id``, ``frame_id`` and
                 ``ori_shape``; or one ``DetDataSample`` per image.
             rescale: boxes in px of the source frame.
-
-        Returns:
-            New samples of the same kind, with ``pred_instances``.
-
-        Raises:
-            InputError: a frame is flipped (test-time augmentation), or the batch exceeds the bank's capacity.
         """
         if batch_inputs.ndim == 4:
             return super().predict(batch_inputs, batch_data_samples, rescale)
