@@ -26,7 +26,8 @@ def write_side_by_side(detectors: Sequence[OnlineDetector], names: Sequence[str]
                        height: int = 256) -> None:
     """Write an animated GIF of a video with the detections of several detectors, one beside the other.
 
-    Every detector streams the video from frame 0; the picture shows a part of it.
+    Every detector streams the video from frame 0; the picture shows a part of it. Raises InputError when ``out`` is not
+    a .gif or cannot be written, or the video ends before ``frames`` begin.
 
     Args:
         detectors: in order from left to right.
@@ -37,8 +38,6 @@ def write_side_by_side(detectors: Sequence[OnlineDetector], names: Sequence[str]
         score_thr: lowest score of a detection that is drawn.
         fps: frames per second of the picture.
         height: of each frame in it, px.
-
-    Raises InputError when ``out`` is not a .gif or cannot be written, or the video ends before ``frames`` begin.
     """
     if Path(out).suffix.lower() != '.gif':
         raise InputError(f'--out is {out} but the picture is an animated GIF: give a name that ends in .gif')

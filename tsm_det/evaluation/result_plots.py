@@ -31,7 +31,8 @@ def plot_results(config: Config, results: str | os.PathLike, out: str | os.PathL
     """Write ``precision_recall_by_class.png``, ``precision_recall_by_motion.png`` and ``misses_01.png``, ...
 
     Also log the share of boxes with a detection, and of these with the right class. The plot by motion is left out,
-    with a warning, where annotations have no ``instance_id``.
+    with a warning, where annotations have no ``instance_id``. Returns the files. Raises InputError when a file is
+    missing or does not fit the others, or ``out`` cannot be written.
 
     Args:
         config: from :func:`tsm_det.config.load_config`.
@@ -39,9 +40,6 @@ def plot_results(config: Config, results: str | os.PathLike, out: str | os.PathL
         out: folder; made if missing.
         score_thr: detections below it count as misses in the strips; the curves include all detections.
         average: frames to average class scores over; None: do not.
-
-    Returns the files. Raises InputError when a file is missing or does not fit the others, or ``out`` cannot be
-    written.
     """
     data, out = evaluation_set_of(config), Path(out)
     detections = data.read_detections(results, average)

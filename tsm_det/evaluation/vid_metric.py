@@ -36,7 +36,8 @@ class VIDMetric(BaseVideoMetric):
     - ``frames_scored`` and ``frames_total``.
 
     NaN without a box. Motion is computed from the tracks (``instance_id``); a box without another of its track within
-    10 frames has none and belongs to no range of motion.
+    10 frames has none and belongs to no range of motion. Raises InputError when ``protocols`` or ``first_frames`` is
+    invalid, or a subset has the name of another score.
 
     Args:
         ann_file: the CocoVID file of the test dataset.
@@ -46,8 +47,6 @@ class VIDMetric(BaseVideoMetric):
         first_frames: also score this many first frames of each video, by frame id, and the rest; None: do not.
         count_key_frame: whether the motion IoU's mean includes the box itself, with IoU 1.
         kwargs: keys of ``BaseMetric``.
-
-    Raises InputError when ``protocols`` or ``first_frames`` is invalid, or a subset has the name of another score.
     """
 
     def __init__(self, ann_file: str, subsets: dict[str, dict] | None = None, protocols: Sequence[str] = PROTOCOLS,

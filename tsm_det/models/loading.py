@@ -23,13 +23,13 @@ from tsm_det.errors import InputError
 def build_detector(config: Config, checkpoint: str | None = None, device: str = 'cpu') -> torch.nn.Module:
     """Build the config's detector for inference, with the checkpoint's weights and class names.
 
+    Returns it in eval mode; ``dataset_meta['classes']`` names its labels. Raises InputError when the device is not
+    available, or the checkpoint is missing or does not match the network.
+
     Args:
         config: its ``model`` is built; nothing is downloaded (``init_cfg`` is not used).
         checkpoint: path, or None for random weights, with a warning.
         device: e.g. 'cpu' or 'cuda:0'.
-
-    Returns the detector in eval mode; ``dataset_meta['classes']`` names its labels. Raises InputError when the device
-    is not available, or the checkpoint is missing or does not match the network.
     """
     check_device(device)
     init_default_scope(config.get('default_scope', 'mmdet'))
