@@ -94,11 +94,11 @@ def test_a_camera_that_breaks_off_comes_back_with_a_gap_in_the_frame_ids(camera)
 def test_the_gap_is_as_long_as_the_break(camera, monkeypatch):
     clock = [0.0]
 
-    def pause(*_):
-        clock[0] += 3
-        return False
-    monkeypatch.setattr(module.LatestFrame, 'touch', lambda self: clock[0])
-    monkeypatch.setattr(module.LatestFrame, 'wait_closed', pause)
+    class ThreeSeconds(Event):
+        def wait(self, _):
+            clock[0] += 3
+            return self.is_set()
+    monkeypatch.setattr(module, 'Event', ThreeSeconds)
     monkeypatch.setattr(module.time, 'monotonic', lambda: clock[0])
     source = camera([0, 1, BREAK], BREAK, [2], every_frame=True, connection={'fps': 10}, stall_limit_s=999)
     assert given(source.frames(), 3) == [(0, 0), (1, 1), (1 + 60 + 1, 2)]
@@ -185,6 +185,32 @@ def test_leaving_closes_the_connection_and_ends_the_thread(camera):
     given(frames, 3)
     frames.close()
     assert (closed, active_count()) == ([True], before)
+
+
+def test_time_with_a_full_queue_does_not_count_as_silence(camera, monkeypatch):
+    clock, end = [0.0], Event()
+    monkeypatch.setattr(module.time, 'monotonic', lambda: clock[0])
+    source = camera([*range(5), end, 5, end.clear, end], every_frame=True, stall_limit_s=10)
+    frames = source.frames()
+    given(frames, 1)
+    clock[0] = 9999.0  # the consumer was slow
+    assert given(frames, 4) == [(k, k) for k in range(1, 5)]
+    assert next(frames) is None
+    end.set()
+    assert given(frames, 1) == [(5, 5)]
+    clock[0] += 11
+    with pytest.raises(InputError, match='gave no frame for 10 s'):
+        given(frames)
+    end.set()
+
+
+def test_leaving_ends_a_pause_between_connections_at_once(camera, monkeypatch):
+    frames = camera([0], BREAK).frames()
+    monkeypatch.setattr(module, '_MIN_PAUSE_S', 999)
+    given(frames, 1)
+    before = active_count()
+    frames.close()
+    assert active_count() == before - 1
 
 
 def test_leaving_does_not_wait_for_a_camera_that_is_silent(camera):
