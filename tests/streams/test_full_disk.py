@@ -4,6 +4,7 @@ import errno
 import json
 import os
 
+import cv2
 import pytest
 import torch
 
@@ -52,8 +53,8 @@ def test_no_room_for_the_state_keeps_lines_video_and_the_state_before(
 
 
 def test_no_room_for_the_video_keeps_the_lines_and_the_state(make_detector, video_file, tmp_path, monkeypatch):
-    full = fails_from(5, sinks._H264Encoder.write, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
-    monkeypatch.setattr(sinks._H264Encoder, 'write', full)
+    full = fails_from(5, cv2.copyMakeBorder, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+    monkeypatch.setattr(cv2, 'copyMakeBorder', full)
     assert 'out.mp4 cannot be written (No space left on device)' in run(make_detector, video_file, tmp_path)
     assert num_lines(tmp_path) == 6
     streams = torch.load(tmp_path / 'state.pt', weights_only=True)['streams']

@@ -97,12 +97,16 @@ def test_no_frame_is_no_file(tmp_path):
     assert not os.listdir(tmp_path)
 
 
-def test_without_libx264_it_writes_what_opencv_can(tmp_path, video_frame, monkeypatch):
+@pytest.mark.parametrize('times_s', [[None] * 30, [k / 10 for k in range(30)]])
+@pytest.mark.parametrize('fps', [12.5, 30000 / 1001, 120000 / 1001])
+def test_without_libx264_it_writes_mpeg4(tmp_path, video_frame, video_number, monkeypatch, fps, times_s):
     monkeypatch.setattr(av, 'codecs_available', set())
-    with VideoSink(tmp_path / 'out.mp4', fps=25) as sink:
-        sink.write(video_frame(0))
-        sink.write(video_frame(1))
-    assert len(VideoFile(tmp_path / 'out.mp4')) == 2
+    with VideoSink(tmp_path / 'out.mp4', fps) as sink:
+        for k, time_s in enumerate(times_s):
+            sink.write(video_frame(k), time_s)
+    video = VideoFile(tmp_path / 'out.mp4')
+    assert [video_number(image) for image in video] == list(range(30))
+    assert video.fps == pytest.approx(10 if times_s[0] is not None else fps, rel=1e-2)
 
 
 @pytest.mark.parametrize('sink', [JsonLinesSink, lambda path: VideoSink(path, fps=25)])
