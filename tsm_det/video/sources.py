@@ -27,8 +27,8 @@ IMAGE_FPS = 30.0
 class Source(Protocol):
     """One stream of frames, oldest first.
 
-    ``name`` of the stream, ``fps``, ``num_frames`` (None if unknown), ``files`` that are read, ``is_live``: frames
-    arrive in real time, ``is_recorded``: no frame is lost while nobody reads.
+    ``num_frames`` is None if unknown. ``files`` are those it reads. ``is_live``: frames arrive in real time.
+    ``is_recorded``: no frame is lost while nobody reads.
     """
 
     name: str
@@ -105,14 +105,15 @@ def open_source(source: str | os.PathLike, every_frame: bool = False, stall_limi
     path = os.fspath(source)
     if is_live_address(path):
         return LiveSource(path, every_frame, stall_limit_s)
+    name = os.path.basename(os.path.abspath(path))
     if os.path.isdir(path):
-        return _image_source(os.path.basename(os.path.abspath(path)), path, Path(path).iterdir())
+        return _image_source(name, path, Path(path).iterdir())
     if has_magic(path) and not os.path.exists(path):
         return _image_source(path, path, map(Path, glob(path, recursive=True)))
     if path.lower().endswith(IMAGE_SUFFIXES):
-        return _image_source(os.path.basename(path), path, filter(Path.exists, [Path(path)]))
+        return _image_source(name, path, filter(Path.exists, [Path(path)]))
     video = VideoFile(path)
-    return RecordedSource(os.path.basename(path), video.fps, video, [path])
+    return RecordedSource(name, video.fps, video, [path])
 
 
 def _image_source(name: str, place: str, paths: Iterable[Path]) -> RecordedSource:
@@ -121,10 +122,7 @@ def _image_source(name: str, place: str, paths: Iterable[Path]) -> RecordedSourc
     if not images:
         raise InputError(f'{place} has no image ({", ".join(IMAGE_SUFFIXES)}) but a folder or a pattern must give the '
                          'images of one stream: check the path, and name videos one by one')
-    images.sort(key=_natural_order)
+    # Natural order: splitting by a group puts the numbers at odd positions.
+    images.sort(key=lambda path: [
+        int(part) if k % 2 else part.lower() for k, part in enumerate(re.split(r'(\d+)', path))])
     return RecordedSource(name, IMAGE_FPS, ImageFiles(images), images)
-
-
-def _natural_order(path: str) -> list[str | int]:
-    # Splitting by a group puts the numbers at odd positions.
-    return [int(part) if k % 2 else part.lower() for k, part in enumerate(re.split(r'(\d+)', path))]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from bisect import bisect_right
 from collections.abc import Iterator
+from contextlib import suppress
 
 import av
 import cv2
@@ -89,13 +90,13 @@ class VideoFile:
         self._close()
         self._process = os.getpid()
         self._frames: Iterator[av.VideoFrame] = iter(())
-        self._next: int | None = None  # the next frame of self._frames; None when not decoding
+        self._next = -1  # the next frame of self._frames; -1 when not decoding
         self._kept: dict[int, av.VideoFrame] = {}
         self._reformatter = VideoReformatter()
 
     def _decode(self, k: int) -> None:
         start = self._index.starts[bisect_right(self._index.starts, k) - 1]
-        if self._next is None or not start <= self._next <= k:
+        if not start <= self._next <= k:
             self._begin(start)
         if self._decode_on(k):
             return
@@ -115,7 +116,7 @@ class VideoFile:
 
     def _decode_on(self, k: int) -> bool:
         """Decode up to frame ``k``; False when the frames do not match the index."""
-        try:
+        with suppress(av.FFmpegError, IndexError):  # damage can make PyAV raise an IndexError
             for frame in self._frames:
                 if frame.pts != self._index.stamps[self._next]:
                     break
@@ -125,9 +126,7 @@ class VideoFile:
                 self._next += 1
                 if self._next > k:
                     return True
-        except (av.FFmpegError, IndexError):  # damage can make PyAV raise an IndexError
-            pass
-        self._next = None
+        self._next = -1
         return False
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import av
 from av.stream import Disposition
@@ -14,7 +14,6 @@ from av.video.stream import VideoStream
 from tsm_det.errors import InputError
 from tsm_det.video.file_length import is_cut_off
 
-T = TypeVar('T')
 _DEFAULT_FPS = 30.0
 # Formats with reliable time stamps, and whether seeking to one is exact.
 _SEEKABLE = {'mov,mp4,m4a,3gp,3g2,mj2': True, 'matroska,webm': True, 'mpegts': False}
@@ -51,9 +50,8 @@ def index_video(path: str, most_frames: int | None = None) -> VideoIndex:
         status = os.stat(path)
         if os.path.isdir(path) or status.st_size == 0:
             raise InputError(f'{path} is a folder or empty but a video file is needed: check the path')
-        if most_frames is not None:
-            return _index(path, most_frames)
-        return _cached(path, status.st_size, status.st_mtime_ns)
+        index = _index if most_frames is None else _index.__wrapped__
+        return index(path, most_frames, status.st_size, status.st_mtime_ns)
     except OSError as error:
         raise InputError(f'{path} cannot be opened ({error.strerror}) but a video file is needed: '
                          'check the path') from error
@@ -84,12 +82,7 @@ def open_video(path: str) -> VideoStream:
 
 
 @lru_cache(maxsize=256)
-def _cached(path: str, size: int, changed_ns: int) -> VideoIndex:
-    """Index a file, cached by its size in bytes and time of change."""
-    return _index(path, None)
-
-
-def _index(path: str, most_frames: int | None) -> VideoIndex:
+def _index(path: str, most_frames: int | None, _size: int, _changed_ns: int) -> VideoIndex:
     if is_cut_off(path):
         raise InputError(f'{path} is cut off, it ends in the middle of its data: fetch it again')
     try:
@@ -133,7 +126,7 @@ def _index_frames(path: str, most_frames: int | None) -> VideoIndex:
         return VideoIndex(stamps, [0], _fps(stream, stamps))
 
 
-def _up_to(most_frames: int | None, items: Iterable[T], path: str) -> Iterator[T]:
+def _up_to(most_frames: int | None, items: Iterable, path: str) -> Iterator:
     for number, item in enumerate(items):
         if number == most_frames:
             raise InputError(f'{path} has more than {most_frames} frames, the largest number allowed: shorten it')
