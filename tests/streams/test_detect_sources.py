@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tsm_det.errors import InputError
-from tsm_det.streams import progress
+from tsm_det.streams import detect_sources as module
 from tsm_det.streams.detect_sources import detect_sources, open_sources
 from tsm_det.video import cameras
 from tsm_det.video.connection import Connection
@@ -153,7 +153,7 @@ def test_lines_after_the_saved_frame_are_cut_whole_or_not(make_detector, videos,
 
 def test_the_state_is_written_after_every_so_many_rounds(make_detector, videos, tmp_path, monkeypatch):
     saved = []
-    monkeypatch.setattr(progress, 'write_state', lambda path, signature, streams, positions: saved.append(
+    monkeypatch.setattr(module, 'write_state', lambda path, signature, streams, positions: saved.append(
         ([stream.frame_id for stream in streams], [position.frame_id for position in positions.values()])))
     run(make_detector(), videos[:1], tmp_path / 'l.jsonl', save_state=str(tmp_path / 'state.pt'), save_every=4)
     assert saved == [([3], [3]), ([7], [7]), ([8], [8])]

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from tsm_det.errors import InputError
-from tsm_det.streams import progress
-from tsm_det.streams.detect_sources import detect_sources, open_sources
-from tsm_det.streams.progress import first_frames
+from tsm_det.streams import detect_sources as module
+from tsm_det.streams.detect_sources import detect_sources, first_frames, open_sources
 from tsm_det.streams.state_file import Position
 from tsm_det.video.cameras import StreamFrame
 
@@ -81,7 +80,7 @@ def test_another_stride_is_refused(make_detector, videos, tmp_path):
 
 
 def test_a_camera_did_not_wait_and_what_is_recorded_did(monkeypatch):
-    monkeypatch.setattr(progress.time, 'time', lambda: 1012.0)
+    monkeypatch.setattr(module.time, 'time', lambda: 1012.0)
     sources = [SimpleNamespace(name='camera', fps=25.0, is_recorded=False), SimpleNamespace(
         name='video', fps=25.0, is_recorded=True), SimpleNamespace(name='new', fps=25.0, is_recorded=False)]
     positions = {name: Position(10, None, 2, 1002.0) for name in ('camera', 'video')}
@@ -96,9 +95,9 @@ def test_the_downtime_of_a_live_source_is_a_gap(make_detector, tmp_path, monkeyp
             return (StreamFrame(self.name, k, k / 10, np.full((128, 128, 3), k - start, np.uint8))
                     for k in range(start, start + 3))
     state = str(tmp_path / 'state.pt')
-    monkeypatch.setattr(progress.time, 'time', lambda: 100.0)
+    monkeypatch.setattr(module.time, 'time', lambda: 100.0)
     run(make_detector(max_gap=5), [Camera()], tmp_path, save_state=state)
-    monkeypatch.setattr(progress.time, 'time', lambda: 110.0)
+    monkeypatch.setattr(module.time, 'time', lambda: 110.0)
     lines = run(make_detector(max_gap=5), [Camera()], tmp_path, resume_state=state)
     assert [(line['frame_id'], line['reset']) for line in lines] == [
         (0, 'new'), (1, None), (2, None), (103, 'gap'), (104, None), (105, None)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from tsm_det.engines.compiling import compiled
+from tsm_det.engines.compiling import CompiledMaps
 from tsm_det.engines.folding import fast
 from tsm_det.errors import InputError
 from tsm_det.malloc import keep_freed_memory
@@ -36,4 +36,6 @@ def with_engine(model: nn.Module, name: str = 'eager') -> nn.Module:
     kind, _, precision = name.partition('-')
     model = fast(model, torch.bfloat16 if precision else torch.float32)
     model.engine = name
-    return compiled(model) if kind == 'compiled' else model
+    if kind == 'compiled':
+        model.extract_maps = CompiledMaps(model)
+    return model

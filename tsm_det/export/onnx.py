@@ -95,12 +95,10 @@ def describe_resizing(detector: OnlineDetector, size: tuple[int, int]) -> tuple[
 
     if min(size) < 1:
         raise InputError(f"--size is {size[0]} {size[1]} but must be the height and width of the video's frames in px")
-    steps = [inner for step in detector.pipeline.transforms
-             for inner in getattr(getattr(step, 'transforms', None), 'transforms', ())]
+    steps = detector.transforms()
     resizes = [step for step in steps if type(step) is Resize]
     frame = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
-    keys = ('img_id', 'frame_id', 'video_id', 'video_length', 'ori_video_length')
-    piped = detector.pipeline({'img': [frame], **{key: [0] for key in keys}})['inputs'][0].permute(1, 2, 0).numpy()
+    piped = detector.prepare(frame)['inputs'][0].permute(1, 2, 0).numpy()
     if len(resizes) == 1 and resizes[0].scale:
         resize = {'scale': list(resizes[0].scale), 'keep_ratio': resizes[0].keep_ratio}
         image = resized(frame, **resize)
@@ -113,11 +111,10 @@ def describe_resizing(detector: OnlineDetector, size: tuple[int, int]) -> tuple[
 def _description(graph: DetectorGraph, classes: tuple[str, ...]) -> dict:
     """Metadata of the model, without the frame's."""
     preprocessor, config = graph.model.data_preprocessor, graph.model.roi_head.test_cfg
-    height, width = graph.size
     normalised = preprocessor._enable_normalize
     return {
-        'tsm_det': __version__, 'classes': list(classes), 'image': [height, width],
-        'network': [height + graph.padding[0], width + graph.padding[1]],
+        'tsm_det': __version__, 'classes': list(classes), 'image': list(graph.size),
+        'network': [side + padding for side, padding in zip(graph.size, graph.padding, strict=True)],
         'in_graph': {'channels': 'RGB' if preprocessor._channel_conversion else 'BGR',
                      'mean': preprocessor.mean.flatten().tolist() if normalised else [0.0] * 3,
                      'std': preprocessor.std.flatten().tolist() if normalised else [1.0] * 3,

@@ -40,8 +40,8 @@ class Parity(NamedTuple):
     @property
     def agrees(self) -> bool:
         """Whether all differences are within the limits of rounding."""
-        return (self.boxes_px <= BOX_PX and self.scores <= SCORE and self.state <= STATE and self.unmatched == 0
-                and self.frames > 0)
+        return (self.frames > 0 and self.unmatched == 0
+                and self.boxes_px <= BOX_PX and self.scores <= SCORE and self.state <= STATE)
 
     def __str__(self) -> str:
         warning = '' if self.detections else ': no box was compared, verify with --source or a lower score_thr'
