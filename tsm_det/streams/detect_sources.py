@@ -58,7 +58,8 @@ def detect_sources(detector: OnlineDetector, sources: Sequence[Source], out: str
     positions = resume(detector, resume_state, sources, stride) if resume_state else {}
     last = {name: position.frame_id for name, position in positions.items()} if resume_state else None
     starts = first_frames(positions, sources, stride)
-    totals = [_num_left(source, starts.get(source.name, 0), stride, max_frames) for source in sources]
+    totals = [max_frames if source.num_frames is None else
+              len(range(starts.get(source.name, 0), source.num_frames, stride)[:max_frames]) for source in sources]
     num_frames = 0
     with ExitStack() as stack:
         outputs = stack.enter_context(Outputs(sources, out, json_lines, show, stride, last))
@@ -169,10 +170,3 @@ def _detect(detector: OnlineDetector, stream: Iterator[list[StreamFrame]], score
                                             [frame.frame_id for frame in frames])
             yield [(frame, detections_of(sample, detector.classes, score_thr), sample.metainfo['reset'])
                    for frame, sample in zip(frames, samples, strict=True)], detector.bank.held()
-
-
-def _num_left(source: Source, start: int, stride: int, max_frames: int | None) -> int | None:
-    """Number of frames from ``start`` on; None if unknown."""
-    if source.num_frames is None:
-        return max_frames
-    return len(range(start, source.num_frames, stride)[:max_frames])

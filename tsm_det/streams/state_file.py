@@ -22,10 +22,7 @@ _SETTINGS = {'backbone': ('shift_div', 'sites'), 'neck': ('shift_div', 'sites', 
 
 
 class Position(NamedTuple):
-    """Progress of a run in a source: last frame, number of frames, stride, and Unix time of that frame.
-
-    ``num_frames`` and ``stride`` are None if unknown.
-    """
+    """Progress of a run in a source: its last frame, seen at a Unix time; None is unknown."""
 
     frame_id: int
     num_frames: int | None
@@ -34,11 +31,9 @@ class Position(NamedTuple):
 
 
 def model_signature(model: nn.Module, preparation: str = '') -> str:
-    """Digest of everything that gives a state its meaning.
+    """Digest of everything that gives a state its meaning: weights, shift, normalisation, engine and preparation.
 
-    Args:
-        model: its weights, shift, normalisation and engine count.
-        preparation: description of how frames become the model's input.
+    ``preparation`` describes how frames become the model's input.
     """
     digest = sha256(preparation.encode())
     for name, tensor in sorted(model.state_dict().items()):

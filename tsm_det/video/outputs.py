@@ -22,16 +22,10 @@ _NO_SCREEN = '--show needs an OpenCV with windows and a screen: leave it out, or
 
 
 class Outputs(ExitStack):
-    """One file of JSON lines for all streams, one video and one window per stream.
+    """One file of JSON lines for all streams, one video and one window per stream; arguments as in ``detect_sources``.
 
-    Args:
-        sources: the streams, with distinct names.
-        out: mp4 file; with several sources a folder of such files.
-        json_lines: JSON lines file, one line per frame.
-        show: draw into one window per stream.
-        stride: frames are every ``stride``-th of a source.
-        last_frames: last frame id per stream of the run to resume; see ``JsonLinesSink``. Existing videos are then
-            renamed, not overwritten.
+    ``last_frames``: last frame id per stream of the run to resume; see ``JsonLinesSink``. Existing videos are then
+    renamed, not overwritten.
     """
 
     def __init__(self, sources: Sequence[Source], out: str | None = None, json_lines: str | None = None,

@@ -84,9 +84,7 @@ class VideoSink:
     The first frame fixes the size, rounded up to even numbers by repeating the last row or column; later frames are
     scaled to it. Without a frame there is no file.
 
-    Args:
-        path: ends in ``.mp4``; overwritten; missing folders are created.
-        fps: frames per second.
+    ``path`` ends in ``.mp4`` and is overwritten; missing folders are created.
 
     Raises:
         InputError: the file cannot be written, on entering, at a frame or on leaving.
@@ -110,12 +108,7 @@ class VideoSink:
                 os.replace(self.part, self.path)
 
     def write(self, image: np.ndarray, time_s: float | None = None) -> None:
-        """Append a frame.
-
-        Args:
-            image: ``(H, W, 3)`` BGR uint8.
-            time_s: time of the frame, for a varying rate; given for all frames or for none.
-        """
+        """Append a frame ``(H, W, 3)`` BGR uint8, with its time if the rate varies: for all frames or for none."""
         with writing(self.path, av.FFmpegError):
             if self._container is None:
                 self._open(image.shape[1::-1], time_s)

@@ -68,18 +68,18 @@ class RecordedSource:
             yield StreamFrame(self.name, frame_id, frame_id / self.fps, self.images.read(frame_id))
 
 
+@dataclass(frozen=True)
 class ImageFiles:
     """Images on disk, read on demand."""
 
-    def __init__(self, paths: Sequence[str]) -> None:
-        self._paths = paths
+    paths: Sequence[str]
 
     def __len__(self) -> int:
-        return len(self._paths)
+        return len(self.paths)
 
     def read(self, k: int) -> np.ndarray:
         """Read image ``k``, counted from 0, ``(H, W, 3)`` BGR uint8; raise InputError when it is damaged."""
-        path = self._paths[k]
+        path = self.paths[k]
         try:
             image = cv2.imread(path)
         except cv2.error:  # more pixels than OpenCV accepts

@@ -26,8 +26,8 @@ class VideoFile:
     Reading the next frame decodes one frame. Random access decodes from the key frame before in mp4, mov, mkv and webm
     files, and from the start of the file in other formats: convert those before training on them.
 
-    Pickling keeps the path only; a forked process opens the file again. No threads are started, so worker processes
-    can be forked at any time.
+    ``fps`` is the stated rate, the mean where the rate varies, 30 if unknown. Pickling keeps the path only; a forked
+    process opens the file again. No threads are started, so worker processes can be forked at any time.
 
     Args:
         path: an existing video file.
@@ -42,12 +42,8 @@ class VideoFile:
     def __init__(self, path: str | os.PathLike, most_frames: int | None = None) -> None:
         self.path = os.fspath(path)
         self._index = index_video(self.path, most_frames)
+        self.fps = self._index.fps
         self._forget()
-
-    @property
-    def fps(self) -> float:
-        """Stated frames per second, the mean where the rate varies, 30 if unknown."""
-        return self._index.fps
 
     def __len__(self) -> int:
         return len(self._index.stamps)

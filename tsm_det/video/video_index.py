@@ -22,11 +22,9 @@ _ONE_TO_ONE = {'av1', 'ffv1', 'h264', 'hevc', 'mjpeg', 'mpeg4', 'prores', 'vp9'}
 
 
 class VideoIndex(NamedTuple):
-    """The frames of a video file.
+    """The frames of a video file: time stamps in display order, None where the container has none.
 
-    ``stamps``: time stamps of all frames in display order; None where the container has none.
-    ``starts``: frames where decoding can start, ascending from 0.
-    ``fps``: frames per second, the mean where the rate varies.
+    Decoding can start at frames ``starts``, ascending from 0. ``fps`` is the mean where the rate varies.
     """
 
     stamps: list[int | None]
@@ -38,10 +36,7 @@ def index_video(path: str, most_frames: int | None = None) -> VideoIndex:
     """Index a video file; the index of an unchanged file is cached.
 
     mp4, mov, mkv, webm and ts files are read without decoding (30 ms per minute of 720p); others are decoded once.
-
-    Args:
-        path: video file.
-        most_frames: largest number of frames; reading stops there, and the index is not cached. None for any.
+    Reading stops at ``most_frames``, and that index is not cached; None for any number.
 
     Raises:
         InputError: the file is missing, not a video, empty, truncated or damaged, or has too many frames.
