@@ -16,8 +16,7 @@ import torch
 from mmdet.datasets.transforms import Resize
 
 from tsm_det.errors import InputError
-from tsm_det.export.graph import DetectorGraph, check_coverage
-from tsm_det.export.operators import onnx_translations
+from tsm_det.export.graph import DetectorGraph, check_coverage, onnx_translations
 from tsm_det.files import check_writable, write_bytes
 from tsm_det.shift import ShiftState, tensors_of
 from tsm_det.streams.online_detector import OnlineDetector
@@ -29,14 +28,14 @@ _RUNTIME = Path(__file__).with_name('runtime.py')
 
 
 def write_onnx(detector: OnlineDetector, size: tuple[int, int], path: str | os.PathLike) -> Path:
-    """Export a detector for one frame size, and copy ``runtime.py``, which runs it, beside the file.
+    """Export a detector on the CPU for source frames of ``size`` (H, W), and copy ``runtime.py`` beside the file.
 
     Inputs of the graph: ``image`` ``(1, h, w, 3)`` BGR uint8, a frame resized as by the config's test pipeline
     (normalising and padding are in the graph), and ``past.backbone.0``, ..., ``past.neck.0``, ...: zeros at the start
     of a stream, then each ``present.`` of the frame before. Outputs: ``boxes`` ``(k, 4)`` in px of the image,
     ``scores``, ``labels``, highest-scoring first, and the presents. The file's metadata describes them as JSON.
 
-    The detector must be on the CPU; ``size`` is (H, W) of the source frames. Returns the path of the runtime.
+    Returns the path of the runtime, which runs the file.
 
     Raises:
         InputError: the detector or its pipeline is not covered, a package is missing, or the file cannot be written.

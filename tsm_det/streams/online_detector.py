@@ -117,11 +117,7 @@ class OnlineDetector:
             self.bank.drop(stream_id)
 
     def save_state(self, path: str | os.PathLike) -> None:
-        """Write the states of all streams to a file of tensors and plain values.
-
-        Raises:
-            InputError: the file cannot be written, or a stream id is not a string, a whole number or None.
-        """
+        """Write the states of all streams to a file; errors as in ``write_state``."""
         write_state(path, self.signature(), self.bank.held())
 
     def load_state(self, path: str | os.PathLike) -> None:
@@ -179,8 +175,7 @@ def detections_of(sample: DetDataSample, classes: Sequence[str], score_thr: floa
 def image_pipeline(pipeline: Sequence[dict]) -> list[dict]:
     """A test pipeline over clips that takes images in memory and no annotations.
 
-    Raises:
-        InputError: the pipeline has no TransformBroadcaster that starts with a loader.
+    Raises InputError when the pipeline has no TransformBroadcaster that starts with a loader.
     """
     steps = [dict(step) for step in pipeline]
     broadcaster = next((step for step in steps if step['type'].endswith('TransformBroadcaster')), None)

@@ -39,10 +39,8 @@ class LiveSource:
 
     A thread reads; the consumer gets the newest frame, and skipped frames count as ``dropped``. Skipped frames,
     damaged frames and the time of a lost connection are gaps in the frame ids. Times are seconds since frame 0. The
-    name is the address without its password.
-
-    A network stream with a length, such as a video file behind http, is a recording: no frame is dropped, a new
-    connection continues behind the last frame, and it ends.
+    name is the address without its password. A network stream with a length, such as a video file behind http, is a
+    recording: no frame is dropped, a new connection continues after the last frame, and it ends.
 
     Args:
         address: number of a webcam (``'0'``), ``/dev/video0``, or an rtsp, rtmp, http, https, udp or tcp address.

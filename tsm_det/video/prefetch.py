@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from threading import Condition, Thread
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 T = TypeVar('T')
 
@@ -17,18 +17,14 @@ def prefetch(items: Iterable[T], depth: int = 2) -> Iterator[T]:
     ``for x in prefetch(map(second, prefetch(map(first, source))))`` runs first, second and the loop body at the same
     time. When the consumer leaves the loop, the thread stops after its current item and closes ``items``.
 
-    Args:
-        items: see :class:`Background`.
-        depth: largest number of waiting items, at least 1.
-
-    Raises:
-        Exception: that of ``items``, after the items before it.
+    An exception of ``items`` is raised here, after the items before it. ``depth`` is the largest number of waiting
+    items, at least 1.
     """
     with closing(Background(items, depth)) as background:
         yield from background
 
 
-class Background(Generic[T]):
+class Background(Iterator[T]):
     """Iterator over items that a thread computes ahead of the consumer.
 
     The thread's exception is raised after the items before it.
@@ -49,9 +45,6 @@ class Background(Generic[T]):
         self._changed = Condition()
         self._thread = Thread(target=self._run, args=(items,), daemon=True)
         self._thread.start()
-
-    def __iter__(self) -> Iterator[T | None]:
-        return self
 
     def __next__(self) -> T | None:
         with self._changed:

@@ -6,10 +6,9 @@ import json
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from fractions import Fraction
 from pathlib import Path
-from typing import IO
 
 import av
 import cv2
@@ -21,7 +20,7 @@ from tsm_det.files import check_writable, writing
 _TICK_S = Fraction(1, 60_000)  # MPEG-4 part 2 allows at most 65,535 ticks per second
 
 
-class JsonLinesSink:
+class JsonLinesSink(AbstractContextManager):
     """Writes one line of JSON per frame and flushes it before the next frame.
 
     ``{"frame_id", "time_s", "stream", "reset", "detections": [{"bbox": [x1, y1, x2, y2], "score", "label",
@@ -32,20 +31,16 @@ class JsonLinesSink:
         last_frames: last frame id to keep per stream: the file is truncated after them and appended to.
 
     Raises:
-        InputError: the file cannot be written, on entering or at a frame; or a detection is not finite.
+        InputError: the file cannot be written, on creation or at a frame; or a detection is not finite.
     """
 
     def __init__(self, path: str | os.PathLike, last_frames: Mapping[str, int] | None = None) -> None:
         self.path = Path(path)
-        self.last_frames = last_frames
-
-    def __enter__(self) -> JsonLinesSink:
-        with writing(self.path):
+        with writing(path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file: IO[str] = open(self.path, 'w' if self.last_frames is None else 'a', encoding='utf-8')
-            if self.last_frames is not None:
-                self._file.truncate(_length_up_to(self.path, self.last_frames))
-        return self
+            self._file = open(path, 'w' if last_frames is None else 'a', encoding='utf-8')  # noqa: SIM115
+            if last_frames is not None:
+                self._file.truncate(_length_up_to(self.path, last_frames))
 
     def __exit__(self, *_: object) -> None:
         with writing(self.path):
@@ -77,7 +72,7 @@ def _length_up_to(path: Path, last_frames: Mapping[str, int]) -> int:
     return length
 
 
-class VideoSink:
+class VideoSink(AbstractContextManager):
     """Writes frames to an H.264 mp4.
 
     Until it is closed, the video is ``NAME.part.mp4``, which plays up to its last second even after a crash.
@@ -87,7 +82,7 @@ class VideoSink:
     ``path`` ends in ``.mp4`` and is overwritten; missing folders are created.
 
     Raises:
-        InputError: the file cannot be written, on entering, at a frame or on leaving.
+        InputError: the file cannot be written, on creation, at a frame or on leaving.
     """
 
     def __init__(self, path: str | os.PathLike, fps: float) -> None:
@@ -95,10 +90,7 @@ class VideoSink:
         self.part = self.path.with_suffix('.part.mp4')
         self.fps = fps
         self._container: av.container.OutputContainer | None = None
-
-    def __enter__(self) -> VideoSink:
-        check_writable(self.path)
-        return self
+        check_writable(path)
 
     def __exit__(self, *_: object) -> None:
         if self._container is not None:
@@ -124,16 +116,17 @@ class VideoSink:
 
     def _open(self, size: tuple[int, int], begin_s: float | None) -> None:
         self._size, self._begin_s, self._last = size, begin_s, -1
-        codec, options, largest = 'libx264', {'preset': 'veryfast'}, 1001
+        codec, options, max_denominator = 'libx264', {'preset': 'veryfast'}, 1001
         if codec not in av.codecs_available:
             logging.getLogger(__name__).warning('this PyAV has no libx264: writing MPEG-4 part 2, which browsers lack')
-            codec, options, largest = 'mpeg4', {'flags': '+qscale', 'global_quality': '354'}, 65
+            codec, options, max_denominator = 'mpeg4', {'flags': '+qscale', 'global_quality': str(3 * 118)}, 65
         # Fragments of one second, each complete, so that the file plays at any time.
-        self._container = av.open(str(self.part), 'w', format='mp4', options={
+        container = av.open(str(self.part), 'w', format='mp4', options={
             'movflags': 'frag_keyframe+delay_moov+default_base_moof', 'flush_packets': '1'})
-        self._stream = self._container.add_stream(
-            codec, Fraction(self.fps).limit_denominator(largest), {**options, 'g': str(max(1, round(self.fps)))})
+        rate = Fraction(self.fps).limit_denominator(max_denominator)
+        self._stream = container.add_stream(codec, rate, {**options, 'g': str(max(1, round(self.fps)))})
         self._stream.width, self._stream.height = (side + side % 2 for side in size)
         self._stream.pix_fmt = 'yuv420p'
         if begin_s is not None:
             self._stream.codec_context.time_base = _TICK_S
+        self._container = container

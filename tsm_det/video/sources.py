@@ -28,7 +28,7 @@ class Source(Protocol):
     """One stream of frames, oldest first.
 
     ``num_frames`` is None if unknown. ``files`` are those it reads. ``is_live``: frames arrive in real time.
-    ``is_recorded``: no frame is lost while nobody reads.
+    ``is_recorded``: frames wait until they are read.
     """
 
     name: str
@@ -96,8 +96,7 @@ def open_source(source: str | os.PathLike, every_frame: bool = False, stall_limi
         source: a video file; a folder of images, a glob of images such as ``'frames/*.jpg'``, or one image, in
             natural order (2 before 10) and at ``IMAGE_FPS``; a webcam, ``'0'`` or ``/dev/video0``; or an address
             such as ``rtsp://...``, ``http://...``.
-        every_frame: drop no frame of a live source; see ``LiveSource``.
-        stall_limit_s: longest time without a frame of a live source.
+        every_frame, stall_limit_s: of a live source; see ``LiveSource``.
 
     Raises:
         InputError: there is nothing to read.

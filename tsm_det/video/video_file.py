@@ -55,13 +55,9 @@ class VideoFile:
         return VideoFile, (self.path,)
 
     def read(self, k: int) -> np.ndarray:
-        """Read frame ``k``, counted from 0.
+        """Read frame ``k``, counted from 0: a new array ``(H, W, 3)`` BGR uint8 in the displayed orientation.
 
-        Returns:
-            ``(H, W, 3)`` BGR uint8 in the displayed orientation, a new array.
-
-        Raises:
-            InputError: ``k`` is out of range, or the file is damaged there.
+        Raises InputError when ``k`` is out of range, or the file is damaged there.
         """
         if not 0 <= k < len(self):
             raise InputError(f'frame {k} of {self.path} was asked for but it has frames 0 to {len(self) - 1}: '

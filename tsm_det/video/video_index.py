@@ -55,10 +55,7 @@ def index_video(path: str, most_frames: int | None = None) -> VideoIndex:
 def open_video(path: str) -> VideoStream:
     """Open the video stream of a file; the caller closes its container.
 
-    Decoding uses no threads, which a fork would lose.
-
-    Raises:
-        InputError: the file is not a video.
+    Decoding uses no threads, which a fork would lose. Raises InputError when the file is not a video.
     """
     try:
         # A relative path with a colon would be read as a network address.
