@@ -31,8 +31,7 @@ def with_engine(model: nn.Module, name: str = 'eager') -> nn.Module:
     ``eager`` returns the model itself. ``-bf16`` computes convolutions in bfloat16, with slightly different detections.
     On a CPU all engines but ``eager`` also tune glibc malloc for the process.
 
-    Raises:
-        InputError: the engine is unknown, or does not cover a part of the detector.
+    Raises InputError when the engine is unknown, or does not cover a part of the detector.
     """
     check_engine(name)
     if name == 'eager':

@@ -129,7 +129,8 @@ class DetectorGraph(nn.Module):
         head = self.model.rpn_head
         logits = logits[0].permute(1, 2, 0).reshape(-1, head.cls_out_channels)
         scores = (logits.sigmoid() if head.use_sigmoid_cls else logits.softmax(-1))[:, 0]
-        deltas, anchors = deltas[0].permute(1, 2, 0).reshape(-1, 4), getattr(self, f'anchors_{number}')
+        deltas = deltas[0].permute(1, 2, 0).reshape(-1, 4)
+        anchors = getattr(self, f'anchors_{number}')
         if 0 < head.test_cfg.nms_pre < len(scores):
             scores, best = scores.topk(head.test_cfg.nms_pre)
             deltas, anchors = deltas[best], anchors[best]

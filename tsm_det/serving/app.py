@@ -32,8 +32,7 @@ def serving(detector: OnlineDetector, host: str = '127.0.0.1', port: int = 8000,
             max_upload_mb: float = 200) -> Iterator[str]:
     """Serve the page for the duration of the with block; gives its address and deletes uploads at the end.
 
-    Raises:
-        InputError: Gradio is missing, the port is taken, or a number is out of range.
+    Raises InputError when Gradio is missing, the port is taken, or a number is out of range.
     """
     if find_spec('gradio') is None:
         raise InputError('gradio cannot be imported but the page needs it: pip install "tsm_det[demo]"')

@@ -49,8 +49,7 @@ def write_state(path: str | os.PathLike, signature: str, streams: list[HeldStrea
                 positions: Mapping[str, Position] | None = None) -> None:
     """Write a file of tensors and plain values atomically.
 
-    Raises:
-        InputError: the file cannot be written, or a stream id is not a string, a whole number or None.
+    Raises InputError when it cannot be written, or a stream id is not a string, a whole number or None.
     """
     for stream in streams:
         if not isinstance(stream.stream_id, str | int | None):

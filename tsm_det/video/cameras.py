@@ -76,13 +76,14 @@ class LiveSource:
         None means that there is no new frame yet.
         """
         has_left, before = Event(), self.dropped
-        self._last_s = time.monotonic()  # of the last sign of life
-        frames = Background(self._read(has_left, start, stride), _MAX_WAITING, True, not self.every_frame)
+        self._last_s = time.monotonic()  # when the stream last gave an image, or the consumer took one
+        frames = Background(self._read(has_left, start, stride), _MAX_WAITING, is_live=True,
+                            keep_newest=not self.every_frame)
         try:
             for frame in frames:
                 self.dropped = before + frames.dropped
                 if frame is not None:
-                    self._last_s = time.monotonic()  # the reader may have waited for room until now
+                    self._last_s = time.monotonic()  # until now the reader may have waited for room
                 elif time.monotonic() - self._last_s > self.stall_limit_s:
                     raise InputError(f'{self.name} gave no frame for {self.stall_limit_s:g} s: check the camera and '
                                      'the network, or raise --stall-limit')

@@ -56,11 +56,7 @@ class RecordedSource:
     files: Sequence[str]
     is_live: ClassVar = False
     is_recorded: ClassVar = True
-
-    @property
-    def num_frames(self) -> int:
-        """Number of frames."""
-        return len(self.images)
+    num_frames = property(lambda self: len(self.images))
 
     def frames(self, start: int = 0, stride: int = 1) -> Iterator[StreamFrame]:
         """Yield frame ``start`` and every ``stride``-th after it."""
