@@ -117,7 +117,10 @@ class OnlineDetector:
             self.bank.drop(stream_id)
 
     def save_state(self, path: str | os.PathLike) -> None:
-        """Write the states of all streams to a file; errors as in ``write_state``."""
+        """Write the states of all streams to a file.
+
+        Raises InputError when it cannot be written, or a stream id is not a string, a whole number or None.
+        """
         write_state(path, self.signature(), self.bank.held())
 
     def load_state(self, path: str | os.PathLike) -> None:
