@@ -8,7 +8,7 @@ import torch
 import yaml
 from mmengine.config import Config
 
-from tsm_det.comparison.training_arms import differing_keys
+from tsm_det.comparison.runs import differing_keys
 from tsm_det.config import load_config
 from tsm_det.models.loading import build_detector
 

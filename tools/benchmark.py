@@ -40,7 +40,7 @@ def parse_args() -> Namespace:
 
 def main(args: Namespace) -> None:
     from tsm_det.benchmark.benchmark import benchmark
-    from tsm_det.benchmark.markdown import benchmark_page
+    from tsm_det.benchmark.report import benchmark_page
     from tsm_det.benchmark.workload import BenchmarkOptions
     from tsm_det.config import parse_options
 

@@ -44,8 +44,8 @@ def parse_args() -> Namespace:
 
 def main(args: Namespace) -> None:
     from tsm_det.comparison.comparison import compare
-    from tsm_det.comparison.part_scores import VideoTable
     from tsm_det.comparison.runs import runs_of_arms, runs_of_results, runs_of_work_dirs
+    from tsm_det.comparison.summary import VideoTable
 
     tools, options = Path(os.path.relpath(Path(__file__).parent)), args.cfg_options
     runs = (runs_of_arms(args.arm, args.seeds, args.out, tools, args.engine, options) if args.arm else

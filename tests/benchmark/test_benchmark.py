@@ -9,8 +9,7 @@ import torch
 from tests.benchmark.conftest import MEMORY
 from tsm_det.benchmark import benchmark as module
 from tsm_det.benchmark.demo_report import demo_summary
-from tsm_det.benchmark.markdown import benchmark_page
-from tsm_det.benchmark.plot import draw_benchmark
+from tsm_det.benchmark.report import benchmark_page, draw_benchmark
 from tsm_det.png import rendered
 
 

@@ -17,10 +17,8 @@ from mmengine import dump
 
 from tsm_det import config_path
 from tsm_det.comparison import comparison
-from tsm_det.comparison.comparison import compare
-from tsm_det.comparison.jobs import run_all
-from tsm_det.comparison.runs import runs_of_arms, runs_of_results, runs_of_work_dirs
-from tsm_det.comparison.training_arms import differing_keys, read_arms
+from tsm_det.comparison.comparison import compare, run_all
+from tsm_det.comparison.runs import differing_keys, read_arms, runs_of_arms, runs_of_results, runs_of_work_dirs
 from tsm_det.config import load_config
 from tsm_det.datasets.synthetic_vid import make_synthetic_vid
 from tsm_det.errors import InputError
@@ -365,7 +363,7 @@ def test_differing_keys_are_found_at_any_depth():
 
 def test_importing_the_loop_fills_the_cache_of_yapf(tmp_path):
     """Two trainings that both came first would read what the other is writing."""
-    subprocess.run([sys.executable, '-c', 'import tsm_det.comparison.jobs'], check=True,
+    subprocess.run([sys.executable, '-c', 'import tsm_det.comparison.comparison'], check=True,
                    env={**os.environ, 'XDG_CACHE_HOME': str(tmp_path)})
     grammars = [pickle.loads(path.read_bytes()) for path in tmp_path.rglob('*.pickle')]
     assert len(grammars) == 2 and all(grammar['symbol2number'] for grammar in grammars)

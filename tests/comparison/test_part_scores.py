@@ -7,7 +7,7 @@ import pytest
 
 from tests.evaluation.random_scene import CLASSES, random_scene
 from tests.evaluation.slow_protocols import MOTION, coco, read_frames
-from tsm_det.comparison.part_scores import PartScores, VideoTable
+from tsm_det.comparison.summary import PartScores, VideoTable
 from tsm_det.errors import InputError
 from tsm_det.evaluation.bootstrap import drawn_groups
 

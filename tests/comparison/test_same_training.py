@@ -11,7 +11,7 @@ from mmengine.runner import Runner
 
 from tests.tiny import STEPS, TINY
 from tsm_det import config_path
-from tsm_det.comparison.training_arms import ArmConfig, differing_keys
+from tsm_det.comparison.runs import ArmConfig, differing_keys
 from tsm_det.datasets.synthetic_vid import make_synthetic_vid
 
 WORKERS = 2

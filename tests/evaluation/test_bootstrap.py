@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from tsm_det.comparison.part_scores import Score
-from tsm_det.comparison.summary import _difference
+from tsm_det.comparison.summary import Score, _difference
 from tsm_det.evaluation.bootstrap import drawn_groups, paired_difference
 
 

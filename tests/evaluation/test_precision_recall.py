@@ -11,8 +11,8 @@ from mmengine.structures import InstanceData
 
 from tests.evaluation.conftest import match
 from tsm_det.errors import InputError
-from tsm_det.evaluation.precision_recall import curves_by_class, curves_by_motion, detected_shares, draw_curves
-from tsm_det.evaluation.results_file import read_results
+from tsm_det.evaluation.evaluation_set import read_results
+from tsm_det.evaluation.result_plots import curves_by_class, curves_by_motion, detected_shares, draw_curves
 from tsm_det.evaluation.vid_metric import VIDMetric
 from tsm_det.png import rendered
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tsm_det.errors import InputError
-from tsm_det.evaluation.results_file import read_results
+from tsm_det.evaluation.evaluation_set import read_results
 
 
 class Evil:

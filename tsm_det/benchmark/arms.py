@@ -1,11 +1,15 @@
-"""Arms of a benchmark: detectors called as a user calls them, frames in, detections out."""
+"""Arms of a benchmark: detectors called as a user calls them.
+
+An arm detects in the next frame ``(H, W, 3)`` BGR uint8 of each stream, until ``reset``. ``model`` is its network,
+``preprocessor`` the object with its ``pipeline``.
+"""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
 from inspect import signature
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,7 +18,6 @@ from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from mmengine.config import Config, ConfigDict
 from mmengine.dataset import Compose
-from torch import nn
 
 from tsm_det.config import dataset_config
 from tsm_det.malloc import default_memory
@@ -22,25 +25,11 @@ from tsm_det.models.loading import build_detector
 from tsm_det.streams.online_detector import OnlineDetector, image_pipeline
 
 
-class TimedArm(Protocol):
-    """A detector under test: detects in the next frame ``(H, W, 3)`` BGR uint8 of each stream, until ``reset``.
-
-    ``model`` is its network, ``preprocessor`` the object with its ``pipeline``.
-    """
-
-    model: nn.Module
-    preprocessor: object
-
-    def __call__(self, images: Sequence[np.ndarray]) -> list[DetDataSample]: ...
-    def reset(self) -> None: ...
-    def state_bytes(self) -> int: ...
-
-
 class ArmPlan(NamedTuple):
     """How to build an arm, here or in another process.
 
-    Without a checkpoint all arms have the same random weights. An engine of None is mmdet's own detector, called per
-    frame. ``streams`` is the largest number of frames per call.
+    Without a checkpoint all arms have the same random weights. An engine of None is mmdet's own detector. ``streams``
+    is the largest number of frames per call.
     """
 
     name: str
@@ -98,22 +87,24 @@ class MMDetArm:
         return 0
 
 
+TimedArm = OnlineArm | MMDetArm
+
+
 def mmdet_config(config: Config) -> Config:
     """Copy a config with mmdet's own classes, and an image pipeline that resizes as the video pipeline does."""
     config = copy.deepcopy(config)
     for part in (config.model, config.model.backbone, config.model.neck):
-        cls = MODELS.get(part.type)
-        _replace_type(part, cls, next(base for base in cls.__mro__ if base.__module__.startswith('mmdet.')))
-    preprocessor = config.model.data_preprocessor
-    _replace_type(preprocessor, MODELS.get(preprocessor.type), MODELS.get('DetDataPreprocessor'))
+        _replace_type(part, next(base for base in MODELS.get(part.type).__mro__
+                                 if base.__module__.startswith('mmdet.')))
+    _replace_type(config.model.data_preprocessor, MODELS.get('DetDataPreprocessor'))
     broadcaster = next(step for step in image_pipeline(dataset_config(config).pipeline) if 'transforms' in step)
     config.test_dataloader.dataset.pipeline = [*broadcaster['transforms'], {'type': 'mmdet.PackDetInputs'}]
     return config
 
 
-def _replace_type(part: ConfigDict, cls: type, parent: type) -> None:
+def _replace_type(part: ConfigDict, parent: type) -> None:
     """Set a config's type to the parent class and drop the keys that the parent does not take."""
-    for own in (base for base in cls.__mro__ if base not in parent.__mro__):
+    for own in (base for base in MODELS.get(part.type).__mro__ if base not in parent.__mro__):
         for key in signature(own.__init__).parameters.keys() - signature(parent.__init__).parameters.keys():
             part.pop(key, None)
     part.type = parent.__name__

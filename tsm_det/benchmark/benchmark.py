@@ -19,8 +19,7 @@ import torch
 from tsm_det.benchmark.arms import ArmPlan
 from tsm_det.benchmark.cost import count_operations, peak_memory
 from tsm_det.benchmark.latency import compare_latency, latency_ratios
-from tsm_det.benchmark.markdown import benchmark_page
-from tsm_det.benchmark.plot import draw_benchmark
+from tsm_det.benchmark.report import benchmark_page, draw_benchmark
 from tsm_det.benchmark.timing import ratio_of_medians, throughput
 from tsm_det.benchmark.training import compare_training
 from tsm_det.benchmark.workload import BenchmarkOptions, batches_of, frames_of, source_size
@@ -36,7 +35,7 @@ _SETTINGS = ('warmup', 'streams', 'engine', 'proposals', 'detections', 'score_th
 def benchmark(options: BenchmarkOptions, command: str) -> dict:
     """Time a detector and its 2D baseline, write the files named in the options, and return all figures.
 
-    The result is the JSON file of docs/benchmark.md; ``command``, the command line, is recorded in it. Raises
+    Returns the content of the JSON file, see docs/benchmark.md; it includes ``command``, the command line. Raises
     InputError when an option is wrong, or a file cannot be read or written.
     """
     options.check()

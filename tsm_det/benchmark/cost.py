@@ -17,9 +17,6 @@ from torch.utils.flop_counter import FlopCounterMode
 from tsm_det.benchmark.arms import ArmPlan
 from tsm_det.errors import InputError
 
-# From the second call on, a state goes in as well as out.
-_CALLS = 3
-
 
 def count_operations(plan: ArmPlan, image: np.ndarray) -> dict[str, int]:
     """Count ``parameters``, and ``flops`` of one frame with torch's counter in eager mode.
@@ -54,7 +51,7 @@ def _measure_memory(plan: ArmPlan, images: Sequence[np.ndarray], threads: int) -
     torch.set_num_threads(threads)
     before = _resident('VmRSS')
     arm = plan.build()
-    for _ in range(_CALLS):
+    for _ in range(3):  # from the second call on, a state goes in as well as out
         arm(images)
     cuda = torch.cuda.max_memory_allocated(plan.device) if plan.device.startswith('cuda') else None
     return {'peak_bytes': _resident('VmHWM'), 'before_bytes': before, 'cuda_peak_bytes': cuda}

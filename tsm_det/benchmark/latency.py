@@ -20,20 +20,18 @@ from tsm_det.benchmark.timing import TimedCall, interleaved, percentiles, ratio_
 STAGES = ('preprocess', 'backbone', 'neck', 'maps', 'rpn', 'roi', 'post')
 
 
-class StageClock:
+class StageClock(ExitStack):
     """Context manager: replaces an arm's stage methods with timed ones and restores them on exit.
 
-    Call the clock in place of the arm; then ``times_ms`` and ``cpu_ms`` have wall-clock and CPU time per stage, and
-    ``proposals`` their number per frame. ``post``, the rest of the call, is for the caller to subtract. On CUDA the
-    device is synchronised between stages, which slows the call: time whole calls without a clock.
+    Call the clock in place of the arm; then ``times_ms`` and ``cpu_ms`` have wall-clock and CPU time per stage without
+    ``post``, the rest of the call, and ``proposals`` their number per frame. On CUDA the device is synchronised between
+    stages, which slows the call: time whole calls without a clock.
     """
 
     def __init__(self, arm: TimedArm, device: str = 'cpu') -> None:
-        self.arm = arm
-        self.device = device
+        super().__init__()
+        self.arm, self.device, self._inside = arm, device, False
         self._clear()
-        self._inside = False
-        self._patches = ExitStack()
 
     def __call__(self, images: Sequence[np.ndarray]) -> list[DetDataSample]:
         self._clear()
@@ -41,11 +39,8 @@ class StageClock:
 
     def __enter__(self) -> StageClock:
         for owner, name, stage in stage_methods(self.arm):
-            self._patches.enter_context(patch.object(owner, name, self._timed(owner, name, stage)))
+            self.enter_context(patch.object(owner, name, self._timed(owner, name, stage)))
         return self
-
-    def __exit__(self, *_: object) -> None:
-        self._patches.close()
 
     def _clear(self) -> None:
         self.times_ms: dict[str, float] = defaultdict(float)
@@ -86,10 +81,7 @@ def stage_methods(arm: TimedArm) -> list[tuple[object, str, str]]:
 
 @dataclass
 class ArmSamples:
-    """Times of an arm, one number per call; ``proposals`` and ``detections``, one number per frame.
-
-    ``cpu_ms`` and ``stages_cpu_ms`` are CPU time of all threads of the process.
-    """
+    """Times of an arm per call, ``cpu`` of all threads of the process; ``proposals`` and ``detections`` per frame."""
 
     wall_ms: list[float] = field(default_factory=list)
     cpu_ms: list[float] = field(default_factory=list)
@@ -114,12 +106,10 @@ class ArmSamples:
 
     def summary(self, frames_per_call: int = 1) -> dict:
         """Percentiles, medians of CPU time and stages, ranges of box counts, and all samples, as in the JSON file."""
+        medians = {stage: float(np.median(self.stages_ms[stage])) for stage in STAGES if stage in self.stages_ms}
         return {
-            **percentiles(self.wall_ms, frames_per_call),
-            'processor_ms': float(np.median(self.cpu_ms)),
-            'stages_ms': {stage: float(np.median(self.stages_ms[stage])) for stage in STAGES
-                          if stage in self.stages_ms},
-            'proposals': [min(self.proposals), max(self.proposals)],
+            **percentiles(self.wall_ms, frames_per_call), 'processor_ms': float(np.median(self.cpu_ms)),
+            'stages_ms': medians, 'proposals': [min(self.proposals), max(self.proposals)],
             'detections': [min(self.detections), max(self.detections)],
             'samples': {'wall_ms': self.wall_ms, 'processor_ms': self.cpu_ms, 'stages_ms': self.stages_ms,
                         'stages_processor_ms': self.stages_cpu_ms}}
@@ -130,8 +120,7 @@ def compare_latency(arms: Mapping[str, TimedArm], batches: Callable[[], Iterator
     """Time ``frames`` whole calls per arm, from images to detections, interleaved on the same frames.
 
     ``batches()`` iterates over the frames of all streams from the first one. On a CPU stages are timed in the same
-    calls. On CUDA whole calls are timed in a first pass, and stages in a second pass over the same frames, since the
-    device is synchronised between stages.
+    calls; on CUDA, where that would slow them, in a second pass over the same frames.
     """
     samples = {name: ArmSamples() for name in arms}
     on_cuda = device.startswith('cuda')

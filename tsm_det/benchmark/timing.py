@@ -13,8 +13,6 @@ from tqdm import tqdm
 
 from tsm_det.benchmark.arms import TimedArm
 
-_BOOTSTRAPS = 2000
-
 
 class TimedCall(NamedTuple):
     """One call of the arm ``name``: wall-clock time, CPU time of all threads of the process, and the result."""
@@ -29,8 +27,8 @@ def interleaved(arms: Mapping[str, Callable[[Any], Any]], inputs: Iterator, coun
                 device: str = 'cpu', unit: str = 'frames') -> Iterator[TimedCall]:
     """Call every arm on the same input, in alternating order, so that a slow phase of the machine slows all arms.
 
-    After ``warmup`` inputs whose calls are not returned come ``count`` timed ones; fetching an input is not timed.
-    The device is synchronised before and after a call; ``unit`` labels the progress bar.
+    The calls of the first ``warmup`` inputs are not returned, those of the next ``count`` are. Fetching an input is not
+    timed. ``unit`` labels the progress bar.
     """
     for k in tqdm(range(warmup + count), desc=unit, mininterval=2):
         given = next(inputs)
@@ -53,8 +51,8 @@ def throughput(arms: Mapping[str, TimedArm], batches: Callable[[int], Iterator[l
                frames: int = 50, warmup: int = 5, device: str = 'cpu') -> list[dict]:
     """Time ``frames`` calls per arm with 1, 2, 4, ... up to ``streams`` streams, which start over at each number.
 
-    ``batches(n)`` iterates over the frames of n streams. Returns ``streams`` and ``arms`` for each number: percentiles
-    in ms per call, and frames per second over all streams.
+    ``batches(n)`` iterates over the frames of n streams. Returns a dict per number: ``streams`` and, for each of the
+    ``arms``, percentiles in ms per call, and frames per second over all streams.
     """
     table = []
     for count in [2 ** k for k in range(streams.bit_length()) if 2 ** k < streams] + [streams]:
@@ -77,11 +75,10 @@ def percentiles(times_ms: Sequence[float], frames_per_call: int = 1) -> dict[str
 def ratio_of_medians(times: Sequence[float], baseline: Sequence[float]) -> dict[str, float]:
     """Ratio of medians with a 95 % interval from a bootstrap over pairs of interleaved calls."""
     pairs = np.array([times, baseline])
-    draws = np.random.default_rng(0).integers(0, pairs.shape[1], (_BOOTSTRAPS, pairs.shape[1]))
+    draws = np.random.default_rng(0).integers(0, pairs.shape[1], (2000, pairs.shape[1]))
     medians = np.median(pairs[:, draws], axis=2)
     low, high = np.percentile(medians[0] / medians[1], [2.5, 97.5])
-    median = np.median(pairs[0]) / np.median(pairs[1])
-    return {'median': float(median), 'low': float(low), 'high': float(high)}
+    return {'median': float(np.median(pairs[0]) / np.median(pairs[1])), 'low': float(low), 'high': float(high)}
 
 
 def _synchronize(device: str) -> None:

@@ -21,7 +21,7 @@ from tsm_det.malloc import keep_freed_memory
 from tsm_det.models.loading import build_detector
 from tsm_det.streams.online_detector import image_pipeline
 
-_BOXES = 4
+_BOXES = 4  # per frame
 
 
 class TrainingStepArm:
@@ -50,17 +50,14 @@ def compare_training(plans: Sequence[ArmPlan], frames: Iterator[np.ndarray], ste
     """Time ``steps`` training steps per arm, interleaved, on clips of ``clip_length`` frames with random ground truth.
 
     The second plan is the baseline; engines are ignored. Frames ``(H, W, 3)`` BGR uint8 are resized as in testing.
-    Returns the part ``training`` of the JSON file, with percentiles in ms per step and ratios to the baseline.
-
-    Raises:
-        InputError: a loss is not finite.
+    Returns the part ``training`` of the JSON file, with percentiles in ms per step and ratios to the baseline. Raises
+    InputError when a loss is not finite.
     """
     arms = {plan.name: TrainingStepArm(plan) for plan in plans}
     samples = {name: {'wall_ms': [], 'processor_ms': []} for name in arms}
     for call in interleaved(arms, clips_of(plans[0], frames, clip_length), steps, warmup, plans[0].device, 'steps'):
         if not call.result.isfinite():
-            raise InputError(f'the loss of {call.name} is not finite but its steps must be those of a real training: '
-                             'give a checkpoint')
+            raise InputError(f'the loss of {call.name} is not finite, unlike in a real training: give a checkpoint')
         samples[call.name]['wall_ms'].append(call.wall_ms)
         samples[call.name]['processor_ms'].append(call.cpu_ms)
     arm, baseline = samples.values()
@@ -79,10 +76,9 @@ def clips_of(plan: ArmPlan, frames: Iterator[np.ndarray], clip_length: int) -> I
     num_classes = plan.config.model.roi_head.bbox_head.num_classes
     rng = np.random.default_rng(0)
     while clip := list(islice(frames, clip_length)):
-        length = len(clip)
-        data = pipeline({
-            'img': clip, 'frame_id': list(range(length)), 'img_id': [0] * length, 'video_id': [0] * length,
-            'video_length': [length] * length, 'ori_video_length': [length] * length})
+        constants = {'img_id': 0, 'video_id': 0, 'video_length': len(clip), 'ori_video_length': len(clip)}
+        data = pipeline({'img': clip, 'frame_id': list(range(len(clip))),
+                         **{key: [value] * len(clip) for key, value in constants.items()}})
         for frame in data['data_samples']:
             frame.gt_instances = _random_boxes(rng, frame.img_shape, num_classes)
             frame.ignored_instances = InstanceData(bboxes=torch.zeros(0, 4))

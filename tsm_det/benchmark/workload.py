@@ -19,11 +19,7 @@ from tsm_det.files import check_writable
 from tsm_det.models.loading import check_device
 from tsm_det.video.sources import open_source
 
-# Random frames differ from each other as much as frames can: a few are enough.
-_RANDOM_FRAMES = 8
-# Options that count something, and their smallest value.
-_LEAST = {'frames': 1, 'warmup': 0, 'streams': 1, 'proposals': 1, 'detections': 1, 'train': 1, 'clip_length': 1,
-          'threads': 1}
+_COUNTS = ('frames', 'warmup', 'streams', 'proposals', 'detections', 'train', 'clip_length', 'threads')
 
 
 @dataclass(frozen=True)
@@ -53,9 +49,9 @@ class BenchmarkOptions:
     cfg_options: dict | None = None
 
     def check(self) -> None:
-        """Raise InputError, before anything is built or timed, when an option is wrong or a file cannot be written."""
-        for name, least in _LEAST.items():
-            value = getattr(self, name)
+        """Raise InputError when an option is wrong or a file cannot be written."""
+        for name in _COUNTS:
+            value, least = getattr(self, name), 0 if name == 'warmup' else 1
             if value is not None and value < least:
                 raise InputError(f'--{name.replace("_", "-")} is {value} but must be at least {least}')
         if self.size is not None and min(self.size) < 1:
@@ -63,8 +59,7 @@ class BenchmarkOptions:
         if not 0 <= self.score_thr < 1:
             raise InputError(f'--score-thr is {self.score_thr} but must be at least 0 and below 1')
         if self.source is not None and self.size is not None:
-            raise InputError('--source and --size were both given but frames of a source have their own size: '
-                             'leave one of them out')
+            raise InputError('--source and --size were both given but a source has its own size: leave one of them out')
         check_engine(self.engine)
         check_device(self.device)
         if self.plot and Path(self.plot).suffix != '.png':
@@ -82,9 +77,8 @@ class BenchmarkOptions:
         if not {'rpn', 'rcnn'} <= test_cfg.keys():
             raise InputError(f'{config.filename} has no rpn and rcnn in model.test_cfg, but proposals and detections '
                              'are limited there: give a two-stage detector, for example one of configs/')
-        rpn, rcnn = test_cfg.rpn, test_cfg.rcnn
-        rpn.max_per_img, rpn.nms_pre = self.proposals, max(self.proposals, rpn.nms_pre)
-        rcnn.max_per_img, rcnn.score_thr = self.detections, self.score_thr
+        test_cfg.rpn.update(max_per_img=self.proposals, nms_pre=max(self.proposals, test_cfg.rpn.nms_pre))
+        test_cfg.rcnn.update(max_per_img=self.detections, score_thr=self.score_thr)
         return config
 
 
@@ -94,7 +88,8 @@ def frames_of(source: str | None, size: tuple[int, int]) -> Iterator[np.ndarray]
     Random frames of ``size`` (H, W) are the same each time. Raises InputError when a source cannot be read.
     """
     if source is None:
-        yield from cycle(np.random.default_rng(0).integers(0, 256, (_RANDOM_FRAMES, *size, 3), dtype=np.uint8))
+        # Random frames differ from each other as much as frames can: a few are enough.
+        yield from cycle(np.random.default_rng(0).integers(0, 256, (8, *size, 3), dtype=np.uint8))
     opened = open_source(source)
     while True:
         frame = None

@@ -10,7 +10,7 @@ _KINDS = {'all': 'AP50', 'subset': 'AP50 by kind of frame', 'frame': 'AP50 by fr
 
 
 def page(content: dict) -> str:
-    """The page of a :meth:`tsm_det.comparison.summary.Summary.collect` and its ``command``."""
+    """Format the content of ``results.json``."""
     left = [run for run in content['runs'] if run['state'] != 'finished']
     blocks = ['# Comparison', *_code(content['command']), '', headline(content), '']
     blocks += [f'**Unfinished: {len(left)} of {len(content["runs"])} runs are missing.** Means are over finished runs, '

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import cycle
 from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tsm_det.png import COLOURS, rendered, write_png
-
-_MARKERS = 'osD^vPX*'
 
 
 def draw_plots(content: dict, out: Path) -> list[Path]:
@@ -19,43 +18,42 @@ def draw_plots(content: dict, out: Path) -> list[Path]:
              for kind in dict.fromkeys(part['kind'] for part in content['parts'])}
     if 'all' not in parts:
         return []
-    figures = {'ap50_by_arm_and_seed': _by_arm(content, parts['all'][0]),
-               'ap50_by_frame': _by_frame(content, parts['frame'])}
+    colours = {arm['name']: COLOURS[k % len(COLOURS)] for k, arm in enumerate(content['arms'])}
+    seeds = sorted({run['seed'] for run in content['runs']})
+    figures = {'ap50_by_arm_and_seed': _by_arm(colours, seeds, parts['all'][0]),
+               'ap50_by_frame': _by_frame(colours, parts['frame'])}
     for kind, chosen in parts.items():
         if kind not in ('all', 'frame'):
-            figures[f'ap50_by_{kind}'] = _by_part(content, [*chosen, *parts['all']], kind)
+            figures[f'ap50_by_{kind}'] = _by_part(colours, content['baseline'], [*chosen, *parts['all']], kind)
     return [write_png(rendered(figure), out / f'{name}.png') for name, figure in figures.items()]
 
 
-def _by_arm(content: dict, every: dict) -> Figure:
+def _by_arm(colours: dict[str, str], seeds: Sequence[int], every: dict) -> Figure:
     """A row per arm: a mark per seed, a bar for the mean, and its value."""
-    names = _names(content)
-    figure = Figure(figsize=(8, 1.4 + 0.6 * len(names)), dpi=130, layout='constrained')
+    figure = Figure(figsize=(8, 1.4 + 0.6 * len(colours)), dpi=130, layout='constrained')
     axes = figure.add_subplot(xlabel='AP50', title='AP50 by arm and seed (bar: mean)')
-    for place, name in enumerate(names):
-        spread = every['arms'].get(name)
-        if spread is None:
-            continue
-        axes.plot([spread['mean']] * 2, [place - 0.3, place + 0.3], color=_colour(content, name), linewidth=3)
-        axes.annotate(f'{spread["mean"]:.3f}', (spread['mean'], place - 0.3), ha='center', va='bottom', fontsize=9,
-                      xytext=(0, 2), textcoords='offset points')
-        for seed, value in spread['seeds'].items():
-            axes.plot(value, place, _marker(content, seed), color=_colour(content, name), markersize=7, alpha=0.75)
-    for seed in dict.fromkeys(run['seed'] for run in content['runs']):
-        axes.plot([], [], _marker(content, seed), color='grey', label=f'seed {seed}')
-    _rows(axes, names)
+    markers = dict(zip(seeds, cycle('osD^vPX*'), strict=False))
+    for place, (name, colour) in enumerate(colours.items()):
+        if spread := every['arms'].get(name):
+            axes.plot([spread['mean']] * 2, [place - 0.3, place + 0.3], color=colour, linewidth=3)
+            axes.annotate(f'{spread["mean"]:.3f}', (spread['mean'], place - 0.3), ha='center', va='bottom', fontsize=9,
+                          xytext=(0, 2), textcoords='offset points')
+            for seed, value in spread['seeds'].items():
+                axes.plot(value, place, markers[seed], color=colour, markersize=7, alpha=0.75)
+    for seed, marker in markers.items():
+        axes.plot([], [], marker, color='grey', label=f'seed {seed}')
+    _rows(axes, list(colours))
     axes.legend(loc='center left', bbox_to_anchor=(1.01, 0.5), frameon=False)
     return figure
 
 
-def _by_part(content: dict, parts: Sequence[dict], kind: str) -> Figure:
+def _by_part(colours: dict[str, str], baseline: str, parts: Sequence[dict], kind: str) -> Figure:
     """Left AP50, a tick per seed and a diamond for the mean; right the differences with their intervals."""
-    names, baseline = _names(content), content['baseline']
-    figure = Figure(figsize=(11, 1.8 + len(parts) * (0.3 + 0.16 * len(names))), dpi=130, layout='constrained')
+    figure = Figure(figsize=(11, 1.8 + len(parts) * (0.3 + 0.16 * len(colours))), dpi=130, layout='constrained')
     left, right = figure.subplots(1, 2, sharey=True)
     for row, part in enumerate(parts):
-        for place, name in enumerate(names):
-            height, colour = row + 0.7 * (place + 0.5) / len(names) - 0.35, _colour(content, name)
+        for place, (name, colour) in enumerate(colours.items()):
+            height = row + 0.7 * (place + 0.5) / len(colours) - 0.35
             if spread := part['arms'].get(name):
                 left.plot(spread['mean'], height, 'D', color=colour, markersize=6)
                 left.plot(list(spread['seeds'].values()), [height] * len(spread['seeds']), '|', color=colour,
@@ -64,31 +62,31 @@ def _by_part(content: dict, parts: Sequence[dict], kind: str) -> Figure:
                 right.plot(difference['mean'], height, 'D', color=colour, markersize=6)
                 if difference['low'] is not None:
                     right.plot([difference['low'], difference['high']], [height] * 2, color=colour, linewidth=2)
-    for name in names:
-        left.plot([], [], 'D', color=_colour(content, name), label=name)
+    for name, colour in colours.items():
+        left.plot([], [], 'D', color=colour, label=name)
     _rows(left, [f'{part["name"]}\n{part["boxes"]:,} boxes, {part["groups"]} groups' for part in parts])
     left.set(xlabel='AP50', title=f'AP50 by {kind} (diamonds: mean, ticks: seeds)')
     right.axvline(0, color='black', linewidth=1)
     right.grid(axis='x', alpha=0.3)
     right.set(xlabel='difference in AP50', title=f'minus {baseline}, 95 % interval')
     right.tick_params(axis='y', length=0)
-    figure.legend(*left.get_legend_handles_labels(), loc='outside lower center', ncols=len(names), frameon=False)
+    figure.legend(*left.get_legend_handles_labels(), loc='outside lower center', ncols=len(colours), frameon=False)
     return figure
 
 
-def _by_frame(content: dict, parts: Sequence[dict]) -> Figure:
+def _by_frame(colours: dict[str, str], parts: Sequence[dict]) -> Figure:
     """AP50 in bins of frames since the start of the video: a line per arm, a thin one per seed."""
     figure = Figure(figsize=(8, 5), dpi=130, layout='constrained')
     axes = figure.add_subplot(xlabel='frame, counted from the start of its video', ylabel='AP50',
                               title='AP50 by frames since the start of the video\n(thin: a seed; boxes below)')
-    for name in _names(content):
-        known = [(place, part['arms'][name]) for place, part in enumerate(parts) if name in part['arms']]
-        for seed in dict.fromkeys(seed for _, spread in known for seed in spread['seeds']):
-            axes.plot([place for place, _ in known], [spread['seeds'][seed] for _, spread in known],
-                      color=_colour(content, name), linewidth=0.8, alpha=0.5)
+    for name, colour in colours.items():
+        known = {place: part['arms'][name] for place, part in enumerate(parts) if name in part['arms']}
+        for seed in dict.fromkeys(seed for spread in known.values() for seed in spread['seeds']):
+            axes.plot(list(known), [spread['seeds'][seed] for spread in known.values()], color=colour, linewidth=0.8,
+                      alpha=0.5)
         if known:
-            axes.plot([place for place, _ in known], [spread['mean'] for _, spread in known], 'o-', linewidth=2.2,
-                      color=_colour(content, name), label=name)
+            axes.plot(list(known), [spread['mean'] for spread in known.values()], 'o-', color=colour, linewidth=2.2,
+                      label=name)
     axes.set_xticks(range(len(parts)), [f'{part["name"]}\n({part["boxes"]:,})' for part in parts])
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
@@ -100,15 +98,3 @@ def _rows(axes: Axes, labels: Sequence[str]) -> None:
     axes.set_yticks(range(len(labels)), labels)
     axes.set_ylim(len(labels) - 0.45, -0.65)
     axes.grid(axis='x', alpha=0.3)
-
-
-def _names(content: dict) -> list[str]:
-    return [arm['name'] for arm in content['arms']]
-
-
-def _colour(content: dict, name: str) -> str:
-    return COLOURS[_names(content).index(name) % len(COLOURS)]
-
-
-def _marker(content: dict, seed: int) -> str:
-    return _MARKERS[sorted({run['seed'] for run in content['runs']}).index(seed) % len(_MARKERS)]

@@ -1,22 +1,38 @@
-"""The runs of a comparison: an arm with a seed, trained and tested here, tested here, or tested elsewhere."""
+"""The arms and runs of a comparison: a run is an arm with a seed, trained and tested here or elsewhere."""
 
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
+from mmengine.config import Config
 from mmengine.logging import print_log
 
-from tsm_det.comparison.training_arms import ArmConfig, differing_keys, plain, read_arms
-from tsm_det.config import load_config
+from tsm_det.config import load_config, parse_options
 from tsm_det.errors import InputError
 from tsm_det.files import write_json
 
 
+class ArmConfig(NamedTuple):
+    """A name, a config file, and its overrides, ``KEY=VALUE`` each."""
+
+    name: str
+    config: str
+    options: tuple[str, ...] = ()
+
+    def load(self, seed: int) -> Config:
+        """The config of one training; raise InputError when it cannot be read, or an option is not KEY=VALUE."""
+        return load_config(self.config, parse_options((*self.options, f'randomness.seed={seed}')))
+
+
 class Run:
     """An arm with a seed. Its folder has ``run.json`` with the finished steps, which are not repeated.
+
+    Raises InputError when the run in the folder was made with another config.
 
     Args:
         arm: its config.
@@ -26,9 +42,6 @@ class Run:
         engine: of the test, one of ``tsm_det.engines.ENGINES``; a test with another engine is repeated.
         trained: the training was done elsewhere; then an existing test is not repeated.
         results: detections that are not in ``FOLDER/found.pkl``.
-
-    Raises:
-        InputError: the run in the folder was made with another config.
     """
 
     def __init__(self, arm: ArmConfig, seed: int, folder: Path, tools: Path, engine: str = 'eager',
@@ -63,15 +76,11 @@ class Run:
 
     @property
     def state(self) -> str:
-        """``'finished'``, ``'failed'``, ``'unfinished'``."""
+        """``'finished'``, ``'failed'`` or ``'unfinished'``."""
         return 'failed' if self.failed else 'unfinished' if self.next_step else 'finished'
 
     def checkpoint(self) -> Path:
-        """The last checkpoint; work dirs may have moved since the training wrote its path.
-
-        Raises:
-            InputError: it is missing.
-        """
+        """The last checkpoint, in this folder even if the training wrote another; raise InputError when missing."""
         path = self.folder / 'last_checkpoint'
         if path.is_file():
             path = self.folder / Path(path.read_text().strip()).name
@@ -103,12 +112,27 @@ class Run:
                 'metrics': json.loads(metrics.read_bytes()) if self.state == 'finished' and metrics.is_file() else None}
 
 
+def read_arms(words: Sequence[Sequence[str]], shared: Sequence[str] = ()) -> list[ArmConfig]:
+    """Read arms ``NAME CONFIG [KEY=VALUE ...]``; the ``shared`` options come before their own.
+
+    Raises InputError when a name occurs twice or cannot name a folder, or a config is missing.
+    """
+    arms = []
+    for name, *rest in words:
+        if not rest or '=' in rest[0]:
+            raise InputError(f'the arm {name} has no config: give NAME CONFIG [KEY=VALUE ...]')
+        if not re.fullmatch(r'\w[\w.-]*', name) or name in {arm.name for arm in arms}:
+            raise InputError(f'{name!r} cannot name an arm, as names become folders: use letters and digits, '
+                             'each name once')
+        arms.append(ArmConfig(name, rest[0], (*shared, *rest[1:])))
+    return arms
+
+
 def runs_of_arms(words: Sequence[Sequence[str]], seeds: Sequence[int], out: Path, tools: Path, engine: str,
                  options: Sequence[str] = ()) -> list[Run]:
-    """Runs in ``OUT/ARM/seedS``, seed by seed, of arms ``NAME CONFIG [KEY=VALUE ...]``.
+    """Runs in ``OUT/ARM/seedS``, seed by seed, of arms as :func:`read_arms` reads them.
 
-    Raises:
-        InputError: an arm is wrong, a seed is negative, or a folder has a run with another config.
+    Raises InputError when an arm is wrong, a seed is negative, or a folder has a run with another config.
     """
     if min(seeds) < 0:
         raise InputError(f'--seeds has {min(seeds)} but numbers from 0 are needed')
@@ -120,9 +144,8 @@ def runs_of_arms(words: Sequence[Sequence[str]], seeds: Sequence[int], out: Path
 def runs_of_work_dirs(folders: Sequence[str], tools: Path, engine: str, options: Sequence[str] = ()) -> list[Run]:
     """Runs trained elsewhere, in work dirs ``ARM/ANY_NAME`` of tools/train.py; those without detections are tested.
 
-    Raises:
-        InputError: a config or a checkpoint is missing, two work dirs are of the same arm and seed, or two of the same
-            arm have other differences.
+    Raises InputError when a config or a checkpoint is missing, two work dirs have the same arm and seed, or the configs
+    of an arm differ.
     """
     runs: dict[tuple[str, int], Run] = {}
     for folder in map(Path, folders):
@@ -150,17 +173,32 @@ def runs_of_work_dirs(folders: Sequence[str], tools: Path, engine: str, options:
 def runs_of_results(words: Sequence[Sequence[str]], out: Path, options: Sequence[str] = ()) -> list[Run]:
     """Detections that tools/test.py --out wrote, ``NAME CONFIG [KEY=VALUE ...] FILE.pkl [FILE.pkl ...]`` per arm.
 
-    Files in the same place are compared as of one seed.
-
-    Raises:
-        InputError: a file, a name or a config is missing.
+    The first files of all arms are compared as one seed, and so on. Raises InputError when a file, a name or a config
+    is missing.
     """
-    files = [[Path(word) for word in arm if word.endswith(('.pkl', '.pickle'))] for arm in words]
-    if lost := [arm[0] for arm, of_arm in zip(words, files, strict=True) if not of_arm]:
-        raise InputError(f'--results {lost[0]} has no FILE.pkl: give --results NAME CONFIG FILE.pkl [FILE.pkl ...]')
-    if lost := [file for of_arm in files for file in of_arm if not file.is_file()]:
-        raise InputError(f'the results {lost[0]} are missing: give files that tools/test.py --out wrote')
-    arms = read_arms([[word for word in arm if Path(word) not in of_arm] for arm, of_arm
-                      in zip(words, files, strict=True)], options)
-    return [Run(arm, place, out, out, trained=True, results=file)
-            for arm, of_arm in zip(arms, files, strict=True) for place, file in enumerate(of_arm)]
+    pickles, others = ([[word for word in arm if word.endswith(('.pkl', '.pickle')) == wanted] for arm in words]
+                       for wanted in (True, False))
+    for name, files in zip((arm[0] for arm in words), pickles, strict=True):
+        if not files:
+            raise InputError(f'--results {name} has no FILE.pkl: give --results NAME CONFIG FILE.pkl [FILE.pkl ...]')
+        if lost := [file for file in files if not Path(file).is_file()]:
+            raise InputError(f'the results {lost[0]} are missing: give files that tools/test.py --out wrote')
+    return [Run(arm, place, out, out, trained=True, results=Path(file))
+            for arm, files in zip(read_arms(others, options), pickles, strict=True) for place, file in enumerate(files)]
+
+
+def differing_keys(one: Any, other: Any, prefix: str = '') -> list[str]:
+    """Dotted keys, sorted, whose values differ between two configs; lists are compared whole, a tuple is a list."""
+    one, other = plain(one), plain(other)
+    if not (isinstance(one, dict) and isinstance(other, dict)):
+        return [] if one == other else [prefix.rstrip('.')]
+    return [key for name in sorted(one.keys() | other.keys())
+            for key in differing_keys(one.get(name), other.get(name), f'{prefix}{name}.')]
+
+
+def plain(config: Any) -> Any:
+    """A config as JSON values, without the keys of a single run; a resumed one without its ``load_from`` too."""
+    if isinstance(config, Config):
+        left_out = ('work_dir', 'launcher', 'resume', *(['load_from'] if config.get('resume') else []))
+        config = {key: value for key, value in config.to_dict().items() if key not in left_out}
+    return json.loads(json.dumps(config, default=str))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -19,7 +19,6 @@ from tsm_det.video.drawing import draw_detections
 from tsm_det.video.sources import Source
 
 _BAR, _GAP = 26, 6  # px: height of the line of names, space between the pictures
-_PALETTE = 96  # colours of the GIF
 
 
 def write_side_by_side(detectors: Sequence[OnlineDetector], names: Sequence[str], source: Source,
@@ -27,7 +26,8 @@ def write_side_by_side(detectors: Sequence[OnlineDetector], names: Sequence[str]
                        height: int = 256) -> None:
     """Write an animated GIF of a video with the detections of several detectors, one beside the other.
 
-    Every detector streams the video from frame 0; the picture shows a part of it.
+    Every detector streams the video from frame 0; the picture shows a part of it. Raises InputError when ``out`` is not
+    a .gif or cannot be written, or the video ends before ``frames`` begin.
 
     Args:
         detectors: in order from left to right.
@@ -38,31 +38,24 @@ def write_side_by_side(detectors: Sequence[OnlineDetector], names: Sequence[str]
         score_thr: lowest score of a detection that is drawn.
         fps: frames per second of the picture.
         height: of each frame in it, px.
-
-    Raises:
-        InputError: ``out`` is not a .gif or cannot be written, or the video ends before ``frames`` begin.
     """
     if Path(out).suffix.lower() != '.gif':
         raise InputError(f'--out is {out} but the picture is an animated GIF: give a name that ends in .gif')
-    pictures = [Image.fromarray(picture[..., ::-1]).quantize(_PALETTE, dither=Image.Dither.NONE)
-                for picture in _pictures(detectors, names, source, frames, score_thr, height)]
+    pictures = []
+    for frame_id, _, image in source.frames():
+        if frame_id >= frames.stop:
+            break
+        found = [detections_of(detector(image), detector.classes, score_thr) for detector in detectors]
+        if frame_id in frames:
+            cells = [_cell(image, detections, f'{name}: frame {frame_id}', height)
+                     for detections, name in zip(found, names, strict=True)]
+            pictures.append(Image.fromarray(np.hstack(cells)[..., ::-1]).quantize(96, dither=Image.Dither.NONE))
     if not pictures:
         raise InputError(f'{source.name} has {source.num_frames} frames but frame {frames.start} should be the first: '
                          'give an earlier --first')
     buffer = io.BytesIO()
     pictures[0].save(buffer, 'GIF', save_all=True, append_images=pictures[1:], duration=round(1000 / fps), loop=0)
     write_bytes(buffer.getvalue(), out)
-
-
-def _pictures(detectors: Sequence[OnlineDetector], names: Sequence[str], source: Source, frames: range,
-              score_thr: float, height: int) -> Iterator[np.ndarray]:
-    for frame_id, _, image in source.frames():
-        if frame_id >= frames.stop:
-            return
-        results = [detections_of(detector(image), detector.classes, score_thr) for detector in detectors]
-        if frame_id in frames:
-            yield np.hstack([_cell(image, found, f'{name}: frame {frame_id}', height)
-                             for found, name in zip(results, names, strict=True)])
 
 
 def _cell(image: np.ndarray, detections: list[dict], title: str, height: int) -> np.ndarray:

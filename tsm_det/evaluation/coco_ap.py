@@ -11,7 +11,7 @@ import numpy as np
 from pycocotools.cocoeval import COCOeval, Params
 
 from tsm_det.cocovid.motion import MOTION_RANGES
-from tsm_det.evaluation.matching import Pairs, greedy_matches, overlapping_pairs
+from tsm_det.evaluation.matching import greedy_matches, overlapping_pairs
 from tsm_det.evaluation.tables import Detections, GroundTruth, within
 
 _DEFAULTS = Params(iouType='bbox')
@@ -25,11 +25,11 @@ class MatchedEvaluation(COCOeval):
     matched at once, and pycocotools sees them as one.
 
     Args:
-        truth: true boxes.
-        detections: at most COCO's 100 per class and frame.
-        ignored_truth: ``(m,)``, the ignored true boxes.
+        truth: true boxes, m.
+        detections: n, at most COCO's 100 per class and frame.
+        ignored_truth: ``(m,)`` marks.
         matches: ``(T, n)``, the true box of each detection at T thresholds of IoU, -1 for none.
-        ignored_unmatched: ``(n,)``, the detections that are ignored when they match no box.
+        ignored_unmatched: ``(n,)``, marks detections to ignore when they match no box.
         num_classes: labels are below it.
         thresholds: the T thresholds.
 
@@ -51,24 +51,23 @@ class MatchedEvaluation(COCOeval):
 
     def curves(self, frames: np.ndarray | None = None) -> dict[str, np.ndarray]:
         """``precision`` and ``scores``, ``(T, 101, C)``, over the frames marked in ``(F,)``; -1 without a box."""
-        self.evalImgs = [self._class(label, frames) for label in self.params.catIds]
+        self.evalImgs = []
+        for label in self.params.catIds:
+            chosen, truth = ((table.labels == label) & (frames is None or frames[table.frames])
+                             for table in (self.detections, self.truth))
+            self.evalImgs.append({
+                'dtScores': self.detections.scores[chosen], 'dtMatches': self.hit[:, chosen],
+                'dtIgnore': self.ignored[:, chosen], 'gtIgnore': self.ignored_truth[truth]})
         with contextlib.redirect_stdout(io.StringIO()):
             self.accumulate()
         return {key: self.eval[key][..., 0, 0] for key in ('precision', 'scores')}
 
     def score(self, frames: np.ndarray, suffix: str) -> dict[str, float]:
         """AP, AP50 and AP75 over the frames marked in ``(F,)``; NaN without a box."""
-        precision = self.curves(frames)['precision']
-        at = {'AP': slice(None), 'AP50': self.params.iouThrs == 0.5, 'AP75': self.params.iouThrs == 0.75}
-        values = {name: precision[chosen] for name, chosen in at.items()}
+        precision, thresholds = self.curves(frames)['precision'], self.params.iouThrs
+        values = {'AP': precision, 'AP50': precision[thresholds == 0.5], 'AP75': precision[thresholds == 0.75]}
         return {f'coco/{name}{suffix}': float(np.mean(value[value > -1])) if (value > -1).any() else math.nan
                 for name, value in values.items()}
-
-    def _class(self, label: int, frames: np.ndarray | None) -> dict:
-        chosen, truth = ((table.labels == label) & (frames is None or frames[table.frames])
-                         for table in (self.detections, self.truth))
-        return {'dtScores': self.detections.scores[chosen], 'dtMatches': self.hit[:, chosen],
-                'dtIgnore': self.ignored[:, chosen], 'gtIgnore': self.ignored_truth[truth]}
 
 
 def coco_metrics(truth: GroundTruth, detections: Detections, num_classes: int,
@@ -90,21 +89,18 @@ def coco_metrics(truth: GroundTruth, detections: Detections, num_classes: int,
 
 def matched_ranges(truth: GroundTruth, detections: Detections, num_classes: int,
                    thresholds: Sequence[float] = _DEFAULTS.iouThrs) -> Iterator[tuple[str, MatchedEvaluation]]:
-    """Match the detections to all boxes, to those of each range of area and to those of each range of motion.
+    """Match detections to all boxes, to those of each range of area and to those of each range of motion.
 
-    Args:
-        truth: true boxes, with labels below ``num_classes``.
-        detections: COCO's 100 highest-scoring per class and frame are used.
-        num_classes: number of classes.
-        thresholds: of IoU, from 0.5.
-
-    Yields:
-        The suffix of the range's scores, ``''`` for all boxes, and the evaluation.
+    Uses COCO's 100 highest-scoring detections per class and frame; ``thresholds`` of IoU are at least 0.5. Yields the
+    suffix of the range's scores, ``''`` for all boxes, and the evaluation.
     """
-    detections = detections.take(_best_of_each_frame(detections, num_classes, max(_DEFAULTS.maxDets)))
+    places = detections.frames * num_classes + detections.labels
+    order = np.argsort(places, kind='stable')
+    rank = np.arange(len(order)) - np.searchsorted(places[order], places[order])
+    detections = detections.take(np.sort(order[rank < max(_DEFAULTS.maxDets)]))
     pairs = overlapping_pairs(detections.frames * num_classes + detections.labels, detections.boxes,
                               truth.frames * num_classes + truth.labels, truth.boxes, crowd=truth.crowd)
-    pairs = Pairs(*(column[pairs.iou >= _DEFAULTS.iouThrs[0]] for column in pairs))
+    pairs = pairs.take(pairs.iou >= _DEFAULTS.iouThrs[0])
     areas = np.prod(detections.boxes[:, 2:], axis=1)
     ranges = {'' if name == 'all' else f'_area_{name}': (within(truth.areas, limits), within(areas, limits))
               for name, limits in _AREA_RANGES.items()}
@@ -112,18 +108,9 @@ def matched_ranges(truth: GroundTruth, detections: Detections, num_classes: int,
     for suffix, (inside, detections_inside) in ranges.items():
         ignored = ~inside | truth.crowd
         # Boxes that count come first, then the highest IoU, then the last box.
-        order = np.lexsort((-pairs.truth, -pairs.iou, ignored[pairs.truth], pairs.detection))
-        detection, box, iou = (column[order] for column in pairs)
-        matches = np.stack([
-            greedy_matches(detection[iou >= threshold], box[iou >= threshold], len(areas), len(ignored), truth.crowd)
-            for threshold in thresholds])
+        wishes = pairs.take(np.lexsort((-pairs.truth, -pairs.iou, ignored[pairs.truth], pairs.detection)))
+        near = (wishes.take(wishes.iou >= threshold) for threshold in thresholds)
+        matches = np.stack([greedy_matches(each.detection, each.truth, len(areas), len(ignored), truth.crowd)
+                            for each in near])
         yield suffix, MatchedEvaluation(truth, detections, ignored, matches, ~detections_inside, num_classes,
                                         thresholds)
-
-
-def _best_of_each_frame(detections: Detections, num_classes: int, limit: int) -> np.ndarray:
-    """Rows of the ``limit`` highest-scoring detections of each class in each frame."""
-    places = detections.frames * num_classes + detections.labels
-    order = np.argsort(places, kind='stable')
-    starts = np.searchsorted(places[order], places[order])
-    return np.sort(order[np.arange(len(order)) - starts < limit])

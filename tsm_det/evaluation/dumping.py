@@ -34,23 +34,16 @@ class DumpDetections(BaseVideoMetric):
                                      if key not in ('gt_instances', 'ignored_instances', 'instances')})
 
     def compute_metrics(self, results: list[dict]) -> dict:
-        """Write the file; the scores are those of other metrics."""
+        """Write the file; there are no scores."""
         write_bytes(mmengine.dump(results, file_format='pkl'), self.out)
         return {}
 
 
 class DrawDetections(Hook):
-    """Writes every test frame with its detections as ``FOLDER/VIDEO_ID-NAME/FRAME_ID.jpg``.
-
-    Args:
-        folder: made if missing.
-        score_thr: detections below it are not drawn.
-    """
+    """Writes every test frame as ``FOLDER/VIDEO_ID-NAME/FRAME_ID.jpg``, with its detections from ``score_thr`` on."""
 
     def __init__(self, folder: str, score_thr: float = 0.3) -> None:
-        self.folder = Path(folder)
-        self.score_thr = score_thr
-        self.load = LoadFrame()
+        self.folder, self.score_thr, self.load = Path(folder), score_thr, LoadFrame()
 
     def after_test_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
                         outputs: Sequence[TrackDataSample] | None = None) -> None:

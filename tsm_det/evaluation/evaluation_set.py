@@ -1,12 +1,16 @@
-"""The frames and ground truth that a test is scored on, and the detections of a test that fit them."""
+"""The frames and ground truth of a test, and the detections that fit them."""
 
 from __future__ import annotations
 
+import io
 import os
+import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+import torch
 from mmdet.registry import DATASETS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
@@ -14,9 +18,14 @@ from mmengine.registry import init_default_scope
 from tsm_det.cocovid.read import category_ids, read_coco_vid
 from tsm_det.config import dataset_config, evaluators_of
 from tsm_det.errors import InputError
-from tsm_det.evaluation.results_file import read_results
 from tsm_det.evaluation.score_averaging import average_scores
 from tsm_det.evaluation.tables import Detections, GroundTruth, detection_table, ground_truth_table
+
+# Constructors of tensors, arrays and plain values; nothing else runs on loading.
+_ALLOWED = {
+    'collections.OrderedDict', '_codecs.encode', 'torch._utils._rebuild_tensor_v2', 'torch.Size', 'numpy.dtype',
+    'numpy.ndarray', *(f'numpy.{core}.multiarray.{name}' for core in ('core', '_core')
+                       for name in ('_reconstruct', 'scalar'))}
 
 
 @dataclass
@@ -37,8 +46,8 @@ class EvaluationSet:
     def detections(self, results: Sequence[tuple], source: str | os.PathLike) -> Detections:
         """Arrange the detections of all frames, as :func:`~tsm_det.evaluation.tables.detection_table` does.
 
-        Raises:
-            InputError: a frame is missing, unknown or there twice, or a label has no class; it names the ``source``.
+        Raises InputError, which names the ``source``, when a frame is missing, unknown or there twice, or a label has
+        no class.
         """
         shared = {image['id'] for image in self.images} & {img_id for img_id, *_ in results}
         if not len(results) == len(shared) == len(self.images):
@@ -52,10 +61,9 @@ class EvaluationSet:
         return detections
 
     def read_detections(self, path: str | os.PathLike, average: int | None = None) -> Detections:
-        """Read what ``tools/test.py --out`` wrote; ``average`` replaces class scores by means over so many frames.
+        """Read a file of ``tools/test.py --out``; ``average`` replaces class scores by means over that many frames.
 
-        Raises:
-            InputError: the file is missing, damaged, or of other frames or classes.
+        Raises InputError when the file is missing, damaged, or of other frames or classes.
         """
         names = {image['id']: image.get('file_name', '') for image in self.images}
 
@@ -75,8 +83,7 @@ def read_evaluation_set(ann_file: str, classes: Sequence[str] | None = None,
                         count_key_frame: bool = False) -> EvaluationSet:
     """Read a CocoVID file with the classes in the order of labels, None: those of the file.
 
-    Raises:
-        InputError: the file is missing or incomplete, or lacks a class.
+    Raises InputError when the file is missing or incomplete, or lacks a class.
     """
     content = read_coco_vid(ann_file)
     ids = category_ids(content['categories'], classes, ann_file)
@@ -91,8 +98,7 @@ def read_evaluation_set(ann_file: str, classes: Sequence[str] | None = None,
 def evaluation_set_of(config: Config) -> EvaluationSet:
     """Read the file that the config's ``test_evaluator`` names, with the classes of its test dataset.
 
-    Raises:
-        InputError: as :func:`read_evaluation_set`, or the config names no such file.
+    Raises InputError as :func:`read_evaluation_set` does, or when the config names no such file.
     """
     init_default_scope(config.get('default_scope', 'mmdet'))
     evaluator = ground_truth_evaluator(config)
@@ -102,12 +108,38 @@ def evaluation_set_of(config: Config) -> EvaluationSet:
 
 
 def ground_truth_evaluator(config: Config) -> dict:
-    """The config's first test evaluator that has an ``ann_file``.
-
-    Raises:
-        InputError: it has none.
-    """
+    """The config's first test evaluator that has an ``ann_file``; raise InputError when there is none."""
     for evaluator in evaluators_of(config):
         if evaluator.get('ann_file'):
             return evaluator
     raise InputError('the config has no test_evaluator with ann_file, which names the ground truth: add VIDMetric')
+
+
+def read_results(path: str | os.PathLike) -> list[dict]:
+    """Read the pickled detections of a test: a dict per frame with ``img_id`` and ``pred_instances``.
+
+    A pickle may run anything, so only constructors of tensors, arrays and plain values are allowed. Raises InputError
+    when the file is missing, damaged, or asks for another constructor.
+    """
+    what = 'results are the .pkl file that tools/test.py --out writes'
+    if not Path(path).is_file():
+        raise InputError(f'the results {path} are missing: {what}')
+    try:
+        with open(path, 'rb') as file:
+            frames = _Unpickler(file).load()
+        if frames and all({'bboxes', 'scores', 'labels'} <= set(frame['pred_instances']) and 'img_id' in frame
+                          for frame in frames):
+            return frames
+    except Exception as error:  # a damaged pickle raises nearly anything
+        problem = ' '.join(f'{type(error).__name__}: {error}'.split())
+        raise InputError(f'{path} cannot be read ({problem}): {what}') from error
+    raise InputError(f'{path} has no frames with detections: {what}')
+
+
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str):
+        if (module, name) == ('torch.storage', '_load_from_bytes'):
+            return lambda content: torch.load(io.BytesIO(content), weights_only=True)
+        if f'{module}.{name}' not in _ALLOWED:
+            raise pickle.UnpicklingError(f'it asks for {module}.{name}, which no results need')
+        return super().find_class(module, name)

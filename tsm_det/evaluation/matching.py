@@ -19,18 +19,20 @@ class Pairs(NamedTuple):
     truth: np.ndarray
     iou: np.ndarray
 
+    def take(self, rows: np.ndarray) -> Pairs:
+        """Select or reorder pairs, by marks or indices."""
+        return Pairs(*(column[rows] for column in self))
+
 
 def overlapping_pairs(detection_places: np.ndarray, detection_boxes: np.ndarray, truth_places: np.ndarray,
                       truth_boxes: np.ndarray, grown: float = 0.0, crowd: np.ndarray | None = None) -> Pairs:
     """All pairs of a detection and a true box that overlap in the same place.
 
     Args:
-        detection_places: ``(n,)`` integers, the place of a detection: a frame, or a class in a frame.
+        detection_places: ``(n,)`` integers; a place is a frame, or a class in a frame.
         detection_boxes: ``(n, 4)`` x, y, width, height in px.
-        truth_places: ``(m,)`` likewise for the true boxes.
-        truth_boxes: ``(m, 4)``.
-        grown: as in :func:`pair_iou`.
-        crowd: ``(m,)`` likewise.
+        truth_places: ``(m,)``; ``truth_boxes`` ``(m, 4)``.
+        grown: as in :func:`pair_iou`; ``crowd`` ``(m,)`` too.
     """
     order = np.argsort(truth_places, kind='stable')
     places = truth_places[order]
@@ -42,7 +44,7 @@ def overlapping_pairs(detection_places: np.ndarray, detection_boxes: np.ndarray,
         within = np.arange(len(detection)) - np.repeat(np.cumsum(count) - count, count)
         truth = order[np.repeat(first, count) + within]
         iou = pair_iou(detection_boxes[detection], truth_boxes[truth], grown, None if crowd is None else crowd[truth])
-        parts.append(Pairs(*(column[iou > 0] for column in (detection, truth, iou))))
+        parts.append(Pairs(detection, truth, iou).take(iou > 0))
     return Pairs(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
@@ -55,15 +57,15 @@ def greedy_matches(detection: np.ndarray, truth: np.ndarray, num_detections: int
     whole data set instead of a step per detection.
 
     Args:
-        detection: ``(n,)`` numbers of detections, sorted; lower ones choose first. Pairs of one detection are in its
-            order of preference.
-        truth: ``(n,)`` the true boxes that the detections of ``detection`` may take.
-        num_detections: how many detections there are.
-        num_truth: how many true boxes.
-        shared: ``(num_truth,)`` boxes that any number of detections may take; none by default.
+        detection: ``(n,)``, sorted indices below ``num_detections``; lower ones choose first. Pairs of one detection
+            are in its order of preference.
+        truth: ``(n,)``, indices below ``num_truth`` of the true boxes of these pairs.
+        num_detections: number of detections.
+        num_truth: number of true boxes.
+        shared: ``(num_truth,)`` marks boxes that any number of detections may take; none by default.
 
     Returns:
-        ``(num_detections,)`` the number of the true box, -1 for none.
+        ``(num_detections,)`` the index of the true box, -1 for none.
     """
     shared = np.zeros(num_truth, bool) if shared is None else shared
     taker = np.full(num_truth, num_detections)

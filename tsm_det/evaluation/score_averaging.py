@@ -16,16 +16,13 @@ def average_scores(frames: Iterable[dict], num_classes: int, memory: int) -> Ite
 
     A place is a box that survives class-agnostic suppression; it is found again in the next frame by the highest IoU of
     at least 0.3. Its scores are the highest detection score per class there. After ``memory`` frames the mean is an
-    exponential one of weight ``1 / memory``.
+    exponential one of weight ``1 / memory``. Yields frames of the same form, with one detection per place and class.
 
     Args:
         frames: as ``tools/test.py --out`` writes them, video by video in order of time: ``img_id``, ``video_id`` and
             ``pred_instances`` with ``bboxes`` ``(n, 4)`` x1, y1, x2, y2 in px, ``scores`` and ``labels`` ``(n,)``.
         num_classes: labels are below it.
         memory: frames to average over; 1 uses the present frame only.
-
-    Yields:
-        Frames of the same form; each place has one detection per class.
     """
     video, boxes, mean, age = None, torch.zeros(0, 4), torch.zeros(0, num_classes), torch.zeros(0)
     for frame in frames:

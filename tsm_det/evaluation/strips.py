@@ -24,15 +24,10 @@ _WIDTH, _LEFT, _RIGHT, _TOP, _ROW, _BETWEEN = 13.5, 1.8, 0.3, 0.9, 0.17, 0.62  #
 
 
 class Strip(NamedTuple):
-    """A video over time.
+    """A video over time: increasing ``frame_ids`` ``(F,)``, and R ``tracks``, one per row.
 
-    Args:
-        name: of the video.
-        frame_ids: ``(F,)``, increasing.
-        tracks: R names, one per row.
-        outcomes: ``(R, F)`` of ``NO_BOX``, ``DETECTED``, ``BELOW`` (detected with a score below the threshold) and
-            ``MISSED``.
-        false_positives: ``(F,)``, unmatched detections from the threshold on.
+    ``outcomes`` ``(R, F)`` are ``NO_BOX``, ``DETECTED``, ``BELOW`` (detected with a score below the threshold) and
+    ``MISSED``; ``false_positives`` ``(F,)`` count the unmatched detections from the threshold on.
     """
 
     name: str
@@ -49,10 +44,7 @@ class Strip(NamedTuple):
 def strips_of(data: EvaluationSet, evaluation: MatchedEvaluation, score_thr: float = 0.3) -> list[Strip]:
     """A strip per video, those with the most boxes missed or below the threshold first.
 
-    Args:
-        data: the test set.
-        evaluation: of its boxes, from :func:`tsm_det.evaluation.coco_ap.matched_ranges` at IoU 0.5.
-        score_thr: detections count from it.
+    ``evaluation`` is that of all boxes at IoU 0.5, from :func:`tsm_det.evaluation.coco_ap.matched_ranges`.
     """
     above = evaluation.detections.scores >= score_thr
     outcomes = np.full(len(data.annotations), MISSED)
@@ -136,7 +128,7 @@ def _draw_strip(axes: Axes, strip: Strip) -> None:
     axes.set_yticklabels([*(name[-24:] for name in strip.tracks), f'false positives, 0 to {most}'], fontsize=8)
     axes.tick_params(axis='x', labelsize=8, pad=2)
     axes.tick_params(axis='y', length=0)
-    boxes = strip.count(DETECTED) + strip.count(BELOW) + strip.count(MISSED)
+    boxes = np.count_nonzero(strip.outcomes != NO_BOX)
     axes.set_title(f'{strip.name}:  of {boxes:,} boxes {strip.count(MISSED):,} missed, {strip.count(BELOW):,} below '
                    f'the threshold;  {int(strip.false_positives.sum()):,} false positives', loc='left', fontsize=9.5,
                    pad=4)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -48,10 +49,10 @@ def ground_truth_table(images: Sequence[dict], annotations: Sequence[dict], cat_
     """Arrange the annotations of a CocoVID file.
 
     Args:
-        images: sorted by id; a track never continues in another video, and an image without ``video_id`` is its own.
-        annotations: those of ``cat_ids``, sorted by id, so that their order in a file does not matter.
+        images: sorted by id; an image without ``video_id`` is a video of its own.
+        annotations: those of ``cat_ids``, sorted by id.
         cat_ids: the categories in the order of labels.
-        count_key_frame: see :func:`~tsm_det.cocovid.motion.motion_iou`.
+        count_key_frame: ``count_self`` of :func:`~tsm_det.cocovid.motion.motion_iou`.
     """
     place = {image['id']: k for k, image in enumerate(images)}
     label = {cat_id: k for k, cat_id in enumerate(cat_ids)}
@@ -68,11 +69,9 @@ def ground_truth_table(images: Sequence[dict], annotations: Sequence[dict], cat_
 
 
 def detection_table(images: Sequence[dict], results: Sequence[tuple]) -> Detections:
-    """Arrange the detections of a test run.
+    """Arrange the detections of a test run, with ``images`` sorted by id.
 
-    Args:
-        images: sorted by id.
-        results: a tuple per frame: image id, boxes ``(n, 4)`` x1, y1, x2, y2 in px, scores, labels.
+    ``results`` has a tuple per frame: image id, boxes ``(n, 4)`` x1, y1, x2, y2 in px, scores, labels.
     """
     place = {image['id']: k for k, image in enumerate(images)}
     results = sorted(results, key=lambda result: place[result[0]])
@@ -87,11 +86,10 @@ def detection_table(images: Sequence[dict], results: Sequence[tuple]) -> Detecti
 
 def places_in_videos(images: Sequence[dict]) -> np.ndarray:
     """The number of frames of its video before each image, by frame id: ``(len(images),)``."""
-    seen, places = {}, np.zeros(len(images), np.int64)
+    seen, places = Counter(), np.zeros(len(images), np.int64)
     for k in sorted(range(len(images)), key=lambda k: images[k].get('frame_id') or 0):
-        video = video_key(images[k])
-        places[k] = seen.get(video, 0)
-        seen[video] = places[k] + 1
+        places[k] = seen[video_key(images[k])]
+        seen[video_key(images[k])] += 1
     return places
 
 

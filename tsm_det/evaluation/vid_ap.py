@@ -20,24 +20,20 @@ _MOTION = {'': None, **{f'_{name}': limits for name, limits in MOTION_RANGES.ite
 
 
 def fgfa_metrics(truth: GroundTruth, detections: Detections, num_classes: int) -> dict[str, float]:
-    """AP50 of the evaluation released with FGFA (Zhu et al., ICCV 2017; ``imagenet_vid_eval_motion.py``).
+    """``fgfa/AP50``, the evaluation released with FGFA (Zhu et al., ICCV 2017; ``imagenet_vid_eval_motion.py``).
 
     All widths and heights grow by 1 px. Small boxes need a lower IoU: that of a box shifted and stretched by 10 px,
     at most 0.5. A detection takes the free box of its class with the highest IoU, whatever its motion and area, and
     counts if both are in the range. An unmatched detection is a false positive by its overlap with boxes of any class
-    with motion in and out of the range, unless its own area is out of the range.
-
-    Returns:
-        ``fgfa/AP50`` and the same with ``_slow`` ... ``_area_large``.
+    with motion in and out of the range, unless its own area is out of the range. Also ``_slow`` ... ``_area_large``.
     """
     sides, areas = truth.boxes[:, 2:] + 1, np.prod(truth.boxes[:, 2:] + 1, axis=1)
     detected_areas = np.prod(detections.boxes[:, 2:] + 1, axis=1)
     pairs = overlapping_pairs(detections.frames, detections.boxes, truth.frames, truth.boxes, grown=1)
     enough = pairs.iou >= np.minimum(0.5, areas / np.prod(sides + 10, axis=1))[pairs.truth]
-    enough &= detections.labels[pairs.detection] == truth.labels[pairs.truth]
-    order = np.lexsort((pairs.truth[enough], -pairs.iou[enough], pairs.detection[enough]))
-    matches = greedy_matches(pairs.detection[enough][order], pairs.truth[enough][order], len(detections.scores),
-                             len(areas))
+    near = pairs.take(enough & (detections.labels[pairs.detection] == truth.labels[pairs.truth]))
+    near = near.take(np.lexsort((near.truth, -near.iou, near.detection)))
+    matches = greedy_matches(near.detection, near.truth, len(detections.scores), len(areas))
     metrics, ranges = {}, {suffix: (motion, None) for suffix, motion in _MOTION.items()}
     ranges |= {f'_area_{name}': (None, limits) for name, limits in AREA_RANGES.items()}
     for suffix, (motion, area) in ranges.items():
@@ -50,24 +46,22 @@ def fgfa_metrics(truth: GroundTruth, detections: Detections, num_classes: int) -
 
 
 def mega_metrics(truth: GroundTruth, detections: Detections, num_classes: int) -> dict[str, float]:
-    """AP50 of the evaluation released with MEGA (Chen et al., CVPR 2020; ``vid_eval.py``).
+    """``mega/AP50``, the evaluation released with MEGA (Chen et al., CVPR 2020; ``vid_eval.py``).
 
     Widths and heights grow by 2 px in the IoU, which must reach 0.5. Of boxes with equal IoU a detection takes the
     first in the range, else the last out of it. False positives are weighted by the boxes of their own class alone.
-
-    Returns:
-        ``mega/AP50`` and the same with ``_slow``, ``_medium``, ``_fast``.
+    Also ``_slow``, ``_medium``, ``_fast``.
     """
     # A place is a class in a frame.
     truth_places, detection_places = (table.frames * num_classes + table.labels for table in (truth, detections))
     pairs = overlapping_pairs(detection_places, detections.boxes, truth_places, truth.boxes, grown=2)
-    near = Pairs(*(column[pairs.iou >= 0.5] for column in pairs))
+    near = pairs.take(pairs.iou >= 0.5)
     metrics = {}
     for suffix, motion in _MOTION.items():
         inside = ~truth.crowd & within(truth.motion, motion)
         liked = inside[near.truth]
-        order = np.lexsort((np.where(liked, near.truth, -near.truth), ~liked, -near.iou, near.detection))
-        matches = greedy_matches(near.detection[order], near.truth[order], len(detections.scores), len(inside))
+        wishes = near.take(np.lexsort((np.where(liked, near.truth, -near.truth), ~liked, -near.iou, near.detection)))
+        matches = greedy_matches(wishes.detection, wishes.truth, len(detections.scores), len(inside))
         weights = _false_positives(pairs, detection_places, truth_places, inside)
         metrics[f'mega/AP50{suffix}'] = _mean_ap(truth, detections, num_classes, inside, matches, weights)
     return metrics

@@ -24,9 +24,8 @@ _RESERVED = {*MOTION_RANGES, *(f'area_{name}' for name in AREA_RANGES), 'first',
 class VIDMetric(BaseVideoMetric):
     """AP of every frame of every video, scored once, under three protocols that must not be compared.
 
-    ``coco`` is pycocotools' AP, ``fgfa`` and ``mega`` are the AP50 of the evaluations released with those papers; see
-    :func:`~tsm_det.evaluation.coco_ap.coco_metrics`, :func:`~tsm_det.evaluation.vid_ap.fgfa_metrics` and
-    :func:`~tsm_det.evaluation.vid_ap.mega_metrics`. Values are from 0 to 1:
+    ``coco`` is pycocotools' AP, see :mod:`~tsm_det.evaluation.coco_ap`; ``fgfa`` and ``mega`` are the AP50 of the
+    evaluations released with those papers, see :mod:`~tsm_det.evaluation.vid_ap`. Values are from 0 to 1:
 
     - ``coco/AP50``, ``fgfa/AP50``, ``mega/AP50``;
     - the same with ``_slow``, ``_medium``, ``_fast``: motion IoU of 0.9 to 1, 0.7 to 0.9, 0 to 0.7;
@@ -37,19 +36,17 @@ class VIDMetric(BaseVideoMetric):
     - ``frames_scored`` and ``frames_total``.
 
     NaN without a box. Motion is computed from the tracks (``instance_id``); a box without another of its track within
-    10 frames has none and belongs to no range of motion.
+    10 frames has none and belongs to no range of motion. Raises InputError when ``protocols`` or ``first_frames`` is
+    invalid, or a subset has the name of another score.
 
     Args:
         ann_file: the CocoVID file of the test dataset.
         subsets: name to the image fields in ``ann_file`` that define the subset, e.g.
             ``dict(clean=dict(degraded=False))``.
         protocols: some of ``coco``, ``fgfa`` and ``mega``.
-        first_frames: also score the first this many frames of each video, by frame id, and the rest; None: do not.
+        first_frames: also score this many first frames of each video, by frame id, and the rest; None: do not.
         count_key_frame: whether the motion IoU's mean includes the box itself, with IoU 1.
         kwargs: keys of ``BaseMetric``.
-
-    Raises:
-        InputError: ``protocols`` or ``first_frames`` is invalid, or a subset has the name of another score.
     """
 
     def __init__(self, ann_file: str, subsets: dict[str, dict] | None = None, protocols: Sequence[str] = PROTOCOLS,
@@ -57,19 +54,13 @@ class VIDMetric(BaseVideoMetric):
         super().__init__(**kwargs)
         unknown = sorted(set(protocols) - set(PROTOCOLS))
         if unknown or isinstance(protocols, str):
-            raise InputError(f'protocols={protocols!r} but a list of names out of {", ".join(PROTOCOLS)} is needed: '
-                             'list the wanted protocols')
+            raise InputError(f'protocols={protocols!r} but must be a list of names out of {", ".join(PROTOCOLS)}')
         if first_frames is not None and first_frames < 1:
-            raise InputError(f'first_frames={first_frames} but a number from 1 or None is needed: '
-                             'give the number of first frames of each video')
-        taken = sorted(_RESERVED & set(subsets or ()))
-        if taken:
-            raise InputError(f'subsets has {", ".join(taken)} but that names other scores: rename the subset')
-        self.ann_file = ann_file
-        self.subsets = subsets or {}
-        self.protocols = tuple(protocols)
-        self.first_frames = first_frames
-        self.count_key_frame = count_key_frame
+            raise InputError(f'first_frames={first_frames} but must be at least 1, or None')
+        if taken := sorted(_RESERVED & set(subsets or ())):
+            raise InputError(f'subsets has {", ".join(taken)}, a name of other scores: rename the subset')
+        self.ann_file, self.subsets, self.protocols = ann_file, subsets or {}, tuple(protocols)
+        self.first_frames, self.count_key_frame = first_frames, count_key_frame
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         """Keep the detections of all frames of the clips."""
@@ -79,11 +70,7 @@ class VIDMetric(BaseVideoMetric):
                 self.results.append((frame.img_id, boxes.bboxes, boxes.scores, boxes.labels))
 
     def compute_metrics(self, results: list[tuple]) -> dict[str, float]:
-        """Score the collected frames.
-
-        Raises:
-            InputError: the annotation file cannot be used, or the frames are not those in it, each once.
-        """
+        """Score the collected frames; raise InputError unless they are those of a readable ``ann_file``, each once."""
         data = read_evaluation_set(self.ann_file, self.dataset_meta['classes'], self.count_key_frame)
         scored = data.ground_truth, data.detections(results, 'the test run'), len(data.classes)
         print_log(f'scoring {len(results)} frames by {", ".join(self.protocols)}', 'current')

@@ -25,10 +25,7 @@ class TSMFasterRCNN(FasterRCNN):
 
     Args:
         streams: keys of the :class:`StreamBank`; ``capacity`` is at least the test batch size.
-        kwargs: FasterRCNN's keys. Backbone and neck must have ``forward_clip``.
-
-    Raises:
-        TypeError: backbone or neck has no ``forward_clip``.
+        kwargs: FasterRCNN's keys; raises TypeError when backbone or neck has no ``forward_clip``.
     """
 
     def __init__(self, *args, streams: dict | None = None, **kwargs) -> None:
@@ -41,15 +38,7 @@ class TSMFasterRCNN(FasterRCNN):
         self.streams = StreamBank(**(streams or {}))
 
     def extract_clip(self, clip: Tensor, past: ShiftState | None = None) -> tuple[tuple[Tensor, ...], ShiftState]:
-        """Compute the pyramid features of a clip that continues ``past``.
-
-        Args:
-            clip: ``(N, T, C, H, W)``, normalised, oldest frame first.
-            past: the state this network returned for the frames before; None at the start of the streams.
-
-        Returns:
-            Levels ``(N*T, C, H_i, W_i)``, and the past of the next clip.
-        """
+        """Compute the pyramid of a clip; arguments and results are those of :meth:`extract_maps`, less the RPN's."""
         past = past or ShiftState(backbone=(), neck=())
         feats, backbone = self.backbone.forward_clip(clip, past.backbone)
         feats, neck = self.neck.forward_clip(feats, clip.shape[1], past.neck)
@@ -57,7 +46,7 @@ class TSMFasterRCNN(FasterRCNN):
 
     def extract_maps(self, clip: Tensor, past: ShiftState | None = None) -> tuple[
             tuple[Tensor, ...], tuple[list[Tensor], list[Tensor]], ShiftState]:
-        """Run all convolutions of a detection; engines replace this method.
+        """Run backbone, neck and RPN convolutions; engines replace this method.
 
         Args:
             clip: ``(N, T, C, H, W)``, normalised, oldest frame first.
@@ -79,9 +68,8 @@ class TSMFasterRCNN(FasterRCNN):
         """Detect objects in a clip that continues ``past``. Pure: keeps no state and changes no argument.
 
         Args:
-            clip: ``(N, T, C, H, W)``, normalised, oldest frame first.
+            clip: as for :meth:`extract_maps`, and so is ``past``.
             data_samples: meta information of the N*T frames in N-major order, or of the N clips.
-            past: the state this network returned for the frames before; None at the start of the streams.
             rescale: boxes in px of the source frame; else of the network's input.
 
         Returns:
@@ -113,19 +101,15 @@ class TSMFasterRCNN(FasterRCNN):
     def predict(self, batch_inputs: Tensor, batch_data_samples: Sequence, rescale: bool = True) -> list:
         """Detect objects; clips continue the streams held for their ``video_id``.
 
-        ``metainfo['reset']`` of a clip's first frame says why its stream started over, None while it continues.
+        Returns new samples of the same kind, with ``pred_instances``. ``metainfo['reset']`` of a clip's first frame is
+        the reason why its stream started over, None while it continues. Raises InputError when a frame is flipped
+        (test-time augmentation), or the batch exceeds the bank's capacity.
 
         Args:
             batch_inputs: clips ``(N, T, C, H, W)``, or images ``(N, C, H, W)``.
             batch_data_samples: one ``TrackDataSample`` per clip, whose frames have ``video_id``, ``frame_id`` and
                 ``ori_shape``; or one ``DetDataSample`` per image.
             rescale: boxes in px of the source frame.
-
-        Returns:
-            New samples of the same kind, with ``pred_instances``.
-
-        Raises:
-            InputError: a frame is flipped (test-time augmentation), or the batch exceeds the bank's capacity.
         """
         if batch_inputs.ndim == 4:
             return super().predict(batch_inputs, batch_data_samples, rescale)
@@ -141,7 +125,7 @@ class TSMFasterRCNN(FasterRCNN):
         return _clips_of(samples, batch_data_samples, reasons)
 
     def train(self, mode: bool = True) -> TSMFasterRCNN:
-        """Switch to training; this forgets all streams, which belong to the weights that made them."""
+        """Set the mode; training forgets all streams, which belong to the weights that made them."""
         if mode:
             self.streams.clear()
         return super().train(mode)

@@ -18,20 +18,17 @@ from tsm_det.sites import pasts_by_site
 class TSMFPN(FPN):
     """FPN with the online temporal shift, one site per level.
 
-    A pyramid has no identity path, so the present frame loses the channels that a site replaces. At the lateral inputs
-    the loss is smallest: they are 1 to 8 times wider than the pyramid, and the levels above pass the lost part on. In
-    the 256-channel path the loss is an eighth of the map that the heads read; there the state is smaller (R50 at
-    608x1024, fp32: 6.6 MB against 9.3) and the 3x3 convolution can follow motion.
+    A pyramid has no identity path, so the present frame loses the channels that a site replaces. The loss is smallest
+    at the lateral inputs: they are 1 to 8 times wider than the pyramid, and the levels above pass the lost part on. In
+    the 256-channel path the heads lose an eighth of their map, but the state is smaller (R50 at 608x1024, fp32: 6.6 MB
+    against 9.3) and the 3x3 convolution can follow motion.
 
     Args:
         shift_div: one channel in ``shift_div`` of a site's input comes from the previous frame.
         shift_levels: levels with a site, counted from ``start_level``; ``()`` equals FPN bit for bit.
-        shift_at: 'lateral' shifts the inputs of the 1x1 convolutions, 'inner' the inputs of the
-            output convolutions (the top-down path stays unshifted).
-        kwargs: FPN's keys.
-
-    Raises:
-        InputError: a key is out of range or conflicts with another.
+        shift_at: 'lateral' shifts the inputs of the 1x1 convolutions, 'inner' those of the output convolutions (the
+            top-down path stays unshifted).
+        kwargs: FPN's keys; raises InputError when a key is out of range or conflicts with another.
     """
 
     def __init__(self, *args, shift_div: int = 8, shift_levels: Sequence[int] = (0, 1, 2, 3),
@@ -42,8 +39,7 @@ class TSMFPN(FPN):
         if shift_at == 'inner' and self.add_extra_convs:
             raise InputError(f"add_extra_convs={self.add_extra_convs!r} conflicts with shift_at='inner': "
                              "use shift_at='lateral' or add_extra_convs=False")
-        unknown = set(shift_levels) - set(range(len(self.lateral_convs)))
-        if unknown:
+        if unknown := set(shift_levels) - set(range(len(self.lateral_convs))):
             raise InputError(f'shift_levels has {sorted(unknown)} but the pyramid has levels 0 to '
                              f'{len(self.lateral_convs) - 1}: name levels to shift, () for none')
         widths = self.in_channels[self.start_level:] if shift_at == 'lateral' else [self.out_channels]
@@ -73,23 +69,17 @@ class TSMFPN(FPN):
         Raises:
             ValueError: the past does not fit.
         """
-        if not self.sites:
-            return super().forward(feats), tuple(pasts_by_site((), past, 'neck'))
         pasts = pasts_by_site(self.sites, past, 'neck')
-        if self.shift_at == 'lateral':
-            skipped, levels = list(feats[:self.start_level]), list(feats[self.start_level:])
-            with self._shifted(levels, num_frames, pasts) as (shifted, present):
-                return super().forward([*skipped, *self._replaced(levels, shifted)]), present
-        merged = self._merge(feats)
-        with self._shifted(merged, num_frames, pasts) as (shifted, present):
-            return self._outputs(self._replaced(merged, shifted)), present
-
-    def _shifted(self, levels: Sequence[Tensor], num_frames: int, pasts: dict[int, Tensor | None]) -> shift_in_place:
-        return shift_in_place([levels[site] for site in self.sites], num_frames, [pasts[site] for site in self.sites],
-                       self.shift_div)
-
-    def _replaced(self, levels: Sequence[Tensor], shifted: Sequence[Tensor]) -> list[Tensor]:
-        return [shifted[self.sites.index(i)] if i in self.sites else level for i, level in enumerate(levels)]
+        if not self.sites:
+            return super().forward(feats), ()
+        inner = self.shift_at == 'inner'
+        levels = self._merge(feats) if inner else list(feats[self.start_level:])
+        maps = [levels[site] for site in self.sites]
+        with shift_in_place(maps, num_frames, list(pasts.values()), self.shift_div) as (shifted, present):
+            for site, level in zip(self.sites, shifted, strict=True):
+                levels[site] = level
+            outs = self._outputs(levels) if inner else super().forward([*feats[:self.start_level], *levels])
+        return outs, present
 
     def _merge(self, feats: Sequence[Tensor]) -> list[Tensor]:
         """Add the top-down path to the laterals: the inputs of FPN's output convolutions."""

@@ -23,25 +23,20 @@ from tsm_det.errors import InputError
 def build_detector(config: Config, checkpoint: str | None = None, device: str = 'cpu') -> torch.nn.Module:
     """Build the config's detector for inference, with the checkpoint's weights and class names.
 
+    Returns it in eval mode; ``dataset_meta['classes']`` names its labels. Raises InputError when the device is not
+    available, or the checkpoint is missing or does not match the network.
+
     Args:
         config: its ``model`` is built; nothing is downloaded (``init_cfg`` is not used).
         checkpoint: path, or None for random weights, with a warning.
         device: e.g. 'cpu' or 'cuda:0'.
-
-    Returns:
-        The detector in eval mode; ``dataset_meta['classes']`` names its labels.
-
-    Raises:
-        InputError: the device is not available, or the checkpoint is missing or does not match the network.
     """
     check_device(device)
     init_default_scope(config.get('default_scope', 'mmdet'))
     model = MODELS.build(config.model)
-    content = {}
     if checkpoint is None:
         warn_random_weights()
-    else:
-        content = load_weights(model, checkpoint)
+    content = {} if checkpoint is None else load_weights(model, checkpoint)
     meta = content.get('meta', {}).get('dataset_meta') or dataset_config(config).get('metainfo') or {}
     classes = meta.get('classes') or [f'class {label}' for label in range(model.roi_head.bbox_head.num_classes)]
     model.dataset_meta = {'classes': tuple(classes)}
@@ -57,8 +52,7 @@ def check_device(device: str) -> None:
     """Raise InputError when a tensor cannot be moved to a device and back."""
     try:
         torch.zeros(1, device=device).tolist()
-    # torch raises a different exception for each kind of missing device.
-    except (RuntimeError, AssertionError, ImportError) as error:
+    except (RuntimeError, AssertionError, ImportError) as error:  # it depends on the kind of device
         known = ', '.join(['cpu', *(f'cuda:{index}' for index in range(torch.cuda.device_count()))])
         reason = shorten(str(error), 80, placeholder='...')
         raise InputError(f'the device is {device!r} but torch {torch.__version__} finds {known} here ({reason}): '
@@ -79,15 +73,10 @@ def check_readable(checkpoint: str) -> None:
 
 
 def load_weights(model: torch.nn.Module, checkpoint: str) -> dict:
-    """Load a checkpoint into a detector, with exactly the same keys.
+    """Load a checkpoint with exactly the detector's keys, and return the content of the file.
 
-    mmengine reads it with ``weights_only=True`` and warns when a file needs more.
-
-    Returns:
-        The content of the file.
-
-    Raises:
-        InputError: the file is missing, not a checkpoint, or does not match the network.
+    mmengine reads it with ``weights_only=True`` and warns when a file needs more. Raises InputError when the file is
+    missing, not a checkpoint, or does not match the network.
     """
     return _read(checkpoint, lambda: load_checkpoint(model, checkpoint, map_location='cpu', strict=True))
 

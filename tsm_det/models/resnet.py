@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import torch.utils.checkpoint
 from mmdet.models.backbones.resnet import BasicBlock, Bottleneck, ResNet
@@ -16,26 +16,24 @@ from tsm_det.sites import pasts_by_site
 
 
 class TemporalResidual:
-    """Mixin: a site in front of a residual block's first convolution.
+    """Mixin: a site in front of a residual block's first convolution, without parameters of its own.
 
     Identity and downsample path see the frames unshifted (TSM paper, section 3.3, residual shift), so the present
-    frame loses no information. Parameters are those of the 2D block.
+    frame loses no information.
     """
 
     def forward_clip(
             self, frames: Tensor, num_frames: int, past: Tensor | None, shift_div: int) -> tuple[Tensor, Tensor]:
         """Return the block's output for ``frames`` ``(N*T, C, H, W)``, T = ``num_frames``, and the site's present."""
-        if self.with_cp and frames.requires_grad:
-            return torch.utils.checkpoint.checkpoint(
-                self._shift_and_add, frames, num_frames, past, shift_div, use_reentrant=False)
-        return self._shift_and_add(frames, num_frames, past, shift_div)
+        def shift_and_add(frames: Tensor, past: Tensor | None) -> tuple[Tensor, Tensor]:
+            with shift_in_place([frames], num_frames, [past], shift_div) as ([shifted], [present]):
+                out = self.residual(shifted)
+            out += frames if self.downsample is None else self.downsample(frames)
+            return self.relu(out), present
 
-    def _shift_and_add(
-            self, frames: Tensor, num_frames: int, past: Tensor | None, shift_div: int) -> tuple[Tensor, Tensor]:
-        with shift_in_place([frames], num_frames, [past], shift_div) as ([shifted], [present]):
-            out = self.residual(shifted)
-        out += frames if self.downsample is None else self.downsample(frames)
-        return self.relu(out), present
+        if self.with_cp and frames.requires_grad:
+            return torch.utils.checkpoint.checkpoint(shift_and_add, frames, past, use_reentrant=False)
+        return shift_and_add(frames, past)
 
 
 class TSMBasicBlock(TemporalResidual, BasicBlock):
@@ -63,7 +61,8 @@ class TSMResNet(ResNet):
     """ResNet with the online temporal shift in its residual blocks (TSM, ICCV 2019, section 4.2).
 
     Parameter names are ResNet's, so its checkpoints load unmapped, and back. As a plain backbone,
-    ``backbone(images)`` treats every image as the first frame of its own stream.
+    ``backbone(images)`` treats every image as the first frame of its own stream. Raises InputError when a key is out of
+    range or not supported.
 
     Args:
         shift_div: one channel in ``shift_div`` of a site's input comes from the previous frame.
@@ -71,9 +70,6 @@ class TSMResNet(ResNet):
         shift_every: distance of sites in blocks; None follows the paper: 2 when the third stage has 23 blocks or more
             (ResNet-101: 18 sites, 152: 26), else 1 (ResNet-50: 16).
         kwargs: ResNet's keys; ``dcn`` and ``plugins`` are not supported.
-
-    Raises:
-        InputError: a key is out of range or not supported.
     """
 
     def __init__(self, depth: int, *, shift_div: int = 8, shift_stages: Sequence[int] = (0, 1, 2, 3),
@@ -85,21 +81,26 @@ class TSMResNet(ResNet):
         super().__init__(depth, **kwargs)
         if shift_every is None:
             shift_every = 2 if self.arch_settings[depth][1][2] >= 23 else 1
-        _check_keys(shift_div, shift_stages, shift_every, self.num_stages)
+        for key, value, hint in (('shift_div', shift_div, 'the paper uses 8'),
+                                 ('shift_every', shift_every, '1 shifts every block')):
+            if value < 1:
+                raise InputError(f'{key} is {value} but must be at least 1: {hint}')
+        if unknown := set(shift_stages) - set(range(self.num_stages)):
+            raise InputError(f'shift_stages has {sorted(unknown)} but the network has stages 0 to '
+                             f'{self.num_stages - 1}: name stages to shift, () for none')
         self.shift_div = shift_div
         self.sites = tuple(
             (stage, block)
             for stage in sorted(set(shift_stages)) for block in range(0, self.stage_blocks[stage], shift_every))
-        for stage, block, inplanes in self._site_widths():
+        for stage, block in self.sites:
+            inplanes = getattr(self, self.res_layers[stage])[block].conv1.in_channels
             if inplanes < shift_div:
                 raise InputError(f'block {block} of stage {stage} has {inplanes} input channels but shift_div is '
                                  f'{shift_div}: choose at most {inplanes}')
-        frozen = [stage for stage in shift_stages if stage < self.frozen_stages]
-        if frozen:
-            warnings.warn(
-                f'frozen_stages={self.frozen_stages} freezes stages {sorted(frozen)}, which have shift sites: their '
-                'convolutions see channels of the previous frame and cannot adapt to them; lower frozen_stages or '
-                'leave these stages out of shift_stages', stacklevel=2)
+        if frozen := sorted(stage for stage in shift_stages if stage < self.frozen_stages):
+            warnings.warn(f'frozen_stages={self.frozen_stages} freezes stages {frozen}, which have shift sites: their '
+                          'convolutions cannot adapt to channels of the previous frame; lower frozen_stages, or leave '
+                          'these stages out of shift_stages', stacklevel=2)
 
     def make_res_layer(self, **kwargs) -> nn.Module:
         """Build a stage of temporal blocks; ``self.block`` stays mmdet's class."""
@@ -127,8 +128,8 @@ class TSMResNet(ResNet):
         if clip.ndim != 5:
             raise InputError(f'clip is {tuple(clip.shape)} but must be (N, T, C, H, W): '
                              'call the backbone itself for images (N, C, H, W)')
-        num_frames = clip.shape[1]
-        frames = self._stem(clip.flatten(0, 1))
+        num_frames, frames = clip.shape[1], clip.flatten(0, 1)
+        frames = self.maxpool(self.stem(frames) if self.deep_stem else self.relu(self.norm1(self.conv1(frames))))
         outs, present = [], []
         for stage, name in enumerate(self.res_layers):
             for index, block in enumerate(getattr(self, name)):
@@ -145,22 +146,3 @@ class TSMResNet(ResNet):
         """Set the mode as ResNet does (frozen stages, ``norm_eval``) and, unlike ResNet, return the network."""
         super().train(mode)
         return self
-
-    def _stem(self, frames: Tensor) -> Tensor:
-        first = self.stem(frames) if self.deep_stem else self.relu(self.norm1(self.conv1(frames)))
-        return self.maxpool(first)
-
-    def _site_widths(self) -> Iterator[tuple[int, int, int]]:
-        for stage, block in self.sites:
-            yield stage, block, getattr(self, self.res_layers[stage])[block].conv1.in_channels
-
-
-def _check_keys(shift_div: int, shift_stages: Sequence[int], shift_every: int, num_stages: int) -> None:
-    if shift_div < 1:
-        raise InputError(f'shift_div is {shift_div} but must be at least 1: the paper uses 8')
-    if shift_every < 1:
-        raise InputError(f'shift_every is {shift_every} but must be at least 1: 1 shifts every block')
-    unknown = set(shift_stages) - set(range(num_stages))
-    if unknown:
-        raise InputError(f'shift_stages has {sorted(unknown)} but the network has stages 0 to {num_stages - 1}: '
-                         'name stages to shift, () for none')
