@@ -16,7 +16,7 @@ SIZE = (64, 60)
 
 
 def make_detector(**changes):
-    """An OnlineDetector of reproducible random weights; ``changes`` are those of its model."""
+    """An OnlineDetector of reproducible random weights; ``changes`` apply to its model config."""
     config = Config.fromfile(config_path('tsm_faster_rcnn_r18_synthvid'))
     model = tiny_detector(**changes)
     model.dataset_meta = {'classes': ('a', 'b', 'c', 'd')}

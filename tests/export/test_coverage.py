@@ -33,7 +33,7 @@ def test_another_detector_is_refused_by_its_type():
         check_coverage(nn.Identity())
 
 
-def test_what_only_affects_training_is_covered():
+def test_parts_for_training_only_are_covered():
     check_coverage(tiny_detector(data_preprocessor=dict(type='TargetPastingPreprocessor', prob=0.5)))
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from tsm_det.export.operators import nms, onnx_translations, roi_align
+from tsm_det.export.graph import nms, onnx_translations, roi_align
 
 pytest.importorskip('onnx')
 pytest.importorskip('onnxscript')
@@ -26,7 +26,7 @@ class Crops(nn.Module):
 
 
 @pytest.mark.parametrize('sampling_ratio', [0, 2])
-def test_onnx_runtime_computes_what_mmcv_computes(sampling_ratio, tmp_path):
+def test_onnx_runtime_equals_mmcv(sampling_ratio, tmp_path):
     draw = torch.Generator().manual_seed(0)
     corners = torch.rand(80, 2, generator=draw) * 50 - 5  # some partly or fully outside
     boxes = torch.cat([corners, corners + torch.rand(80, 2, generator=draw) * 40], dim=1)

@@ -1,4 +1,4 @@
-"""A detector without a network, which remembers all the same."""
+"""A detector with a memory but without a network."""
 
 import numpy as np
 import pytest

@@ -10,7 +10,7 @@ from tests.streams.conftest import make_detector  # noqa: F401
 from tsm_det.errors import InputError
 from tsm_det.serving import annotating
 from tsm_det.serving.annotating import Annotator, DemoStream
-from tsm_det.streams.detections import detections_of
+from tsm_det.streams.online_detector import detections_of
 from tsm_det.video.drawing import draw_detections
 
 
@@ -36,7 +36,7 @@ def test_two_visitors_get_what_each_gets_alone(make_detector):  # noqa: F811
             assert b64decode(url.split(',')[1]) == cv2.imencode('.jpg', image)[1].tobytes()
 
 
-def test_a_state_runs_on_until_a_reset_and_the_status_gives_the_reason(detector, image):
+def test_a_state_continues_until_a_reset_and_the_status_gives_the_reason(detector, image):
     annotator, stream = Annotator(detector), DemoStream()
     answers = [annotator.annotate(image, stream, 0) for _ in range(3)]
     stream.bank.drop(None)
@@ -77,7 +77,7 @@ def claim_size(path, side):
     ('empty.mp4', 'cannot be read as a video'), ('text.mp4', 'cannot be read as a video'),
     ('playlist.mp4', 'cannot be read as a video'), ('truncated.mp4', 'cut off'), ('huge.mp4', '16000 x 16000'),
     ('grows.ts', '128 x 96'), ('many.mp4', '12'), ('many.avi', '12')])
-def test_a_bad_upload_gets_one_sentence(detector, video_file, tmp_path, monkeypatch, name, fact):
+def test_a_bad_upload_is_refused(detector, video_file, tmp_path, monkeypatch, name, fact):
     path = tmp_path / name
     monkeypatch.setattr(annotating, '_MOST_FRAMES', 12)
     if name.startswith('many'):

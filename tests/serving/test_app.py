@@ -55,7 +55,7 @@ class Camera:
         self.answers.close()
 
 
-def test_visitors_have_memories_of_their_own_until_they_reset_them(address, detector, image):
+def test_each_visitor_has_a_memory_until_its_reset(address, detector, image):
     one, other = Camera(address), Camera(address)
     assert [one.show(image) for _ in range(3)] == [f'{k} since reset (new)' for k in (1, 2, 3)]
     assert other.show(image) == '1 since reset (new)'
@@ -66,7 +66,7 @@ def test_visitors_have_memories_of_their_own_until_they_reset_them(address, dete
         camera.close()
 
 
-def test_a_video_is_annotated_and_a_bad_one_gets_a_sentence_without_harm(address, video_file, tmp_path):
+def test_a_video_is_annotated_and_a_bad_one_is_refused(address, video_file, tmp_path):
     client = gradio_client.Client(address, verbose=False, analytics_enabled=False)
     (tmp_path / 'bad.mp4').write_text('not a video')
 
@@ -89,7 +89,7 @@ def test_a_file_over_the_limit_is_refused(detector, video_file):
             client.submit(gradio_client.handle_file(video_file()), 0, api_name='/video').result(60)
 
 
-def test_what_cannot_be_served_gets_one_sentence(detector):
+def test_a_page_that_cannot_be_served_is_refused(detector):
     with socket.create_server(('127.0.0.1', 0)) as server:
         port = server.getsockname()[1]
         for options, fact in (({'port': port}, f'port {port}'), ({'port': 70000}, '70000'),

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tsm_det.errors import InputError
-from tsm_det.streams import progress
+from tsm_det.streams import detect_sources as module
 from tsm_det.streams.detect_sources import detect_sources, open_sources
 from tsm_det.video import cameras
 from tsm_det.video.connection import Connection
@@ -34,7 +34,7 @@ def videos(tmp_path):
 
 
 def run(detector, names, path, **keys):
-    """The lines that a run over these sources writes."""
+    """The lines of a run over these sources."""
     detect_sources(detector, open_sources(names), json_lines=str(path), score_thr=0, **keys)
     return read(path)
 
@@ -48,7 +48,7 @@ def num_frames(path):
         return sum(1 for _ in container.decode(video=0))
 
 
-def test_several_sources_run_as_one_batch_and_give_what_each_gives_alone(make_detector, videos, tmp_path):
+def test_sources_in_one_batch_give_the_detections_of_each_alone(make_detector, videos, tmp_path):
     together = run(make_detector(), videos, tmp_path / 'both.jsonl')
     assert [(line['stream'] == videos[0], line['frame_id']) for line in together[:4]] == [
         (True, 0), (False, 0), (True, 1), (False, 1)]
@@ -64,18 +64,18 @@ def test_several_sources_run_as_one_batch_and_give_what_each_gives_alone(make_de
 
 def test_a_video_of_each_source_is_drawn_into_a_folder(make_detector, videos, tmp_path):
     sources = open_sources(videos)
-    assert [source.name for source in sources] == videos  # both are called video.mp4
+    assert [source.name for source in sources] == videos  # both files are named video.mp4
     assert detect_sources(make_detector(), sources, out=str(tmp_path / 'drawn')) == 14
     assert {path.name: num_frames(path) for path in (tmp_path / 'drawn').iterdir()} == {
         'video.mp4': 9, 'video-1.mp4': 5}
 
 
-def test_one_file_for_several_videos_is_refused(make_detector, videos):
+def test_one_output_file_for_several_videos_is_refused(make_detector, videos):
     with pytest.raises(InputError, match='--out is out.mp4 but 2 source'):
         detect_sources(make_detector(), open_sources(videos), out='out.mp4')
 
 
-def test_a_folder_called_like_a_webcam_goes_by_its_path(monkeypatch, tmp_path):
+def test_a_folder_named_like_a_webcam_keeps_its_path_as_name(monkeypatch, tmp_path):
     monkeypatch.setattr(cameras, 'connect', lambda *_: Connection(iter(()), 25.0))
     (tmp_path / '0').mkdir()
     cv2.imwrite(str(tmp_path / '0' / 'a.png'), np.zeros((8, 8, 3), np.uint8))
@@ -89,7 +89,7 @@ def test_a_source_named_twice_is_refused_whatever_the_passwords(names):
         open_sources(names)
 
 
-def test_frames_may_be_passed_over(make_detector, videos, tmp_path):
+def test_a_stride_skips_frames(make_detector, videos, tmp_path):
     lines = run(make_detector(), videos[:1], tmp_path / 'l.jsonl', stride=4, out=str(tmp_path / 'o.mp4'))
     assert [line['frame_id'] for line in lines] == [0, 4, 8]
     with av.open(str(tmp_path / 'o.mp4')) as container:
@@ -104,7 +104,7 @@ def test_a_number_out_of_range_is_refused_with_its_flag(make_detector, videos, k
 
 
 @pytest.mark.parametrize('stride', [1, 2])
-def test_a_run_that_was_stopped_goes_on_as_if_it_had_not(make_detector, videos, tmp_path, stride):
+def test_a_resumed_run_equals_an_uninterrupted_one(make_detector, videos, tmp_path, stride):
     whole = run(make_detector(), videos, tmp_path / 'whole.jsonl', stride=stride)
     path, state = tmp_path / 'lines.jsonl', str(tmp_path / 'state.pt')
     run(make_detector(), videos, path, stride=stride, max_frames=2, save_state=state)
@@ -113,7 +113,7 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not(make_detector, videos, 
 
 
 def interrupt_after(monkeypatch, lines):
-    """Let Ctrl-C come while a line is written."""
+    """Raise Ctrl-C after this number of lines."""
     written = []
 
     def write(self, *arguments):
@@ -125,7 +125,7 @@ def interrupt_after(monkeypatch, lines):
     monkeypatch.setattr(Outputs, 'write', write)
 
 
-def test_ctrl_c_leaves_whole_files_and_a_state_to_go_on_from(make_detector, videos, tmp_path, monkeypatch):
+def test_ctrl_c_leaves_whole_files_and_a_state_to_resume_from(make_detector, videos, tmp_path, monkeypatch):
     whole = run(make_detector(), videos, tmp_path / 'whole.jsonl')
     path, state, out = tmp_path / 'lines.jsonl', str(tmp_path / 'state.pt'), tmp_path / 'drawn'
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
@@ -134,13 +134,13 @@ def test_ctrl_c_leaves_whole_files_and_a_state_to_go_on_from(make_detector, vide
     assert len(read(path)) == 5
     assert sorted(num_frames(file) for file in out.iterdir()) == [2, 3]
     assert run(make_detector(), videos, path, resume_state=state, out=str(out)) == whole
-    # The round that was cut in two, of which one line was written, is done again; videos of before are kept.
+    # The interrupted batch, of which one line was written, runs again; earlier videos are kept.
     assert {file.name: num_frames(file) for file in out.iterdir()} == {
         'video.1.mp4': 3, 'video-1.1.mp4': 2, 'video.mp4': 7, 'video-1.mp4': 3}
 
 
 @pytest.mark.parametrize('rest', ['', '{"frame_id": 5, "str', '\n\n', 'null\n'])
-def test_lines_after_the_saved_frame_are_cut_whole_or_not(make_detector, videos, tmp_path, rest):
+def test_lines_after_the_saved_frame_are_removed_complete_or_not(make_detector, videos, tmp_path, rest):
     whole = run(make_detector(), videos[:1], tmp_path / 'whole.jsonl')
     path, state = tmp_path / 'lines.jsonl', str(tmp_path / 'state.pt')
     run(make_detector(), videos[:1], path, max_frames=3, save_state=state)
@@ -151,15 +151,15 @@ def test_lines_after_the_saved_frame_are_cut_whole_or_not(make_detector, videos,
     assert run(make_detector(), videos[:1], path, resume_state=str(tmp_path / 'kept.pt')) == whole
 
 
-def test_the_state_is_written_after_every_so_many_rounds(make_detector, videos, tmp_path, monkeypatch):
+def test_the_state_is_written_every_few_batches(make_detector, videos, tmp_path, monkeypatch):
     saved = []
-    monkeypatch.setattr(progress, 'write_state', lambda path, signature, streams, positions: saved.append(
+    monkeypatch.setattr(module, 'write_state', lambda path, signature, streams, positions: saved.append(
         ([stream.frame_id for stream in streams], [position.frame_id for position in positions.values()])))
     run(make_detector(), videos[:1], tmp_path / 'l.jsonl', save_state=str(tmp_path / 'state.pt'), save_every=4)
     assert saved == [([3], [3]), ([7], [7]), ([8], [8])]
 
 
-def test_what_was_detected_before_a_broken_frame_is_on_disk(make_detector, tmp_path):
+def test_detections_before_a_broken_frame_are_on_disk(make_detector, tmp_path):
     (tmp_path / 'frames').mkdir()
     for k in range(4):
         cv2.imwrite(str(tmp_path / 'frames' / f'{k}.png'), np.full((128, 128, 3), 60 * k, np.uint8))
@@ -172,8 +172,8 @@ def test_what_was_detected_before_a_broken_frame_is_on_disk(make_detector, tmp_p
 
 
 @pytest.mark.parametrize('display', ['', ':0'])
-def test_a_window_without_a_screen_gets_one_sentence(make_detector, videos, monkeypatch, display):
-    """Without a display OpenCV would end the process."""
+def test_a_window_without_a_screen_is_refused(make_detector, videos, monkeypatch, display):
+    """Without a display OpenCV would abort the process."""
     monkeypatch.setattr('sys.platform', 'linux')
     for name in ('DISPLAY', 'WAYLAND_DISPLAY'):
         monkeypatch.setenv(name, display) if display else monkeypatch.delenv(name, raising=False)

@@ -1,9 +1,10 @@
-"""A disk that fills up in mid-run: one sentence, and what was written before is whole."""
+"""A disk that fills up during a run: a one-line error, and complete files up to then."""
 
 import errno
 import json
 import os
 
+import cv2
 import pytest
 import torch
 
@@ -14,7 +15,7 @@ from tsm_det.video.video_file import VideoFile
 
 
 def fails_from(call, original, error):
-    """Raise the error at this call and ever after, as a full disk does."""
+    """Raise the error from this call on, as a full disk does."""
     count = iter(range(10**9))
 
     def function(*arguments, **keys):
@@ -25,7 +26,7 @@ def fails_from(call, original, error):
 
 
 def run(make_detector, video_file, tmp_path):
-    """Gives the error, which must come."""
+    """The error of a run, which must fail."""
     with pytest.raises(InputError) as error:
         detect_sources(
             make_detector(), open_sources([str(video_file(n=12))]), out=str(tmp_path / 'out.mp4'),
@@ -35,7 +36,7 @@ def run(make_detector, video_file, tmp_path):
 
 
 def num_lines(tmp_path):
-    """Each must be whole."""
+    """Number of lines, which must all be complete."""
     return len(list(map(json.loads, (tmp_path / 'lines.jsonl').read_text().splitlines())))
 
 
@@ -52,8 +53,8 @@ def test_no_room_for_the_state_keeps_lines_video_and_the_state_before(
 
 
 def test_no_room_for_the_video_keeps_the_lines_and_the_state(make_detector, video_file, tmp_path, monkeypatch):
-    full = fails_from(5, sinks._H264Encoder.write, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
-    monkeypatch.setattr(sinks._H264Encoder, 'write', full)
+    full = fails_from(5, cv2.copyMakeBorder, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+    monkeypatch.setattr(cv2, 'copyMakeBorder', full)
     assert 'out.mp4 cannot be written (No space left on device)' in run(make_detector, video_file, tmp_path)
     assert num_lines(tmp_path) == 6
     streams = torch.load(tmp_path / 'state.pt', weights_only=True)['streams']

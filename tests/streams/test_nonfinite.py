@@ -1,4 +1,4 @@
-"""NaN and infinity never pass silently: the stream starts over and says why, the others run on."""
+"""NaN and infinity are reported: the stream starts over with the reason, the others continue."""
 
 import json
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ BAD = pytest.mark.parametrize('bad', [float('nan'), float('inf')])
 
 @contextmanager
 def poisoned(detector, row, bad):
-    """Let the first convolution give this for one row of the batch."""
+    """Replace one row of the first convolution's output."""
     def poison(_module, _inputs, features):
         features = features.clone()
         features[row] = bad
@@ -42,7 +42,7 @@ def assert_alike(one, other):
 
 
 @BAD
-def test_a_stream_with_a_poisoned_frame_starts_over_at_the_next_and_the_other_runs_on(make_detector, frames, bad):
+def test_a_stream_with_a_nonfinite_frame_starts_over_and_the_other_continues(make_detector, frames, bad):
     detector, healthy = make_detector(), make_detector()
     for k in range(2):
         run(detector, frames, k, 'ill', 'well')
@@ -60,7 +60,7 @@ def test_a_stream_with_a_poisoned_frame_starts_over_at_the_next_and_the_other_ru
 
 
 @BAD
-def test_the_lines_on_disk_say_it(make_detector, video_file, tmp_path, bad):
+def test_the_lines_on_disk_give_the_reset(make_detector, video_file, tmp_path, bad):
     detector = make_detector()
     with poisoned(detector, 0, bad):
         detect_sources(detector, open_sources([str(video_file(n=4))]), json_lines=str(tmp_path / 'lines.jsonl'))

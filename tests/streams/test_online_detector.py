@@ -1,4 +1,4 @@
-"""One call a frame, many streams."""
+"""One call per frame, many streams."""
 
 import numpy as np
 import pytest
@@ -94,7 +94,7 @@ def test_boxes_are_in_pixels_of_the_frame_that_came(detector):
     (np.zeros((2, 8, 8, 3), np.uint8), r'uint8 \(2, 8, 8, 3\)'),
     (None, 'NoneType'),
 ])
-def test_an_image_of_another_kind_gets_one_sentence(detector, image, message):
+def test_an_image_of_another_kind_is_refused(detector, image, message):
     with pytest.raises(ValueError, match=message):
         detector(image)
 
@@ -104,7 +104,7 @@ def test_an_image_too_narrow_to_resize_is_refused_with_its_size(detector):
         detector(np.zeros((2, 2000, 3), np.uint8))
 
 
-def test_an_id_that_stands_twice_is_refused_before_anything_is_done(detector):
+def test_a_repeated_id_is_refused_before_any_change(detector):
     with pytest.raises(ValueError, match='a stream id stands twice'):
         detector.detect_batch(images(2), ['a', 'a'])
     assert len(detector.bank) == 0
@@ -125,8 +125,8 @@ def test_a_pipeline_for_images_is_refused():
         image_pipeline([dict(type='LoadImageFromFile'), dict(type='PackDetInputs')])
 
 
-def test_streams_of_other_sizes_in_a_batch_do_not_push_each_other_out(detector):
-    """At full capacity the stream that leaves is one that is not in the batch."""
+def test_streams_of_other_sizes_in_a_batch_do_not_evict_each_other(detector):
+    """At full capacity a stream outside the batch is evicted."""
     detector.bank.capacity = 2
     large, small = images(1)[0], images(1, (96, 128))[0]
     detector.detect_batch([small, small], ['a', 'b'])
@@ -161,7 +161,7 @@ def test_the_state_follows_the_type_that_the_model_computes_in(detector):
     assert state_types(detector) == {torch.float32}
 
 
-def test_streams_held_in_several_types_run_on_in_one_batch(detector):
+def test_streams_held_in_several_types_continue_in_one_batch(detector):
     frames = images(3)
     detector.detect_batch([frames[0]], ['exact'])
     with torch.autocast('cpu', torch.bfloat16):

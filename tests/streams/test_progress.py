@@ -1,4 +1,4 @@
-"""What a run goes on from: the right sources, at the right frames, with nothing lost or written over."""
+"""A resumed run continues the right sources at the right frames, without losing or overwriting results."""
 
 import json
 from pathlib import Path
@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from tsm_det.errors import InputError
-from tsm_det.streams import progress
-from tsm_det.streams.detect_sources import detect_sources, open_sources
-from tsm_det.streams.progress import first_frames
+from tsm_det.streams import detect_sources as module
+from tsm_det.streams.detect_sources import detect_sources, first_frames, open_sources
 from tsm_det.streams.state_file import Position
 from tsm_det.video.cameras import StreamFrame
 
@@ -28,8 +27,8 @@ def videos(video_file):
     return [str(video_file(f'{name}.mp4', n=n)) for name, n in (('east', 9), ('west', 6))]
 
 
-def test_a_stream_that_is_not_held_goes_on_too(make_detector, videos, tmp_path, monkeypatch):
-    """As one whose state was not finite when the run was stopped."""
+def test_a_stream_without_a_state_is_resumed_too(make_detector, videos, tmp_path, monkeypatch):
+    """As when its state was not finite at the end of the run."""
     state = str(tmp_path / 'state.pt')
     detector = make_detector()
     held = detector.bank.held
@@ -42,7 +41,7 @@ def test_a_stream_that_is_not_held_goes_on_too(make_detector, videos, tmp_path, 
     assert [line['frame_id'] for line in lines if line['reset'] and line['stream'] == 'west.mp4'] == [0, 3]
 
 
-def test_a_part_of_the_sources_goes_on_with_a_part_of_the_room(make_detector, videos, tmp_path):
+def test_some_of_the_sources_are_resumed_with_a_smaller_capacity(make_detector, videos, tmp_path):
     state = str(tmp_path / 'state.pt')
     run(make_detector(capacity=2), videos, tmp_path, max_frames=3, save_state=state)
     for capacity, left in ((1, ['east.mp4']), (2, ['west.mp4', 'east.mp4'])):
@@ -70,7 +69,7 @@ def test_another_video_of_the_same_name_is_refused(make_detector, videos, video_
 
 
 def test_another_stride_is_refused(make_detector, videos, tmp_path):
-    """A state is of frames that lie as far apart as before."""
+    """The frames of a state are one stride apart."""
     state = str(tmp_path / 'state.pt')
     before = run(make_detector(), videos, tmp_path, max_frames=2, stride=2, save_state=state)
     with pytest.raises(InputError, match='--stride is 1 but .*state.pt was saved with 2'):
@@ -80,8 +79,8 @@ def test_another_stride_is_refused(make_detector, videos, tmp_path):
             if line['stream'] == 'east.mp4'] == [0, 2, 4, 6, 8]
 
 
-def test_a_camera_did_not_wait_and_what_is_recorded_did(monkeypatch):
-    monkeypatch.setattr(progress.time, 'time', lambda: 1012.0)
+def test_a_camera_skips_the_downtime_and_a_recording_does_not(monkeypatch):
+    monkeypatch.setattr(module.time, 'time', lambda: 1012.0)
     sources = [SimpleNamespace(name='camera', fps=25.0, is_recorded=False), SimpleNamespace(
         name='video', fps=25.0, is_recorded=True), SimpleNamespace(name='new', fps=25.0, is_recorded=False)]
     positions = {name: Position(10, None, 2, 1002.0) for name in ('camera', 'video')}
@@ -96,9 +95,9 @@ def test_the_downtime_of_a_live_source_is_a_gap(make_detector, tmp_path, monkeyp
             return (StreamFrame(self.name, k, k / 10, np.full((128, 128, 3), k - start, np.uint8))
                     for k in range(start, start + 3))
     state = str(tmp_path / 'state.pt')
-    monkeypatch.setattr(progress.time, 'time', lambda: 100.0)
+    monkeypatch.setattr(module.time, 'time', lambda: 100.0)
     run(make_detector(max_gap=5), [Camera()], tmp_path, save_state=state)
-    monkeypatch.setattr(progress.time, 'time', lambda: 110.0)
+    monkeypatch.setattr(module.time, 'time', lambda: 110.0)
     lines = run(make_detector(max_gap=5), [Camera()], tmp_path, resume_state=state)
     assert [(line['frame_id'], line['reset']) for line in lines] == [
         (0, 'new'), (1, None), (2, None), (103, 'gap'), (104, None), (105, None)]
@@ -110,7 +109,7 @@ def test_the_downtime_of_a_live_source_is_a_gap(make_detector, tmp_path, monkeyp
     lambda detector: setattr(detector.model.neck, 'sites', (0,)),
     lambda detector: setattr(detector.model.neck, 'shift_at', 'inner'),
     lambda detector: setattr(detector.pipeline.transforms[0].transforms.transforms[1], 'scale', (64, 64))])
-def test_a_state_of_another_configuration_is_refused_before_anything_is_cut(make_detector, videos, tmp_path, change):
+def test_a_state_of_another_configuration_is_refused_before_lines_are_removed(make_detector, videos, tmp_path, change):
     state = str(tmp_path / 'state.pt')
     before = run(make_detector(), videos[:1], tmp_path, max_frames=3, save_state=state)
     other = make_detector()

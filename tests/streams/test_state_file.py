@@ -1,4 +1,4 @@
-"""Streams that go on in another process."""
+"""Saved streams continue in another process."""
 
 import os
 import subprocess
@@ -33,7 +33,7 @@ def seen():
     return list(zip(frames(6), frames(6, 1, (96, 128)), strict=True))
 
 
-def test_streams_that_were_saved_go_on_bit_for_bit(make_detector, seen, tmp_path):
+def test_saved_streams_continue_bit_for_bit(make_detector, seen, tmp_path):
     whole = run(make_detector(), seen)
     stopped = make_detector()
     run(stopped, seen[:3])
@@ -45,7 +45,7 @@ def test_streams_that_were_saved_go_on_bit_for_bit(make_detector, seen, tmp_path
 
 
 @pytest.mark.slow
-def test_another_process_goes_on_bit_for_bit(make_detector, seen, tmp_path):
+def test_another_process_continues_bit_for_bit(make_detector, seen, tmp_path):
     detector = make_detector()
     run(detector, seen[:3])
     detector.save_state(tmp_path / 'state.pt')
@@ -109,7 +109,7 @@ def test_the_signature_knows_the_engine(make_detector):
     ({'format': _FORMAT, 'model': 'x', 'streams': [{}], 'places': {}}, 'is not a state file'),
     ({'format': _FORMAT, 'model': 'x', 'streams': [], 'places': {'a': (1, 2)}}, 'is not a state file'),
     ({'format': _FORMAT, 'model': 'x', 'streams': [], 'places': {}}, 'was saved by a model with other weights')])
-def test_what_is_no_state_file_gets_one_sentence(make_detector, tmp_path, content, message):
+def test_another_file_is_refused_as_a_state(make_detector, tmp_path, content, message):
     path = tmp_path / 'state.pt'
     if isinstance(content, bytes):
         path.write_bytes(content)
@@ -141,7 +141,7 @@ def test_an_id_that_cannot_be_saved_is_named(make_detector, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_state_with_more_streams_than_there_is_room_for_is_refused(make_detector, seen, tmp_path):
+def test_a_state_with_more_streams_than_the_capacity_is_refused(make_detector, seen, tmp_path):
     detector = make_detector()
     run(detector, seen[:1])
     detector.save_state(tmp_path / 'state.pt')

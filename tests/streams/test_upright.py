@@ -1,4 +1,4 @@
-"""Video of a phone that was turned: frames, boxes and the drawn video are as they are displayed."""
+"""Video of a rotated phone: frames, boxes and the drawn video have the displayed orientation."""
 
 import json
 import struct
@@ -8,7 +8,7 @@ import pytest
 
 from tests.soak.servers import file_server
 from tsm_det.streams.detect_sources import detect_sources, open_sources
-from tsm_det.streams.detections import detections_of
+from tsm_det.streams.online_detector import detections_of
 from tsm_det.video.connection import connect
 from tsm_det.video.video_file import VideoFile
 
@@ -25,7 +25,7 @@ def turn(path, matrix):
 
 
 @pytest.mark.parametrize(('matrix', 'turns'), TURNS)
-def test_boxes_of_turned_video_are_those_of_upright_frames(make_detector, video_file, tmp_path, matrix, turns):
+def test_boxes_of_a_rotated_video_equal_those_of_upright_frames(make_detector, video_file, tmp_path, matrix, turns):
     path = video_file(n=4, height=96, width=128)
     upright = [np.ascontiguousarray(np.rot90(image, turns)) for image in VideoFile(path)]
     turn(path, matrix)
@@ -40,7 +40,7 @@ def test_boxes_of_turned_video_are_those_of_upright_frames(make_detector, video_
 
 
 @pytest.mark.parametrize(('matrix', 'turns'), TURNS)
-def test_a_turned_video_behind_http_is_the_one_on_disk(video_file, matrix, turns):
+def test_a_rotated_video_behind_http_equals_the_one_on_disk(video_file, matrix, turns):
     path = video_file(n=3, muxer={'movflags': 'faststart'})
     turn(path, matrix)
     with file_server(path, []) as (_, address):

@@ -1,4 +1,4 @@
-"""Several sources side by side."""
+"""Batches of frames from several sources."""
 
 import logging
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ IMAGE = np.zeros((4, 4, 3), np.uint8)
 
 @dataclass
 class Scripted:
-    """A source that gives these frame ids; None is no new frame, an exception is raised."""
+    """A source that gives these frame ids; None means no new frame, an exception is raised."""
 
     name: str
     script: list
@@ -39,7 +39,7 @@ class Scripted:
 
 
 class Forever(list):
-    """A script of a camera that never gives anything."""
+    """The script of a camera without frames."""
 
     def __getitem__(self, _):
         return repeat(None)
@@ -49,24 +49,24 @@ def ids(stream):
     return [[(frame.stream, frame.frame_id) for frame in batch] for batch in stream]
 
 
-def test_each_round_has_one_frame_of_every_source_until_it_ends():
+def test_each_batch_has_one_frame_of_every_source_until_it_ends():
     sources = [Scripted('a', [0, 1, 2]), Scripted('b', [0])]
     assert ids(batches(sources)) == [[('a', 0), ('b', 0)], [('a', 1)], [('a', 2)]]
 
 
-def test_a_live_source_without_a_new_frame_makes_nobody_wait():
+def test_a_live_source_without_a_new_frame_delays_no_other():
     sources = [Scripted('camera', [None, 5, None, None, 9], is_live=True), Scripted('file', [0, 1, 2])]
     assert ids(batches(sources)) == [
         [('file', 0)], [('camera', 5), ('file', 1)], [('file', 2)], [], [('camera', 9)]]
 
 
-def test_rounds_are_empty_while_there_is_nothing_so_that_one_can_leave():
+def test_batches_are_empty_while_there_is_no_frame():
     stream = batches([Scripted('camera', [None, None, 3, *[None] * 999], is_live=True)])
     assert ids(next(stream) for _ in range(4)) == [[], [], [('camera', 3)], []]
     stream.close()
 
 
-def test_nobody_waits_for_a_silent_camera_to_leave():
+def test_leaving_does_not_wait_for_a_silent_camera():
     silent = Scripted('camera', Forever(), is_live=True)
     stream = prefetch(batches([silent]))
     next(stream)
@@ -76,13 +76,13 @@ def test_nobody_waits_for_a_silent_camera_to_leave():
     assert silent.closed and not leaving.is_alive()
 
 
-def test_sources_begin_where_they_are_told_and_pass_frames_over():
+def test_sources_start_at_their_frame_and_skip_by_the_stride():
     sources = [Scripted('a', list(range(9))), Scripted('b', list(range(9)))]
     assert ids(batches(sources, {'b': 4}, stride=3)) == [
         [('a', 0), ('b', 4)], [('a', 3), ('b', 7)], [('a', 6)]]
 
 
-def test_no_more_than_so_many_frames_come_of_each():
+def test_max_frames_limits_each_source():
     sources = [Scripted('a', list(range(9))), Scripted('camera', [None, 1, None, 2, 3], is_live=True)]
     frames = [frame for batch in ids(batches(sources, max_frames=2)) for frame in batch]
     assert sorted(frames) == [('a', 0), ('a', 1), ('camera', 1), ('camera', 2)]

@@ -1,4 +1,4 @@
-"""Live sources over connections that do what a script says."""
+"""Live sources over scripted connections."""
 
 import time
 from itertools import chain, repeat
@@ -12,14 +12,14 @@ from tsm_det.video import cameras as module
 from tsm_det.video.cameras import LiveSource
 from tsm_det.video.connection import Connection
 
-BREAK = ConnectionError('it broke off')
-# With next to no frames a second a break costs one frame id, however long it took.
+BREAK = ConnectionError('broken')
+# At almost 0 fps a break costs one frame id, whatever its duration.
 FPS = 1e-9
 
 
 @pytest.fixture
 def camera(monkeypatch):
-    """Makes a source of scripts, one a connection: numbers drawn in frames, None, Events, functions, errors."""
+    """Makes a source of scripts, one per connection: numbers drawn in frames, None, Events, functions, errors."""
     monkeypatch.setattr(module, '_MIN_PAUSE_S', 0)
     monkeypatch.setattr(module, '_MAX_PAUSE_S', 0)
 
@@ -49,7 +49,7 @@ def play(script):
 
 
 def given(frames, limit=10**9):
-    """(frame id, number drawn) of so many frames that were given."""
+    """(frame id, number drawn) of the next frames, at most ``limit``."""
     found = []
     for frame in frames:
         if frame is None:
@@ -65,13 +65,13 @@ def recorded(num_frames):
     return {'is_recorded': True, 'num_frames': num_frames, 'fps': 10}
 
 
-def test_every_frame_is_given_however_late_it_is_asked_for(camera):
+def test_every_frame_reaches_a_slow_consumer(camera):
     source = camera(range(60), every_frame=True)
     assert given(source.frames(), 60) == [(k, k) for k in range(60)]
     assert source.dropped == 0
 
 
-def test_who_comes_late_gets_the_newest_frame_and_the_others_are_counted(camera):
+def test_a_slow_consumer_gets_the_newest_frame_and_the_others_are_counted(camera):
     first_taken, all_read, late_taken, end = (Event() for _ in range(4))
     source = camera([0, first_taken, *range(1, 9), all_read.set, late_taken, 9, end])
     frames = source.frames()
@@ -86,7 +86,7 @@ def test_who_comes_late_gets_the_newest_frame_and_the_others_are_counted(camera)
     end.set()
 
 
-def test_a_camera_that_breaks_off_comes_back_with_a_gap_in_the_frame_ids(camera):
+def test_a_reconnected_camera_has_a_gap_in_the_frame_ids(camera):
     source = camera([0, 1, 2, BREAK], BREAK, BREAK, [3, 4], [5], every_frame=True)
     assert given(source.frames(), 6) == [(0, 0), (1, 1), (2, 2), (4, 3), (5, 4), (7, 5)]
 
@@ -94,11 +94,11 @@ def test_a_camera_that_breaks_off_comes_back_with_a_gap_in_the_frame_ids(camera)
 def test_the_gap_is_as_long_as_the_break(camera, monkeypatch):
     clock = [0.0]
 
-    def pause(*_):
-        clock[0] += 3
-        return False
-    monkeypatch.setattr(module.LatestFrame, 'touch', lambda self: clock[0])
-    monkeypatch.setattr(module.LatestFrame, 'wait_closed', pause)
+    class ThreeSeconds(Event):
+        def wait(self, _):
+            clock[0] += 3
+            return self.is_set()
+    monkeypatch.setattr(module, 'Event', ThreeSeconds)
     monkeypatch.setattr(module.time, 'monotonic', lambda: clock[0])
     source = camera([0, 1, BREAK], BREAK, [2], every_frame=True, connection={'fps': 10}, stall_limit_s=999)
     assert given(source.frames(), 3) == [(0, 0), (1, 1), (1 + 60 + 1, 2)]
@@ -110,7 +110,7 @@ def test_a_damaged_frame_is_a_gap(camera):
 
 
 @pytest.mark.parametrize('silence', [[Event()], [BREAK], repeat(None)], ids=['mute', 'breaks', 'damaged'])
-def test_silence_ends_in_one_sentence_at_the_stall_limit(camera, silence):
+def test_silence_ends_the_source_at_the_stall_limit(camera, silence):
     source = camera(chain([0], silence), *[silence] * 9, stall_limit_s=0.05, address='rtsp://me:secret@camera/1')
     with pytest.raises(InputError) as error:
         given(source.frames())
@@ -124,24 +124,24 @@ def test_a_dead_address_is_refused_without_its_password(camera):
     assert str(error.value).startswith('nothing can be read from rtsp://me@camera/1 (Connection refused): check the')
 
 
-def test_a_file_behind_an_address_is_given_whole_and_ends(camera):
+def test_a_file_behind_an_address_gives_all_frames_and_ends(camera):
     assert not camera([0]).is_recorded
     source = camera(range(9), connection=recorded(9))
     assert (source.is_live, source.is_recorded, source.every_frame, source.num_frames) == (True, True, True, 9)
     assert [(frame.frame_id, frame.time_s) for frame in source.frames() if frame] == [(k, k / 10) for k in range(9)]
 
 
-def test_a_file_is_read_on_after_a_break_and_no_frame_comes_twice(camera):
+def test_a_file_continues_after_a_break_without_repeating_a_frame(camera):
     source = camera([*range(4), BREAK], [*range(2), BREAK], BREAK, [*range(7), BREAK], range(9), connection=recorded(9))
     assert given(source.frames()) == [(k, k) for k in range(9)]
 
 
-def test_a_file_may_be_begun_further_on_and_frames_passed_over(camera):
+def test_a_file_starts_at_a_frame_and_skips_by_the_stride(camera):
     source = camera([*range(4), BREAK], range(12), connection=recorded(12))
     assert given(source.frames(start=2, stride=3)) == [(2, 2), (5, 5), (8, 8), (11, 11)]
 
 
-def test_a_file_that_breaks_off_in_one_place_ends_in_one_sentence(camera):
+def test_a_file_that_always_breaks_off_at_one_frame_is_refused(camera):
     source = camera(*[[*range(4), BREAK]] * 9, connection=recorded(9))
     taken = []
     with pytest.raises(InputError, match='rtsp://camera .* after 4 frames'):
@@ -150,7 +150,7 @@ def test_a_file_that_breaks_off_in_one_place_ends_in_one_sentence(camera):
     assert taken == [0, 1, 2, 3]
 
 
-def test_a_camera_numbers_on_and_frames_are_passed_over(camera):
+def test_a_camera_numbers_from_the_start_and_skips_by_the_stride(camera):
     source = camera(range(9), every_frame=True)
     assert given(source.frames(start=100, stride=4), 3) == [(100, 0), (104, 4), (108, 8)]
 
@@ -164,9 +164,9 @@ def test_times_count_from_the_first_frame(camera, monkeypatch):
     assert 0 == times_s[0] < times_s[1] < times_s[2]
 
 
-def test_what_goes_wrong_in_the_thread_is_raised_where_frames_are_asked_for(camera):
-    source = camera([0, KeyError('a mistake of ours')], every_frame=True)
-    with pytest.raises(KeyError, match='a mistake of ours'):
+def test_an_error_in_the_thread_reaches_the_consumer(camera):
+    source = camera([0, KeyError('our bug')], every_frame=True)
+    with pytest.raises(KeyError, match='our bug'):
         given(source.frames())
 
 
@@ -187,16 +187,42 @@ def test_leaving_closes_the_connection_and_ends_the_thread(camera):
     assert (closed, active_count()) == ([True], before)
 
 
+def test_time_with_a_full_queue_does_not_count_as_silence(camera, monkeypatch):
+    clock, end = [0.0], Event()
+    monkeypatch.setattr(module.time, 'monotonic', lambda: clock[0])
+    source = camera([*range(5), end, 5, end.clear, end], every_frame=True, stall_limit_s=10)
+    frames = source.frames()
+    given(frames, 1)
+    clock[0] = 9999.0  # the consumer was slow
+    assert given(frames, 4) == [(k, k) for k in range(1, 5)]
+    assert next(frames) is None
+    end.set()
+    assert given(frames, 1) == [(5, 5)]
+    clock[0] += 11
+    with pytest.raises(InputError, match='gave no frame for 10 s'):
+        given(frames)
+    end.set()
+
+
+def test_leaving_ends_a_pause_between_connections_at_once(camera, monkeypatch):
+    frames = camera([0], BREAK).frames()
+    monkeypatch.setattr(module, '_MIN_PAUSE_S', 999)
+    given(frames, 1)
+    before = active_count()
+    frames.close()
+    assert active_count() == before - 1
+
+
 def test_leaving_does_not_wait_for_a_camera_that_is_silent(camera):
     end = Event()
     source = camera([0, end], stall_limit_s=10**9)
     frames = source.frames()
     given(frames, 1)
-    frames.close()  # would not come back otherwise
+    frames.close()  # would hang otherwise
     end.set()
 
 
-def test_a_camera_may_be_looked_at_again(camera):
+def test_a_camera_may_be_iterated_again(camera):
     end = Event()
     source = camera([0, 1, end], [2, 3], every_frame=True)
     assert given(source.frames(), 2) == [(0, 0), (1, 1)]

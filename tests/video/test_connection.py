@@ -1,4 +1,4 @@
-"""One connection: to servers of this process, whose pictures carry numbers."""
+"""Connections to servers of this process, with numbered frames."""
 
 import av
 import cv2
@@ -14,7 +14,7 @@ LIMIT_S = 60
 
 @pytest.fixture
 def numbers(video_number):
-    """Connects, and gives the numbers of the pictures, None for a damaged one, and how they end."""
+    """The connection, the numbers of its frames, None for a damaged one, and how they end."""
     def numbers(address):
         connection, found = connect(address, LIMIT_S, LIMIT_S), []
         try:
@@ -36,7 +36,7 @@ def test_a_camera_gives_its_frames_until_it_hangs_up(camera, numbers, video_fram
 
 @pytest.mark.parametrize('size', [(96, 128), (24, 48)])
 def test_the_size_may_change_within_a_connection(numbers, video_frame, size):
-    """OpenCV gives the last picture of the old size again and again."""
+    """OpenCV repeats the last image of the old size."""
     with mjpeg_camera([[Send(6, 200), Send(6, 200, size)]], video_frame) as (_, address):
         _, found, _ = numbers(address)
     assert found == list(range(12))
@@ -80,7 +80,7 @@ def test_a_file_that_is_cut_off_gives_whole_frames_before_it_breaks(tmp_path, na
     assert all(map(np.array_equal, found, VideoFile(path)))
 
 
-def test_what_does_not_answer_is_refused(tmp_path):
+def test_an_address_that_does_not_answer_is_refused(tmp_path):
     with pytest.raises(ConnectionError, match='Connection refused'):
         connect('http://127.0.0.1:1/', LIMIT_S, LIMIT_S)
     with mute_server() as place, pytest.raises(ConnectionError, match='no answer in time'):
@@ -98,7 +98,7 @@ def test_a_camera_that_falls_silent_is_given_up_after_the_limit(video_frame):
 
 
 class Webcam:
-    """In place of cv2.VideoCapture."""
+    """Replaces cv2.VideoCapture."""
 
     def __init__(self, place):
         self.place, self.left, self.is_released = place, 3, False
@@ -118,7 +118,7 @@ class Webcam:
 
 
 @pytest.mark.parametrize('address', ['1', '/dev/video7'])
-def test_a_webcam_gives_frames_until_it_is_pulled_out(monkeypatch, address):
+def test_a_webcam_gives_frames_until_it_is_unplugged(monkeypatch, address):
     made = []
     monkeypatch.setattr(cv2, 'VideoCapture', lambda place: made.append(Webcam(place)) or made[-1])
     connection, found = connect(address, 1, 1), []

@@ -1,4 +1,4 @@
-"""Files that end before they say that they do."""
+"""Truncated files are detected."""
 
 import struct
 
@@ -29,7 +29,7 @@ def test_a_video_that_is_whole_is_not_cut_off_and_one_without_its_last_bytes_is(
         VideoFile(shortened(path, missing))
 
 
-def test_a_recording_that_was_never_closed_is_read_as_far_as_it_goes(video_file):
+def test_a_recording_that_was_never_closed_is_read_to_its_end(video_file):
     path = video_file('live.mkv', n=20, height=96, width=128, muxer={'live': '1'})
     assert b'\x18\x53\x80\x67\x01' + b'\xff' * 7 in path.read_bytes(), 'a segment of unknown length'
     assert not is_cut_off(shortened(path, 100))
@@ -61,7 +61,7 @@ def test_the_end_of_a_small_picture_in_the_headers_is_not_the_end(tmp_path, vide
 @pytest.mark.parametrize('content', [
     b'', b'x', b'RIFF', b'\xff\xd8\xff', b'\xff\xd8\xff\xe0\xff\xff', b'\x1a\x45\xdf\xa3', b'\x1a\x45\xdf\xa3\0' * 9,
     b'GIF89a' * 9, bytes(99), struct.pack('>I4sQ', 1, b'free', 0), struct.pack('>I4s', 7, b'free') * 9])
-def test_rubbish_gets_an_answer(tmp_path, content):
+def test_random_bytes_raise_no_error(tmp_path, content):
     path = tmp_path / 'rubbish'
     path.write_bytes(content)
     assert is_cut_off(path) in (True, False)
@@ -70,7 +70,7 @@ def test_rubbish_gets_an_answer(tmp_path, content):
 @pytest.mark.parametrize('tail', [
     struct.pack('>I4sQ', 1, b'free', 0), struct.pack('>I4sQ', 1, b'free', 12) + b'moov',
     struct.pack('>I4s', 7, b'free')])
-def test_a_box_smaller_than_its_header_behind_a_whole_video_is_passed_over(video_file, tail):
+def test_a_box_smaller_than_its_header_after_a_whole_video_is_ignored(video_file, tail):
     path = video_file('v.mp4', n=5, height=96, width=128)
     path.write_bytes(path.read_bytes() + tail)
     assert not is_cut_off(path)

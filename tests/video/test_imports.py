@@ -1,4 +1,4 @@
-"""video/ takes and gives numpy arrays: it imports neither torch nor mmdet, nor what imports them."""
+"""video/ works on numpy arrays: it imports neither torch nor mmdet."""
 
 import ast
 import sys

@@ -1,4 +1,4 @@
-"""Sinks and the drawing of what goes into them."""
+"""Result files, and the drawing of detections."""
 
 import itertools
 import json
@@ -57,7 +57,7 @@ def test_a_video_plays_in_browsers(tmp_path, video_frame):
         assert (stream.codec.canonical_name, stream.pix_fmt, stream.start_time) == ('h264', 'yuv420p', 0)
 
 
-def test_what_is_on_disk_plays_before_the_end(tmp_path, video_frame, video_number):
+def test_the_file_on_disk_plays_before_the_end(tmp_path, video_frame, video_number):
     with VideoSink(tmp_path / 'out.mp4', fps=5) as sink:
         for k in range(60):
             sink.write(video_frame(k))
@@ -67,7 +67,7 @@ def test_what_is_on_disk_plays_before_the_end(tmp_path, video_frame, video_numbe
     assert len(part) >= 20
 
 
-def test_what_was_written_before_an_error_is_kept(tmp_path, video_frame):
+def test_frames_before_an_error_are_kept(tmp_path, video_frame):
     with pytest.raises(KeyboardInterrupt), VideoSink(tmp_path / 'out.mp4', fps=25) as sink:
         sink.write(video_frame(0))
         raise KeyboardInterrupt
@@ -97,17 +97,21 @@ def test_no_frame_is_no_file(tmp_path):
     assert not os.listdir(tmp_path)
 
 
-def test_without_libx264_it_writes_what_opencv_can(tmp_path, video_frame, monkeypatch):
+@pytest.mark.parametrize('times_s', [[None] * 30, [k / 10 for k in range(30)]])
+@pytest.mark.parametrize('fps', [12.5, 30000 / 1001, 120000 / 1001])
+def test_without_libx264_it_writes_mpeg4(tmp_path, video_frame, video_number, monkeypatch, fps, times_s):
     monkeypatch.setattr(av, 'codecs_available', set())
-    with VideoSink(tmp_path / 'out.mp4', fps=25) as sink:
-        sink.write(video_frame(0))
-        sink.write(video_frame(1))
-    assert len(VideoFile(tmp_path / 'out.mp4')) == 2
+    with VideoSink(tmp_path / 'out.mp4', fps) as sink:
+        for k, time_s in enumerate(times_s):
+            sink.write(video_frame(k), time_s)
+    video = VideoFile(tmp_path / 'out.mp4')
+    assert [video_number(image) for image in video] == list(range(30))
+    assert video.fps == pytest.approx(10 if times_s[0] is not None else fps, rel=1e-2)
 
 
 @pytest.mark.parametrize('sink', [JsonLinesSink, lambda path: VideoSink(path, fps=25)])
 @pytest.mark.parametrize('place', ['a_file/out.mp4', 'a_folder.mp4'])
-def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path, sink, place):
+def test_a_path_that_cannot_be_written_is_refused(tmp_path, sink, place):
     (tmp_path / 'a_file').touch()
     (tmp_path / 'a_folder.mp4').mkdir()
     with pytest.raises(InputError, match=str(tmp_path / place)), sink(tmp_path / place):
@@ -115,7 +119,7 @@ def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path, sink, place):
 
 
 @pytest.mark.skipif(not os.path.exists('/dev/full'), reason='needs a device that is always full')
-def test_a_full_disk_is_one_sentence(tmp_path, video_frame):
+def test_a_full_disk_is_reported(tmp_path, video_frame):
     with pytest.raises(InputError, match='No space left'), JsonLinesSink('/dev/full') as lines:
         lines.write(0, 0.0, 'road', None, [])
     with pytest.raises(InputError, match='No space left'), VideoSink(tmp_path / 'out.mp4', fps=5) as video:
@@ -125,7 +129,7 @@ def test_a_full_disk_is_one_sentence(tmp_path, video_frame):
     assert not (tmp_path / 'out.mp4').exists()
 
 
-def test_drawing_leaves_the_image_alone_and_marks_the_box():
+def test_drawing_marks_the_box_in_a_copy():
     image = np.full((200, 300, 3), 77, np.uint8)
     drawn = draw_detections(image, [{**CAT, 'bbox': [50, 60, 250, 180]}])
     assert (image == 77).all()

@@ -1,4 +1,4 @@
-"""Sources: frames with their ids and times out of what a user names."""
+"""Sources give frames with ids and times."""
 
 import cv2
 import numpy as np
@@ -46,13 +46,13 @@ def test_a_source_may_be_iterated_again(video_file):
 
 @pytest.mark.parametrize(('start', 'stride', 'ids'), [
     (0, 1, range(9)), (4, 1, range(4, 9)), (1, 3, (1, 4, 7)), (9, 1, ())])
-def test_frames_begin_anywhere_and_may_be_passed_over(video_file, video_number, start, stride, ids):
+def test_frames_start_anywhere_and_skip_by_the_stride(video_file, video_number, start, stride, ids):
     frames = open_source(video_file(n=9)).frames(start, stride)
     assert [(k, video_number(image)) for _, k, _, image in frames] == [(k, k) for k in ids]
 
 
 @pytest.mark.parametrize('name', ['missing.mp4', 'missing.png', 'missing/*.png', 'empty', 'empty.mp4', 'words.mp4'])
-def test_nothing_to_read_is_one_sentence_with_the_path(tmp_path, name):
+def test_an_empty_source_is_refused_with_its_path(tmp_path, name):
     (tmp_path / 'empty').mkdir()
     (tmp_path / 'empty.mp4').touch()
     (tmp_path / 'words.mp4').write_text('some words\n' * 99)
@@ -62,7 +62,7 @@ def test_nothing_to_read_is_one_sentence_with_the_path(tmp_path, name):
     assert '\n' not in str(error.value)
 
 
-def test_a_damaged_image_is_refused_when_its_turn_comes(folder):
+def test_a_damaged_image_is_refused_at_its_frame(folder):
     (folder / '2.png').write_bytes(b'no image')
     frames = open_source(folder).frames()
     assert next(frames).frame_id == 0
@@ -70,6 +70,6 @@ def test_a_damaged_image_is_refused_when_its_turn_comes(folder):
         next(frames)
 
 
-def test_notes_of_file_managers_are_no_images(folder, video_number):
+def test_notes_of_file_managers_are_ignored(folder, video_number):
     (folder / '._1.png').write_bytes(b'no image')
     assert [video_number(frame.image) for frame in open_source(folder).frames()] == [1, 2, 9, 10, 11]

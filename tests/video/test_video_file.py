@@ -1,4 +1,4 @@
-"""Reading video files: frame k is the k-th of sequential decoding, whatever the file and the order."""
+"""Frame k of a video file is the k-th of sequential decoding, in any format and reading order."""
 
 import gc
 import multiprocessing
@@ -73,7 +73,7 @@ def test_opencv_agrees(video_file):
     assert not capture.read()[0]
 
 
-def test_frames_that_the_container_cuts_away_do_not_count(video_file, video_number):
+def test_frames_hidden_by_the_edit_list_are_skipped(video_file, video_number):
     path = video_file(g='10', **CLOSED)
     content = bytearray(path.read_bytes())
     edit = content.index(b'elst') + 12
@@ -86,7 +86,7 @@ def test_frames_that_the_container_cuts_away_do_not_count(video_file, video_numb
 
 
 @pytest.mark.parametrize(('matrix', 'turns'), [((0, 1, -1, 0), 3), ((-1, 0, 0, -1), 2), ((0, -1, 1, 0), 1)])
-def test_frames_are_turned_as_they_are_displayed(video_file, matrix, turns):
+def test_frames_have_the_displayed_orientation(video_file, matrix, turns):
     path = video_file(n=3)
     upright = sequentially(path)
     content = bytearray(path.read_bytes())
@@ -98,7 +98,7 @@ def test_frames_are_turned_as_they_are_displayed(video_file, matrix, turns):
     assert np.array_equal(VideoFile(path).read(0), cv2.VideoCapture(str(path), cv2.CAP_FFMPEG).read()[1])
 
 
-def test_a_frame_belongs_to_who_asked_for_it(video_file):
+def test_each_read_gives_a_new_array(video_file):
     video = VideoFile(video_file(n=2))
     first = video.read(0)
     first[:] = 0
@@ -120,14 +120,14 @@ def test_the_fps_of_a_varying_rate_is_the_mean(video_file, name, steps):
     assert VideoFile(path).fps == pytest.approx(30 * 39 / stamps[-1], rel=0.02)
 
 
-def test_only_its_path_travels(video_file):
+def test_a_pickle_holds_the_path_only(video_file):
     video = VideoFile(video_file())
     video.read(20)
     assert len(pickle.dumps(video)) < 500
     assert np.array_equal(pickle.loads(pickle.dumps(video)).read(21), video.read(21))
 
 
-def test_a_forked_process_reads_on_without_disturbing_its_parent(video_file, video_number):
+def test_a_forked_process_does_not_disturb_its_parent(video_file, video_number):
     video = VideoFile(video_file())
     video.read(3)
     here, there = multiprocessing.Pipe()
@@ -158,7 +158,7 @@ def test_a_changed_file_is_read_as_it_is_now(video_file):
 
 
 @pytest.mark.parametrize('k', [-1, 5])
-def test_a_frame_that_is_not_there_is_refused(video_file, k):
+def test_a_frame_out_of_range_is_refused(video_file, k):
     with pytest.raises(InputError, match=f'frame {k} of .*video.mp4 .* frames 0 to 4'):
         VideoFile(video_file(n=5)).read(k)
 
@@ -185,7 +185,7 @@ def test_a_file_that_is_cut_off_is_refused(video_file, muxer):
         VideoFile(path)
 
 
-def test_damage_is_reported_where_it_is(video_file, video_number):
+def test_damage_is_reported_at_its_frame(video_file, video_number):
     path = video_file(n=60, g='20', muxer={'movflags': 'faststart'}, **CLOSED)
     content = bytearray(path.read_bytes())
     with av.open(str(path)) as container:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-import torch
-from torch import nn
+import copy
+import logging
+from collections.abc import Sequence
 
-from tsm_det.engines.compiling import compiled
-from tsm_det.engines.folding import fast
+import torch
+from mmcv.cnn import fuse_conv_bn
+from mmengine.logging import print_log
+from torch import Tensor, nn
+
+from tsm_det.engines.compiling import CompiledMaps
+from tsm_det.engines.roi_align import SeparableRoIExtractor
 from tsm_det.errors import InputError
 from tsm_det.malloc import keep_freed_memory
 
@@ -25,8 +31,7 @@ def with_engine(model: nn.Module, name: str = 'eager') -> nn.Module:
     ``eager`` returns the model itself. ``-bf16`` computes convolutions in bfloat16, with slightly different detections.
     On a CPU all engines but ``eager`` also tune glibc malloc for the process.
 
-    Raises:
-        InputError: the engine is unknown, or does not cover a part of the detector.
+    Raises InputError when the engine is unknown, or does not cover a part of the detector.
     """
     check_engine(name)
     if name == 'eager':
@@ -36,4 +41,58 @@ def with_engine(model: nn.Module, name: str = 'eager') -> nn.Module:
     kind, _, precision = name.partition('-')
     model = fast(model, torch.bfloat16 if precision else torch.float32)
     model.engine = name
-    return compiled(model) if kind == 'compiled' else model
+    if kind == 'compiled':
+        model.extract_maps = CompiledMaps(model)
+    return model
+
+
+def fast(model: nn.Module, dtype: torch.dtype = torch.float32) -> nn.Module:
+    """Copy a detector into a faster one with the same detections up to rounding.
+
+    Batch norms are folded into convolutions, maps are ``channels_last``, and RoIAlign is separable on a CPU. Backbone,
+    neck and heads compute in ``dtype``, float32 or bfloat16; boxes are decoded and suppressed in float32.
+
+    Raises InputError when the model's RoI pooling is not covered.
+    """
+    model = fuse_conv_bn(copy.deepcopy(model).eval()).requires_grad_(False)
+    device = next(model.parameters()).device
+    if dtype == torch.bfloat16 and not _has_bfloat16_units(device):
+        print_log(f'this {device.type} has no bfloat16 units: expect a slower detector than in float32', 'current',
+                  logging.WARNING)
+    for part in (model.backbone, model.neck, model.rpn_head, model.roi_head.bbox_head):
+        part.to(dtype=dtype, memory_format=torch.channels_last)
+    first = next(module for module in model.backbone.modules() if isinstance(module, nn.Conv2d))
+    first.register_forward_pre_hook(_as_channels_last)
+    model.rpn_head.register_forward_hook(_in_float32)
+    if device.type == 'cpu':
+        model.roi_head.bbox_roi_extractor = SeparableRoIExtractor(model.roi_head.bbox_roi_extractor)
+    else:
+        model.roi_head.bbox_roi_extractor.register_forward_pre_hook(_levels_for_mmcv)
+    model.roi_head.bbox_head.register_forward_pre_hook(_as_weights)
+    model.roi_head.bbox_head.register_forward_hook(_in_float32)
+    return model
+
+
+def _has_bfloat16_units(device: torch.device) -> bool:
+    if device.type == 'cuda':
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.ops.mkldnn._is_mkldnn_bf16_supported()
+
+
+def _as_channels_last(convolution: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
+    return (inputs[0].to(convolution.weight.dtype, memory_format=torch.channels_last),)
+
+
+def _as_weights(head: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
+    return (inputs[0].to(next(head.parameters()).dtype),)
+
+
+def _in_float32(_head: nn.Module, _inputs: tuple, outputs: tuple[Tensor | list[Tensor], ...]) -> tuple:
+    return tuple(part.float() if isinstance(part, Tensor) else [level.float() for level in part] for part in outputs)
+
+
+def _levels_for_mmcv(
+        _extractor: nn.Module, inputs: tuple[Sequence[Tensor], Tensor]) -> tuple[tuple[Tensor, ...], Tensor]:
+    # mmcv's CUDA kernel misreads channels_last without an error, and does not take bfloat16 boxes.
+    levels, rois = inputs
+    return tuple(level.float().contiguous() for level in levels), rois

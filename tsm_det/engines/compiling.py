@@ -15,14 +15,8 @@ from tsm_det.shift import ShiftState, map_state
 _MOST_GRAPHS = 8
 
 
-def compiled(model: nn.Module) -> nn.Module:
-    """Change a detector to compile its ``extract_maps`` at the first frame of each size."""
-    model.extract_maps = CompiledMaps(model)
-    return model
-
-
 class CompiledMaps:
-    """``TSMFasterRCNN.extract_maps`` compiled by ``torch.compile`` without graph breaks.
+    """``TSMFasterRCNN.extract_maps``, compiled without graph breaks at the first frame of each size.
 
     New and running streams share a graph, since the past of a new stream is zeros. Each number of streams and each
     frame size has its own graph, up to 8; further ones run uncompiled. The log reports both.
@@ -31,9 +25,8 @@ class CompiledMaps:
     def __init__(self, model: nn.Module) -> None:
         self._uncompiled = model.extract_maps
         # On a GPU the kernels of a frame are launched together, as a CUDA graph.
-        on_gpu = next(model.parameters()).is_cuda
-        self._compiled = torch.compile(
-            self._uncompiled, fullgraph=True, dynamic=False, mode='reduce-overhead' if on_gpu else None)
+        mode = 'reduce-overhead' if next(model.parameters()).is_cuda else None
+        self._compiled = torch.compile(self._uncompiled, fullgraph=True, dynamic=False, mode=mode)
         self._fresh: dict[tuple, ShiftState] = {}
         self._is_full = False
 

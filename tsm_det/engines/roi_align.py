@@ -54,17 +54,15 @@ class SeparableRoIExtractor(nn.Module):
         images = rois[:, 0].long().tolist()
         left, across = _weights(sides[:, 0], sides[:, 2], self.out_size[1], level.shape[2], self.sampling_ratio)
         top, down = _weights(sides[:, 1], sides[:, 3], self.out_size[0], level.shape[1], self.sampling_ratio)
-        widths, heights = _spans(across), _spans(down)
-        for i, place in enumerate(places.tolist()):
-            y, x, height, width = top[i], left[i], heights[i], widths[i]
-            box = level[images[i], y:y + height, x:x + width].float()
-            rows = across[i, :, :width] @ box
+        spans = zip(images, places.tolist(), top, _spans(down), left, _spans(across), strict=True)
+        for i, (image, place, y, height, x, width) in enumerate(spans):
+            rows = across[i, :, :width] @ level[image, y:y + height, x:x + width].float()
             torch.mm(down[i, :, :height], rows.flatten(1), out=crops[place].flatten(1))
 
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Context manager: one torch thread, since distributing a product of 40 microseconds takes longer than it."""
+    """Context manager: one torch thread; distributing a product of 40 microseconds would take longer than it."""
     number = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -76,11 +74,8 @@ def _one_thread() -> Iterator[None]:
 def _weights(begin: Tensor, end: Tensor, cells: int, size: int, sampling_ratio: int) -> tuple[list[int], Tensor]:
     """Along one side: first pixel of each of k boxes, and weights ``(k, cells, longest)`` of its pixels in each cell.
 
-    Args:
-        begin, end: of the boxes, in px of the level; 0 is the centre of the first pixel.
-        cells: number of cells per box.
-        size: of the level in px.
-        sampling_ratio: samples per cell; 0 for one per px, rounded up.
+    ``begin`` and ``end`` of the boxes and the ``size`` of the level are in px of the level; 0 is the centre of its
+    first pixel. ``sampling_ratio`` is samples per cell; 0 for one per px, rounded up.
     """
     step = (end - begin) / cells
     samples = (torch.full_like(step, sampling_ratio) if sampling_ratio > 0 else step.ceil())[:, None, None]

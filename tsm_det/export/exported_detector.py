@@ -86,12 +86,12 @@ class ExportedModel:
             named = None if past is None else {
                 site: tensor[row:row + 1].numpy()
                 for site, tensor in zip(site_names(past), tensors_of(past), strict=True)}
-            (boxes, scores, labels), present = self.runtime.step(image, named)
-            to_frame = boxes.dtype.type([1 / factor for factor in sample.scale_factor] * 2) if rescale else 1
+            detections, present = self.runtime.step(image, named)
+            boxes, scores, labels = map(torch.from_numpy, detections)
+            if rescale:
+                boxes = boxes * boxes.new_tensor([1 / factor for factor in sample.scale_factor] * 2)
             samples.append(sample.new())
-            samples[-1].pred_instances = InstanceData(
-                bboxes=torch.from_numpy(boxes * to_frame), scores=torch.from_numpy(scores),
-                labels=torch.from_numpy(labels))
+            samples[-1].pred_instances = InstanceData(bboxes=boxes, scores=scores, labels=labels)
             presents.append(ShiftState(**{
                 part: tuple(torch.from_numpy(present[f'{part}.{site}']) for site in range(len(shapes)))
                 for part, shapes in self.runtime.meta['state'].items()}))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from operator import attrgetter
 
 import torch
 import torch.nn.functional as F
 from mmcv.ops import RoIAlign
+from mmcv.ops import nms as mmcv_nms
+from mmcv.ops import roi_align as mmcv_roi_align
 from mmdet.models.data_preprocessors import TrackDataPreprocessor
 from mmdet.models.dense_heads import RPNHead
 from mmdet.models.roi_heads import ConvFCBBoxHead, Shared2FCBBoxHead, Shared4Conv1FCBBoxHead, StandardRoIHead
@@ -19,7 +21,6 @@ from torch import Tensor, nn
 
 from tsm_det.datasets.pasting import TargetPastingPreprocessor
 from tsm_det.errors import InputError
-from tsm_det.export.operators import nms, roi_align
 from tsm_det.models.faster_rcnn import TSMFasterRCNN
 from tsm_det.shift import map_state, tensors_of
 
@@ -104,22 +105,19 @@ class DetectorGraph(nn.Module):
     def _clip(self, image: Tensor) -> Tensor:
         """Preprocess an image to a clip ``(1, 1, 3, H, W)``."""
         preprocessor = self.model.data_preprocessor
-        frame = image.permute(0, 3, 1, 2)
+        frame = image.permute(0, 3, 1, 2).float()
         if preprocessor._channel_conversion:
             frame = frame.flip(1)
-        frame = frame.float()
         if preprocessor._enable_normalize:
             frame = (frame - preprocessor.mean) / preprocessor.std
-        frame = F.pad(frame, (0, self.padding[1], 0, self.padding[0]), value=preprocessor.pad_value)
-        return frame.unsqueeze(1)
+        return F.pad(frame, (0, self.padding[1], 0, self.padding[0]), value=preprocessor.pad_value).unsqueeze(1)
 
     def _proposals(self, levels: Sequence[Tensor]) -> Tensor:
         """Boxes ``(k, 4)`` for the second stage, highest-scoring first."""
-        config = self.model.rpn_head.test_cfg
-        candidates = [self._candidates(number, *maps)
-                      for number, maps in enumerate(zip(*self.model.rpn_head(levels), strict=True))]
+        head, config = self.model.rpn_head, self.model.rpn_head.test_cfg
+        candidates = [self._candidates(number, *maps) for number, maps in enumerate(zip(*head(levels), strict=True))]
         scores, deltas, anchors = (torch.cat(part) for part in zip(*candidates, strict=True))
-        boxes = self._decoded(anchors, deltas, self.model.rpn_head.bbox_coder)
+        boxes = self._decoded(anchors, deltas, head.bbox_coder)
         smallest = config.get('min_bbox_size', -1)
         if smallest >= 0:
             scores = scores.where((boxes[:, 2:] - boxes[:, :2] > smallest).all(1), _NO_SCORE)
@@ -179,3 +177,54 @@ def _kept(boxes: Tensor, scores: Tensor, kinds: Tensor, config: dict, score_thr:
     largest = torch.cat([sides, sides.new_zeros(1)]).max()  # also without any box
     apart = boxes + kinds.to(boxes).unsqueeze(1) * (largest + 1)
     return nms(apart, scores, config.nms.iou_threshold, score_thr, config.max_per_img)
+
+
+# mmcv's kernels in eager mode, one ONNX operator each when exported.
+@torch.library.custom_op('tsm_det::nms', mutates_args=())
+def nms(boxes: Tensor, scores: Tensor, iou_thr: float, score_thr: float, max_kept: int) -> Tensor:
+    """Rows ``(k,)`` int64 of the boxes ``(n, 4)`` x1, y1, x2, y2 to keep, highest-scoring first, at most ``max_kept``.
+
+    Boxes that score at most ``score_thr``, and those whose IoU with a kept one exceeds ``iou_thr``, are suppressed.
+    """
+    candidates = (scores > score_thr).nonzero().squeeze(1)
+    _, kept = mmcv_nms(boxes[candidates], scores[candidates], iou_threshold=iou_thr)
+    return candidates[kept[:max_kept]]
+
+
+@nms.register_fake
+def _(boxes: Tensor, scores: Tensor, iou_thr: float, score_thr: float, max_kept: int) -> Tensor:
+    return scores.new_empty(torch.library.get_ctx().new_dynamic_size(), dtype=torch.int64)
+
+
+@torch.library.custom_op('tsm_det::roi_align', mutates_args=())
+def roi_align(level: Tensor, boxes: Tensor, out_size: list[int], scale: float, sampling_ratio: int) -> Tensor:
+    """Crop boxes ``(n, 4)`` in px of the network's input from a level ``(1, C, H, W)`` to ``(n, C, *out_size)``.
+
+    ``scale`` is px of the level per px of the input; ``sampling_ratio`` samples per cell and side, 0 for one per px.
+    """
+    rois = torch.cat([boxes.new_zeros(len(boxes), 1), boxes], dim=1)
+    return mmcv_roi_align(level, rois, out_size, scale, sampling_ratio, 'avg', True)
+
+
+@roi_align.register_fake
+def _(level: Tensor, boxes: Tensor, out_size: list[int], scale: float, sampling_ratio: int) -> Tensor:
+    return level.new_empty(boxes.shape[0], level.shape[1], *out_size)
+
+
+def onnx_translations() -> dict[Callable, Callable]:
+    """The ONNX operators of both, for torch's exporter; ``onnxscript`` must be installed."""
+    from onnxscript import opset18 as op
+
+    def write_nms(boxes, scores, iou_thr: float, score_thr: float, max_kept: int):
+        chosen = op.NonMaxSuppression(
+            op.Unsqueeze(boxes, [0]), op.Unsqueeze(scores, [0, 1]), max_kept, iou_thr, score_thr)
+        return op.Gather(chosen, 2, axis=1)  # rows are (image, class, box)
+
+    def write_roi_align(level, boxes, out_size: list[int], scale: float, sampling_ratio: int):
+        images = op.Expand(op.Constant(value_ints=[0]), op.Shape(boxes, start=0, end=1))
+        # half_pixel is mmcv's aligned=True.
+        return op.RoiAlign(level, boxes, images, output_height=out_size[0], output_width=out_size[1],
+                           spatial_scale=scale, sampling_ratio=sampling_ratio, mode='avg',
+                           coordinate_transformation_mode='half_pixel')
+
+    return {torch.ops.tsm_det.nms.default: write_nms, torch.ops.tsm_det.roi_align.default: write_roi_align}

@@ -16,8 +16,7 @@ import torch
 from mmdet.datasets.transforms import Resize
 
 from tsm_det.errors import InputError
-from tsm_det.export.graph import DetectorGraph, check_coverage
-from tsm_det.export.operators import onnx_translations
+from tsm_det.export.graph import DetectorGraph, check_coverage, onnx_translations
 from tsm_det.files import check_writable, write_bytes
 from tsm_det.shift import ShiftState, tensors_of
 from tsm_det.streams.online_detector import OnlineDetector
@@ -29,14 +28,14 @@ _RUNTIME = Path(__file__).with_name('runtime.py')
 
 
 def write_onnx(detector: OnlineDetector, size: tuple[int, int], path: str | os.PathLike) -> Path:
-    """Export a detector for one frame size, and copy ``runtime.py``, which runs it, beside the file.
+    """Export a detector on the CPU for source frames of ``size`` (H, W), and copy ``runtime.py`` beside the file.
 
     Inputs of the graph: ``image`` ``(1, h, w, 3)`` BGR uint8, a frame resized as by the config's test pipeline
     (normalising and padding are in the graph), and ``past.backbone.0``, ..., ``past.neck.0``, ...: zeros at the start
     of a stream, then each ``present.`` of the frame before. Outputs: ``boxes`` ``(k, 4)`` in px of the image,
     ``scores``, ``labels``, highest-scoring first, and the presents. The file's metadata describes them as JSON.
 
-    The detector must be on the CPU; ``size`` is (H, W) of the source frames. Returns the path of the runtime.
+    Returns the path of the runtime, which runs the file.
 
     Raises:
         InputError: the detector or its pipeline is not covered, a package is missing, or the file cannot be written.
@@ -95,12 +94,10 @@ def describe_resizing(detector: OnlineDetector, size: tuple[int, int]) -> tuple[
 
     if min(size) < 1:
         raise InputError(f"--size is {size[0]} {size[1]} but must be the height and width of the video's frames in px")
-    steps = [inner for step in detector.pipeline.transforms
-             for inner in getattr(getattr(step, 'transforms', None), 'transforms', ())]
+    steps = detector.transforms()
     resizes = [step for step in steps if type(step) is Resize]
     frame = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
-    keys = ('img_id', 'frame_id', 'video_id', 'video_length', 'ori_video_length')
-    piped = detector.pipeline({'img': [frame], **{key: [0] for key in keys}})['inputs'][0].permute(1, 2, 0).numpy()
+    piped = detector.prepare(frame)['inputs'][0].permute(1, 2, 0).numpy()
     if len(resizes) == 1 and resizes[0].scale:
         resize = {'scale': list(resizes[0].scale), 'keep_ratio': resizes[0].keep_ratio}
         image = resized(frame, **resize)
@@ -113,11 +110,10 @@ def describe_resizing(detector: OnlineDetector, size: tuple[int, int]) -> tuple[
 def _description(graph: DetectorGraph, classes: tuple[str, ...]) -> dict:
     """Metadata of the model, without the frame's."""
     preprocessor, config = graph.model.data_preprocessor, graph.model.roi_head.test_cfg
-    height, width = graph.size
     normalised = preprocessor._enable_normalize
     return {
-        'tsm_det': __version__, 'classes': list(classes), 'image': [height, width],
-        'network': [height + graph.padding[0], width + graph.padding[1]],
+        'tsm_det': __version__, 'classes': list(classes), 'image': list(graph.size),
+        'network': [side + padding for side, padding in zip(graph.size, graph.padding, strict=True)],
         'in_graph': {'channels': 'RGB' if preprocessor._channel_conversion else 'BGR',
                      'mean': preprocessor.mean.flatten().tolist() if normalised else [0.0] * 3,
                      'std': preprocessor.std.flatten().tolist() if normalised else [1.0] * 3,

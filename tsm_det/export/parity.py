@@ -40,8 +40,8 @@ class Parity(NamedTuple):
     @property
     def agrees(self) -> bool:
         """Whether all differences are within the limits of rounding."""
-        return (self.boxes_px <= BOX_PX and self.scores <= SCORE and self.state <= STATE and self.unmatched == 0
-                and self.frames > 0)
+        return bool(self.frames > 0 and self.unmatched == 0
+                    and self.boxes_px <= BOX_PX and self.scores <= SCORE and self.state <= STATE)
 
     def __str__(self) -> str:
         warning = '' if self.detections else ': no box was compared, verify with --source or a lower score_thr'
@@ -73,8 +73,8 @@ def compare_with_eager(detector: OnlineDetector, path: str | os.PathLike, frames
         state = [np.abs(past - present).max() / max(np.abs(past).max(), 1e-12)
                  for past, present in zip(pasts, exported.streams[None][1].values(), strict=True)]
         total = Parity(
-            total.frames + 1, total.detections + one.detections, _largest([total.boxes_px, one.boxes_px]),
-            _largest([total.scores, one.scores]), _largest([total.state, *state]), total.unmatched + one.unmatched,
+            total.frames + 1, total.detections + one.detections, np.maximum(total.boxes_px, one.boxes_px),
+            np.maximum(total.scores, one.scores), np.max([total.state, *state]), total.unmatched + one.unmatched,
             (*total.eager_ms, 1e3 * (between - begin)), (*total.exported_ms, 1e3 * (end - between)))
     return total
 
@@ -87,8 +87,7 @@ def example_stream(num_frames: int, size: tuple[int, int], source: str | None = 
     if num_frames < 1:
         raise InputError(f'--verify is {num_frames} but must be at least 1, and 2 to compare states')
     if source is None:
-        scene = plan_scene((0,), num_frames, size)
-        yield from map(scene.frame, range(num_frames))
+        yield from map(plan_scene((0,), num_frames, size).frame, range(num_frames))
         return
     for frame in islice(filter(None, open_source(source).frames()), num_frames):
         if frame.image.shape[:2] != size:
@@ -108,14 +107,10 @@ def compare_detections(one: Detected, other: Detected, score_thr: float, max_det
             continue
         nearest = min(distances, key=distances.get)
         free.remove(nearest)
-        boxes_px.append(float(distances[nearest]))
-        scores.append(float(abs(other[1][nearest] - score)))
+        boxes_px.append(distances[nearest])
+        scores.append(abs(other[1][nearest] - score))
     unmatched += [(other[1][k], one[1]) for k in free]
-    return Parity(1, len(boxes_px), _largest(boxes_px), _largest(scores), unmatched=sum(
+    # Unlike max, numpy's does not skip NaN.
+    return Parity(1, len(boxes_px), np.max(boxes_px, initial=0), np.max(scores, initial=0), unmatched=sum(
         score - score_thr > SCORE and (len(others) < max_detections or score - others.min() > SCORE)
         for score, others in unmatched))
-
-
-def _largest(differences: Iterable[float]) -> float:
-    """The maximum, 0 if there is none; NaN if one is NaN, which ``max`` would skip."""
-    return float(np.max([0.0, *differences]))

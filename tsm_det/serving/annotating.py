@@ -14,8 +14,7 @@ import numpy as np
 
 from tsm_det.errors import InputError
 from tsm_det.stream_bank import StreamBank
-from tsm_det.streams.detections import detections_of
-from tsm_det.streams.online_detector import OnlineDetector
+from tsm_det.streams.online_detector import OnlineDetector, detections_of
 from tsm_det.video.drawing import draw_detections
 from tsm_det.video.video_file import VideoFile
 
@@ -27,7 +26,7 @@ _FORMATS = 'mov,mp4,matroska,webm,mpegts,avi,flv,mpeg,ogg,asf'
 
 
 class DemoStream:
-    """Memory of one camera or video, with the reason of its last reset and the number of frames since then."""
+    """Memory of one camera or video, with the reason for its last reset and the number of frames since then."""
 
     def __init__(self) -> None:
         self.bank = StreamBank(capacity=1, max_gap=_LONGEST_PAUSE_NS)
@@ -47,10 +46,8 @@ class Annotator:
                  frame_id: int | None = None) -> tuple[str, str]:
         """Annotate a stream's next frame ``(H, W, 3)`` BGR uint8: a JPEG data URL, and a line with latency and reset.
 
-        Without a ``frame_id``, as for a camera, it is the time in ns: a long pause is a gap.
-
-        Raises:
-            InputError: the frame is too large or too narrow.
+        A camera's frame id is None, which stands for the time in ns, so that a long pause is a gap. Raises InputError
+        when the frame is too large or too narrow.
         """
         _check_pixels(*image.shape[1::-1])
         frame_id = time.monotonic_ns() if frame_id is None else frame_id
@@ -66,8 +63,7 @@ class Annotator:
     def annotate_video(self, path: str, stream: DemoStream, score_thr: float) -> Iterator[tuple[str, str]]:
         """Annotate the frames of a video file, no faster than its frame rate; the stream starts over.
 
-        Raises:
-            InputError: not a video, damaged, or over a limit.
+        Raises InputError when the file is not a video, damaged, or over a limit.
         """
         stream.bank.clear()
         _check_header(path)

@@ -32,8 +32,7 @@ def serving(detector: OnlineDetector, host: str = '127.0.0.1', port: int = 8000,
             max_upload_mb: float = 200) -> Iterator[str]:
     """Serve the page for the duration of the with block; gives its address and deletes uploads at the end.
 
-    Raises:
-        InputError: Gradio is missing, the port is taken, or a number is out of range.
+    Raises InputError when Gradio is missing, the port is taken, or a number is out of range.
     """
     if find_spec('gradio') is None:
         raise InputError('gradio cannot be imported but the page needs it: pip install "tsm_det[demo]"')
@@ -58,20 +57,20 @@ def _build_page(annotator: Annotator, score_thr: float):
     import gradio as gr  # an extra
 
     @contextmanager
-    def one_sentence(path: str = '') -> Iterator[None]:
+    def page_errors(path: str = '') -> Iterator[None]:
         try:
             yield
         except InputError as error:
             raise gr.Error(str(error).replace(path, os.path.basename(path)), print_exception=False) from error
 
     def on_frame(image: np.ndarray, stream: DemoStream, score_thr: float) -> tuple[str, str]:
-        with one_sentence():
+        with page_errors():
             return annotator.annotate(image[..., ::-1], stream, score_thr)
 
     def on_video(path: str | None, stream: DemoStream, score_thr: float) -> Iterator[tuple[str, str]]:
         if path is None:
             raise gr.Error('a video is required: upload one', print_exception=False)
-        with one_sentence(path):
+        with page_errors(path):
             yield from annotator.annotate_video(path, stream, score_thr)
 
     def on_reset(*streams: DemoStream) -> None:

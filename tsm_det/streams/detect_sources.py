@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 
@@ -11,9 +13,8 @@ from tqdm import tqdm
 
 from tsm_det.errors import InputError
 from tsm_det.stream_bank import HeldStream
-from tsm_det.streams.detections import detections_of
-from tsm_det.streams.online_detector import OnlineDetector
-from tsm_det.streams.progress import RunProgress, first_frames, resume
+from tsm_det.streams.online_detector import OnlineDetector, detections_of
+from tsm_det.streams.state_file import Position, read_state, write_state
 from tsm_det.video.batches import batches
 from tsm_det.video.cameras import StreamFrame
 from tsm_det.video.connection import without_password
@@ -39,11 +40,10 @@ def detect_sources(detector: OnlineDetector, sources: Sequence[Source], out: str
         max_frames: largest number of frames per source; None for all.
         save_state: state file, written atomically every ``save_every`` batches and at the end, also after Ctrl-C.
         resume_state: state file to continue from, and to save to without ``save_state``. ``json_lines`` is truncated
-            at its frames and appended to; an existing video is renamed. The frames that a live source gave meanwhile
-            are a gap in its frame ids.
+            at its frames and appended to; an existing video is renamed. Frames that a live source gave meanwhile are a
+            gap in its frame ids.
 
-    Returns:
-        Number of frames.
+    Returns the number of frames.
 
     Raises:
         InputError: a source cannot be read, or a file cannot be written or is a source; results until then are kept.
@@ -58,14 +58,16 @@ def detect_sources(detector: OnlineDetector, sources: Sequence[Source], out: str
     positions = resume(detector, resume_state, sources, stride) if resume_state else {}
     last = {name: position.frame_id for name, position in positions.items()} if resume_state else None
     starts = first_frames(positions, sources, stride)
-    totals = [_num_left(source, starts.get(source.name, 0), stride, max_frames) for source in sources]
+    totals = [max_frames if source.num_frames is None else
+              len(range(starts.get(source.name, 0), source.num_frames, stride)[:max_frames]) for source in sources]
     num_frames = 0
     with ExitStack() as stack:
         outputs = stack.enter_context(Outputs(sources, out, json_lines, show, stride, last))
         detected = _detect(detector, batches(sources, starts, stride, max_frames), score_thr)
         results = stack.enter_context(closing(prefetch(detected)))
         bar = stack.enter_context(tqdm(total=None if None in totals else sum(totals), unit='frame', mininterval=1))
-        progress = stack.enter_context(RunProgress(detector, sources, stride, save_state, save_every, positions))
+        progress = RunProgress(detector, sources, stride, save_state, save_every, positions)
+        stack.callback(progress.write)
         for batch, streams in results:
             for frame, detections, reset in batch:
                 outputs.write(frame, detections, reset)
@@ -78,10 +80,7 @@ def detect_sources(detector: OnlineDetector, sources: Sequence[Source], out: str
 
 
 def open_sources(names: Sequence[str], every_frame: bool = False, stall_limit_s: float = 10.0) -> list[Source]:
-    """Open sources for :func:`detect_sources`, with distinct names.
-
-    Args:
-        names: see ``open_source``, as for the rest.
+    """Open sources for :func:`detect_sources`, with distinct names; arguments as in ``open_source``.
 
     Raises:
         InputError: a source cannot be opened, or is named twice, perhaps with two passwords.
@@ -98,6 +97,70 @@ def open_sources(names: Sequence[str], every_frame: bool = False, stall_limit_s:
             for name, source in zip(names, sources, strict=True)]
 
 
+class RunProgress:
+    """Tracks the position in each source, from ``positions`` on, and writes the state file of ``detect_sources``.
+
+    ``path`` None writes nothing; ``every`` is the number of batches between two writes.
+    """
+
+    def __init__(self, detector: OnlineDetector, sources: Sequence[Source], stride: int, path: str | None, every: int,
+                 positions: Mapping[str, Position]) -> None:
+        self._path, self._every, self._stride = path, every, stride
+        self._signature = detector.signature() if path else ''
+        self._num_frames = {source.name: source.num_frames for source in sources}
+        self._positions = dict(positions)
+        self._streams, self._num_batches = detector.bank.held(), 0
+
+    def keep(self, frames: Sequence[StreamFrame], streams: list[HeldStream]) -> None:
+        """Record a batch whose results are written, and the streams after it."""
+        for frame in frames:
+            self._positions[frame.stream] = Position(
+                frame.frame_id, self._num_frames[frame.stream], self._stride, time.time())
+        self._streams = streams
+        self._num_batches += bool(frames)
+        if frames and self._num_batches % self._every == 0:
+            self.write()
+
+    def write(self) -> None:
+        """Write the state file, if there is a path."""
+        if self._path:
+            write_state(self._path, self._signature, self._streams, self._positions)
+
+
+def resume(detector: OnlineDetector, path: str, sources: Sequence[Source], stride: int) -> dict[str, Position]:
+    """Restore the detector's streams, those of other sources as far as the capacity allows; return the positions.
+
+    Raises:
+        InputError: the file cannot be read or is of another model, or a source has another length or stride.
+    """
+    streams, positions = read_state(path, detector.signature())
+    # OnlineDetector.save_state knows no sources, only the last frame of each stream.
+    positions = positions or {
+        stream.stream_id: Position(stream.frame_id, None, None, time.time()) for stream in streams}
+    for source in sources:
+        position = positions.get(source.name)
+        if position is None:
+            logging.getLogger(__name__).warning('%s is not in %s: it starts with its first frame', source.name, path)
+        elif None not in (position.num_frames, source.num_frames) and position.num_frames != source.num_frames:
+            raise InputError(f'{source.name} has {source.num_frames} frames but had {position.num_frames} when {path} '
+                             'was saved: give the same file, or start without the state')
+        elif position.stride not in (None, stride):
+            raise InputError(f'--stride is {stride} but {path} was saved with {position.stride}: give the same '
+                             'stride, or start without the state')
+    names = {source.name for source in sources}
+    ours_last = sorted(streams, key=lambda stream: stream.stream_id in names)
+    detector.bank.restore(ours_last[-detector.bank.capacity:])
+    return positions
+
+
+def first_frames(positions: Mapping[str, Position], sources: Sequence[Source], stride: int) -> dict[str, int]:
+    """The next frame id of each source; a live source skips the frames it gave since the run stopped."""
+    now = time.time()
+    return {source.name: position.frame_id + stride + (
+                0 if source.is_recorded else round((now - position.seen_at) * source.fps))
+            for source in sources if (position := positions.get(source.name))}
+
+
 def _detect(detector: OnlineDetector, stream: Iterator[list[StreamFrame]], score_thr: float) -> Iterator[
         tuple[list[tuple[StreamFrame, list[dict], str | None]], list[HeldStream]]]:
     """Yield per batch its frames with their detections and reset reasons, and all streams after it."""
@@ -107,11 +170,3 @@ def _detect(detector: OnlineDetector, stream: Iterator[list[StreamFrame]], score
                                             [frame.frame_id for frame in frames])
             yield [(frame, detections_of(sample, detector.classes, score_thr), sample.metainfo['reset'])
                    for frame, sample in zip(frames, samples, strict=True)], detector.bank.held()
-
-
-def _num_left(source: Source, start: int, stride: int, max_frames: int | None) -> int | None:
-    """Number of frames from ``start`` on; None if unknown."""
-    if source.num_frames is None:
-        return max_frames
-    left = len(range(start, source.num_frames, stride))
-    return left if max_frames is None else min(left, max_frames)

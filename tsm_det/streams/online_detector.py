@@ -48,8 +48,7 @@ class OnlineDetector:
             config: path of a config file, or the config.
             checkpoint: path of the weights; None for random weights.
             device: e.g. 'cpu' or 'cuda:0'.
-            capacity: see the class.
-            max_gap: see the class.
+            capacity, max_gap: see the class.
             engine: how to run the model, one of ``tsm_det.engines.ENGINES``.
             cfg_options: dotted keys that override the config's.
         """
@@ -93,7 +92,7 @@ class OnlineDetector:
                              f'{frame_ids and len(frame_ids)} frame ids: give one of each per image')
         if frame_ids is None:
             frame_ids = [self.bank.next_frame_id(stream_id) for stream_id in stream_ids]
-        prepared = [self._prepare(*row) for row in zip(images, stream_ids, frame_ids, strict=True)]
+        prepared = [self.prepare(*row) for row in zip(images, stream_ids, frame_ids, strict=True)]
         groups = self._by_padded_size(prepared)
         keys = [list(zip(*((stream_ids[i], frame_ids[i], images[i].shape[:2]) for i in group), strict=True))
                 for group in groups]
@@ -118,10 +117,9 @@ class OnlineDetector:
             self.bank.drop(stream_id)
 
     def save_state(self, path: str | os.PathLike) -> None:
-        """Write the states of all streams to a file of tensors and plain values.
+        """Write the states of all streams to a file.
 
-        Raises:
-            InputError: the file cannot be written, or a stream id is not a string, a whole number or None.
+        Raises InputError when it cannot be written, or a stream id is not a string, a whole number or None.
         """
         write_state(path, self.signature(), self.bank.held())
 
@@ -134,16 +132,19 @@ class OnlineDetector:
             InputError: the file is missing, not a state file, of a model with other weights, shift, pipeline or
                 engine, or has more streams than the capacity; the detector keeps its streams.
         """
-        streams, _ = read_state(path, self.signature())
-        self.bank.restore(streams)
+        self.bank.restore(read_state(path, self.signature())[0])
 
     def signature(self) -> str:
         """Digest of the network and the frame preparation, which a state file must match."""
-        steps = [inner for step in getattr(self.pipeline, 'transforms', ())
-                 for inner in getattr(getattr(step, 'transforms', None), 'transforms', ())]
-        return model_signature(self.model, repr(steps))
+        return model_signature(self.model, repr(self.transforms()))
 
-    def _prepare(self, image: np.ndarray, stream_id: Hashable, frame_id: int) -> dict:
+    def transforms(self) -> list:
+        """The pipeline's transforms of one frame."""
+        return [inner for step in getattr(self.pipeline, 'transforms', ())
+                for inner in getattr(getattr(step, 'transforms', None), 'transforms', ())]
+
+    def prepare(self, image: np.ndarray, stream_id: Hashable = None, frame_id: int = 0) -> dict:
+        """Run the pipeline on a frame; raise InputError when it is too narrow to resize."""
         try:
             return self.pipeline({'img': [image], 'img_id': [frame_id], 'frame_id': [frame_id],
                                   'video_id': [stream_id], 'video_length': [1], 'ori_video_length': [1]})
@@ -159,11 +160,25 @@ class OnlineDetector:
         return list(groups.values())
 
 
+def detections_of(sample: DetDataSample, classes: Sequence[str], score_thr: float = 0.0) -> list[dict]:
+    """Detections of at least ``score_thr``, the highest-scoring first.
+
+    Returns:
+        ``{'bbox': [x1, y1, x2, y2], 'score', 'label', 'class'}`` per detection: px, label 0-based.
+    """
+    instances = sample.pred_instances.cpu()
+    instances = instances[instances.scores.argsort(descending=True)]
+    return [
+        {'bbox': [round(side, 2) for side in box], 'score': round(score, 4), 'label': label, 'class': classes[label]}
+        for box, score, label in zip(
+            instances.bboxes.tolist(), instances.scores.tolist(), instances.labels.tolist(), strict=True)
+        if score >= score_thr]
+
+
 def image_pipeline(pipeline: Sequence[dict]) -> list[dict]:
     """A test pipeline over clips that takes images in memory and no annotations.
 
-    Raises:
-        InputError: the pipeline has no TransformBroadcaster that starts with a loader.
+    Raises InputError when the pipeline has no TransformBroadcaster that starts with a loader.
     """
     steps = [dict(step) for step in pipeline]
     broadcaster = next((step for step in steps if step['type'].endswith('TransformBroadcaster')), None)

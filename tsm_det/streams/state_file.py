@@ -22,10 +22,7 @@ _SETTINGS = {'backbone': ('shift_div', 'sites'), 'neck': ('shift_div', 'sites', 
 
 
 class Position(NamedTuple):
-    """Progress of a run in a source: last frame, number of frames, stride, and Unix time of that frame.
-
-    ``num_frames`` and ``stride`` are None if unknown.
-    """
+    """Progress of a run in a source: its last frame, seen at a Unix time; None is unknown."""
 
     frame_id: int
     num_frames: int | None
@@ -34,11 +31,9 @@ class Position(NamedTuple):
 
 
 def model_signature(model: nn.Module, preparation: str = '') -> str:
-    """Digest of everything that gives a state its meaning.
+    """Digest of everything that gives a state its meaning: weights, shift, normalisation, engine and preparation.
 
-    Args:
-        model: its weights, shift, normalisation and engine count.
-        preparation: description of how frames become the model's input.
+    ``preparation`` describes how frames become the model's input.
     """
     digest = sha256(preparation.encode())
     for name, tensor in sorted(model.state_dict().items()):
@@ -54,8 +49,7 @@ def write_state(path: str | os.PathLike, signature: str, streams: list[HeldStrea
                 positions: Mapping[str, Position] | None = None) -> None:
     """Write a file of tensors and plain values atomically.
 
-    Raises:
-        InputError: the file cannot be written, or a stream id is not a string, a whole number or None.
+    Raises InputError when it cannot be written, or a stream id is not a string, a whole number or None.
     """
     for stream in streams:
         if not isinstance(stream.stream_id, str | int | None):

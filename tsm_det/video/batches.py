@@ -22,8 +22,8 @@ def batches(sources: Sequence[Source], starts: Mapping[str, int] | None = None, 
     """Yield batches for ``OnlineDetector.detect_batch``.
 
     Each recorded source is decoded by its own thread and has a frame in every batch until it ends. A live source is in
-    a batch when it has a new frame; the others never wait for it. Batches are empty while only live sources are left
-    and none has a frame, so that the consumer can leave. A failed source is logged and leaves; the others continue.
+    a batch when it has a new frame; the others never wait for it. While only live sources are left and none has a
+    frame, batches are empty, so that the consumer can leave. A failed source is logged; the others continue.
 
     Args:
         sources: with distinct names.

@@ -7,18 +7,20 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from itertools import repeat
-from threading import Thread
+from threading import Event
 from typing import NamedTuple
 
 import numpy as np
 
 from tsm_det.errors import InputError
 from tsm_det.video.connection import Connection, connect, without_password
-from tsm_det.video.latest_frame import LatestFrame
+from tsm_det.video.prefetch import Background
 
 _MIN_PAUSE_S, _MAX_PAUSE_S = 0.25, 5.0
 # Connections to a file that may break off in a row without a new frame.
 _MAX_FAILURES = 3
+# Queue length when no frame may be dropped; beyond it the camera's own buffer fills.
+_MAX_WAITING = 4
 # Do not wait longer for a thread that hangs in a read.
 _JOIN_S = 0.5
 
@@ -37,10 +39,8 @@ class LiveSource:
 
     A thread reads; the consumer gets the newest frame, and skipped frames count as ``dropped``. Skipped frames,
     damaged frames and the time of a lost connection are gaps in the frame ids. Times are seconds since frame 0. The
-    name is the address without its password.
-
-    A network stream with a length, such as a video file behind http, is a recording: no frame is dropped, a new
-    connection continues behind the last frame, and it ends.
+    name is the address without its password. A network stream with a length, such as a video file behind http, is a
+    recording: no frame is dropped, a new connection continues after the last frame, and it ends.
 
     Args:
         address: number of a webcam (``'0'``), ``/dev/video0``, or an rtsp, rtmp, http, https, udp or tcp address.
@@ -75,52 +75,47 @@ class LiveSource:
 
         None means that there is no new frame yet.
         """
-        latest: LatestFrame[StreamFrame] = LatestFrame(self.every_frame)
-        before = self.dropped
-        thread = Thread(target=self._read, args=(latest, start, stride), daemon=True)
-        thread.start()
+        has_left, before = Event(), self.dropped
+        self._last_s = time.monotonic()  # when the stream last gave an image, or the consumer took one
+        frames = Background(self._read(has_left, start, stride), _MAX_WAITING, is_live=True,
+                            keep_newest=not self.every_frame)
         try:
-            while True:
-                try:
-                    frame = latest.get()
-                except StopIteration:
-                    return
-                self.dropped = before + latest.dropped
-                if frame is None and latest.silence_s() > self.stall_limit_s:
+            for frame in frames:
+                self.dropped = before + frames.dropped
+                if frame is not None:
+                    self._last_s = time.monotonic()  # until now the reader may have waited for room
+                elif time.monotonic() - self._last_s > self.stall_limit_s:
                     raise InputError(f'{self.name} gave no frame for {self.stall_limit_s:g} s: check the camera and '
                                      'the network, or raise --stall-limit')
                 yield frame
         finally:
-            latest.close()
-            thread.join(_JOIN_S)
+            has_left.set()
+            frames.close(_JOIN_S)
 
-    def _read(self, latest: LatestFrame[StreamFrame], start: int, stride: int) -> None:
-        """Run in the reading thread."""
-        error, begin = None, None
-        try:
-            with closing(self._images(latest, start)) as images:
-                for frame_id, image in enumerate(images, start):
-                    if latest.is_closed:
-                        break
-                    if image is not None and (frame_id - start) % stride == 0:
-                        now = time.monotonic()
-                        begin = now if begin is None else begin
-                        time_s = frame_id / self.fps if self.is_recorded else start / self.fps + now - begin
-                        latest.put(StreamFrame(self.name, frame_id, time_s, image))
-        except Exception as raised:  # the consumer's thread raises it
-            error = raised
-        latest.finish(error)
+    def _read(self, has_left: Event, start: int, stride: int) -> Iterator[StreamFrame]:
+        """Run in the reading thread until the consumer has left."""
+        begin = None
+        with closing(self._images(has_left, start)) as images:
+            for frame_id, image in enumerate(images, start):
+                if has_left.is_set():
+                    return
+                if image is not None and (frame_id - start) % stride == 0:
+                    now = time.monotonic()
+                    begin = now if begin is None else begin
+                    time_s = frame_id / self.fps if self.is_recorded else start / self.fps + now - begin
+                    yield StreamFrame(self.name, frame_id, time_s, image)
 
-    def _images(self, latest: LatestFrame[StreamFrame], start: int) -> Iterator[np.ndarray | None]:
+    def _images(self, has_left: Event, start: int) -> Iterator[np.ndarray | None]:
         """Yield the images of all connections; None stands for a lost frame."""
         passed, failures = start if self.is_recorded else 0, 0
-        connection, self._first = self._first or self._reconnect(latest), None
+        connection, self._first = self._first or self._reconnect(has_left), None
         while connection is not None:
             number, is_broken, last = 0, False, time.monotonic()
             try:
                 with closing(connection.images) as images:
                     for number, image in enumerate(images, 1):
-                        last = last if image is None else latest.touch()
+                        if image is not None:
+                            last = self._last_s = time.monotonic()
                         if number > passed:
                             yield image
             except ConnectionError:
@@ -134,14 +129,14 @@ class LiveSource:
                     raise InputError(f'{self.name} broke off after {passed} frames {failures} times: the file at the '
                                      'address is truncated or damaged, replace it')
             logging.getLogger(__name__).warning('%s broke off: reconnecting', self.name)
-            connection = self._reconnect(latest)
+            connection = self._reconnect(has_left)
             if not self.is_recorded:
                 yield from repeat(None, max(1, round((time.monotonic() - last) * self.fps)))
 
-    def _reconnect(self, latest: LatestFrame[StreamFrame]) -> Connection | None:
-        """Connect, with growing pauses between attempts; None when the consumer left."""
+    def _reconnect(self, has_left: Event) -> Connection | None:
+        """Connect, with growing pauses between attempts; None when the consumer has left."""
         pause_s = _MIN_PAUSE_S
-        while not latest.wait_closed(pause_s):
+        while not has_left.wait(pause_s):
             try:
                 return connect(self._address, self.stall_limit_s / 2, self.stall_limit_s / 2)
             except ConnectionError:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import av
@@ -22,11 +21,9 @@ _MAX_FPS = 1000.0
 class Connection(NamedTuple):
     """An open camera or network stream.
 
-    ``images``: ``(H, W, 3)`` BGR uint8 in the displayed orientation, None for a damaged one; ConnectionError where the
-    stream breaks off. Closing them closes the connection.
-    ``fps``: stated frames per second, 30 if unknown.
-    ``is_recorded``: the address is a file, which every connection gives from its beginning.
-    ``num_frames``: approximate number of frames; None if unknown.
+    ``images`` are ``(H, W, 3)`` BGR uint8 in the displayed orientation, None for a damaged one; they raise
+    ConnectionError where the stream breaks off, and closing them closes the connection. ``fps`` is 30 if unknown.
+    ``is_recorded``: each connection gives the same file from its beginning. ``num_frames`` is approximate, or None.
     """
 
     images: Iterator[np.ndarray | None]
@@ -49,10 +46,7 @@ def without_password(address: str) -> str:
 def connect(address: str, open_limit_s: float, read_limit_s: float) -> Connection:
     """Connect to a webcam (``'0'``, ``/dev/video0``) or network stream.
 
-    Args:
-        address: see :func:`is_live_address`.
-        open_limit_s: longest time until a network stream answers.
-        read_limit_s: longest time without data after that.
+    ``open_limit_s`` is the longest time until a network stream answers, ``read_limit_s`` without data after that.
 
     Raises:
         ConnectionError: nothing answers there, or the stream has no video.
@@ -67,11 +61,9 @@ def connect(address: str, open_limit_s: float, read_limit_s: float) -> Connectio
 
 def _webcam_images(capture: cv2.VideoCapture) -> Iterator[np.ndarray]:
     try:
-        while True:
-            is_read, image = capture.read()
-            if not is_read:
-                raise ConnectionError('it gave no frame')
-            yield image
+        while (read := capture.read())[0]:
+            yield read[1]
+        raise ConnectionError('it gave no frame')
     finally:
         capture.release()
 
@@ -89,49 +81,45 @@ def _connect_network(address: str, open_limit_s: float, read_limit_s: float) -> 
     fps = _plausible_fps(stream.average_rate or stream.guessed_rate)
     # The size of an hls playlist is not that of its video.
     if not container.duration and (container.size <= 0 or container.format.name == 'hls'):
-        return Connection(_camera_images(container, stream), fps)
+        return Connection(_images(container, _camera_frames(container, stream)), fps)
     num_frames = stream.frames or (round(container.duration / av.time_base * fps) if container.duration else None)
-    return Connection(_recorded_images(container, stream, num_frames), fps, True, num_frames)
+    return Connection(_images(container, _recorded_frames(container, stream, num_frames)), fps, True, num_frames)
 
 
-def _camera_images(container: av.container.InputContainer, stream: av.VideoStream) -> Iterator[np.ndarray | None]:
-    with container, _connection_errors():
-        for packet in container.demux(stream):
-            try:
-                yield from _images(packet.decode())
-            except av.InvalidDataError:  # frames are intact again from the next key frame on
-                yield None
-
-
-def _recorded_images(container: av.container.InputContainer, stream: av.VideoStream,
-                     num_frames: int | None) -> Iterator[np.ndarray]:
-    with container, _connection_errors():
-        received, last = 0, None
-        try:
-            for packet in container.demux(stream):
-                # Decode a packet once the next one arrived: a broken connection may leave half of the last one.
-                if last is not None:
-                    yield from _images(last.decode())
-                received, last = received + 1, packet
-        except av.OSError:
-            # A server that states no length hangs up at the end of the file.
-            if num_frames is None or received < num_frames:
-                raise
-        yield from _images(last.decode())
-        if last.size:
-            yield from _images(stream.codec_context.decode(None))
-
-
-def _images(frames: Iterable[av.VideoFrame]) -> Iterator[np.ndarray]:
-    return (turned(frame.to_ndarray(format='bgr24'), frame.rotation) for frame in frames)
-
-
-@contextmanager
-def _connection_errors() -> Iterator[None]:
+def _images(container: av.container.InputContainer, frames: Iterator[av.VideoFrame | None]) -> Iterator[
+        np.ndarray | None]:
     try:
-        yield
+        with container:
+            for frame in frames:
+                yield frame and turned(frame.to_ndarray(format='bgr24'), frame.rotation)
     except (av.FFmpegError, IndexError) as error:  # damage can make PyAV raise an IndexError
         raise ConnectionError(_reason(error)) from error
+
+
+def _camera_frames(container: av.container.InputContainer, stream: av.VideoStream) -> Iterator[av.VideoFrame | None]:
+    for packet in container.demux(stream):
+        try:
+            yield from packet.decode()
+        except av.InvalidDataError:  # frames are intact again from the next key frame on
+            yield None
+
+
+def _recorded_frames(container: av.container.InputContainer, stream: av.VideoStream,
+                     num_frames: int | None) -> Iterator[av.VideoFrame]:
+    received, last = 0, None
+    try:
+        for packet in container.demux(stream):
+            # Decode a packet once the next one arrived: a broken connection may leave half of the last one.
+            if last is not None:
+                yield from last.decode()
+            received, last = received + 1, packet
+    except av.OSError:
+        # A server that states no length hangs up at the end of the file.
+        if num_frames is None or received < num_frames:
+            raise
+    yield from last.decode()
+    if last.size:
+        yield from stream.codec_context.decode(None)
 
 
 def _plausible_fps(fps: float | None) -> float:

@@ -19,11 +19,9 @@ def draw_detections(image: np.ndarray, detections: Sequence[Mapping]) -> np.ndar
 
     Args:
         image: ``(H, W, 3)`` BGR uint8; not modified.
-        detections: ``{'bbox': [x1, y1, x2, y2], 'score', 'label', 'class'}`` each, px. The first is drawn
-            last and stays on top: give the highest-scoring first.
+        detections: ``{'bbox': [x1, y1, x2, y2], 'score', 'label', 'class'}`` each, px; the first stays on top.
 
-    Returns:
-        A new image. Each label has one fixed colour.
+    Returns a new image. Each label has one fixed colour.
     """
     canvas = image.copy()
     height, width = image.shape[:2]

@@ -37,9 +37,7 @@ def _ends_inside_box(file: BinaryIO, size: int) -> bool:
     while place < size:
         file.seek(place)
         length, kind, long_length = struct.unpack('>I4sQ', file.read(16).ljust(16, b'\0'))
-        header = 8
-        if length == 1:
-            length, header = long_length, 16
+        length, header = (long_length, 16) if length == 1 else (length, 8)
         if length < header:  # 0: the box extends to the end of the file
             return False
         place += length

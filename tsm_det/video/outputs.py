@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from itertools import count
 from pathlib import Path
@@ -22,16 +22,10 @@ _NO_SCREEN = '--show needs an OpenCV with windows and a screen: leave it out, or
 
 
 class Outputs(ExitStack):
-    """One file of JSON lines for all streams, one video and one window per stream.
+    """One file of JSON lines for all streams, one video and one window per stream; arguments as in ``detect_sources``.
 
-    Args:
-        sources: the streams, with distinct names.
-        out: mp4 file; with several sources a folder of such files.
-        json_lines: JSON lines file, one line per frame.
-        show: draw into one window per stream.
-        stride: frames are every ``stride``-th of a source.
-        last_frames: last frame id of each stream in the run that is resumed; see ``JsonLinesSink``. Existing videos
-            are then renamed, not overwritten.
+    ``last_frames``: last frame id per stream of the run to resume; see ``JsonLinesSink``. Existing videos are then
+    renamed, not overwritten.
     """
 
     def __init__(self, sources: Sequence[Source], out: str | None = None, json_lines: str | None = None,
@@ -41,17 +35,12 @@ class Outputs(ExitStack):
             raise InputError(_NO_SCREEN)  # OpenCV would abort the process
         paths = _video_paths(sources, out)
         if last_frames is not None:
-            for path in paths.values():
-                _keep_old_video(path)
-        self._videos = {source.name: VideoSink(paths[source.name], source.fps / stride) for source in sources if out}
+            _rename_old_videos(paths.values())
+        self._videos = {source.name: self.enter_context(VideoSink(paths[source.name], source.fps / stride))
+                        for source in sources if out}
         self._live = {source.name for source in sources if source.is_live}
-        self._lines = JsonLinesSink(json_lines, last_frames) if json_lines else None
+        self._lines = self.enter_context(JsonLinesSink(json_lines, last_frames)) if json_lines else None
         self._show = show
-
-    def __enter__(self) -> Outputs:
-        for sink in [*self._videos.values(), *filter(None, [self._lines])]:
-            self.enter_context(sink)
-        return self
 
     def __exit__(self, *error: object) -> None:
         super().__exit__(*error)
@@ -112,8 +101,9 @@ def _video_paths(sources: Sequence[Source], out: str | None) -> dict[str, Path]:
     return paths
 
 
-def _keep_old_video(path: Path) -> None:
-    """Rename a video of an earlier run, finished or not."""
-    for existing in (path, path.with_suffix('.part.mp4')):
-        if existing.is_file():
-            os.replace(existing, next(free for k in count(1) if not (free := path.with_suffix(f'.{k}.mp4')).exists()))
+def _rename_old_videos(paths: Iterable[Path]) -> None:
+    """Rename the videos of an earlier run, finished or not."""
+    for path in paths:
+        for existing in filter(Path.is_file, (path, path.with_suffix('.part.mp4'))):
+            free = (name for k in count(1) if not (name := path.with_suffix(f'.{k}.mp4')).exists())
+            os.replace(existing, next(free))

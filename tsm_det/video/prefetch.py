@@ -2,66 +2,83 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
-from queue import Empty, Full, Queue
-from threading import Event, Thread
+from contextlib import closing
+from threading import Condition, Thread
 from typing import TypeVar
 
 T = TypeVar('T')
-_END = object()
-# Wait for room in the queue, then check whether the consumer has left.
-_POLL_S = 0.1
 
 
 def prefetch(items: Iterable[T], depth: int = 2) -> Iterator[T]:
     """Yield the items in order while a thread computes the next ones.
 
     ``for x in prefetch(map(second, prefetch(map(first, source))))`` runs first, second and the loop body at the same
-    time. An exception of ``items`` is raised here, after the items before it. When the consumer leaves the loop, the
-    thread stops after its current item and closes ``items`` if it is a generator.
+    time. When the consumer leaves the loop, the thread stops after its current item and closes ``items``.
+
+    An exception of ``items`` is raised here, after the items before it. ``depth`` is the largest number of waiting
+    items, at least 1.
+    """
+    with closing(Background(items, depth)) as background:
+        yield from background
+
+
+class Background(Iterator[T]):
+    """Iterator over items that a thread computes ahead of the consumer.
+
+    The thread's exception is raised after the items before it.
 
     Args:
-        items: consumed by that thread only.
-        depth: largest number of waiting items, at least 1.
+        items: consumed by the thread only, which closes a generator at the end.
+        depth: largest number of waiting items; at that number the thread waits for room.
+        is_live: never wait: without an item, give None.
+        keep_newest: drop waiting items for a new one instead of waiting for room, and count them as ``dropped``.
     """
-    queue: Queue = Queue(depth)
-    abandoned = Event()
-    thread = Thread(target=_fill, args=(items, queue, abandoned), daemon=True)
-    thread.start()
-    try:
-        while True:
-            item, error = queue.get()
-            if error is not None:
-                raise error
-            if item is _END:
-                return
-            yield item
-    finally:
-        abandoned.set()
-        with suppress(Empty):
-            queue.get_nowait()
-        thread.join()
 
+    def __init__(self, items: Iterable[T], depth: int, is_live: bool = False, keep_newest: bool = False) -> None:
+        self.dropped = 0
+        self._depth, self._is_live, self._keep_newest = depth, is_live, keep_newest
+        self._waiting: deque[T] = deque()
+        self._end: BaseException | None = None  # StopIteration, or the error of the thread
+        self._is_closed = False
+        self._changed = Condition()
+        self._thread = Thread(target=self._run, args=(items,), daemon=True)
+        self._thread.start()
 
-def _fill(items: Iterable, queue: Queue, abandoned: Event) -> None:
-    error = None
-    try:
-        for item in items:
-            if not _put((item, None), queue, abandoned):
-                break
-    except BaseException as raised:  # the consumer's thread raises it
-        error = raised
-    finally:
-        if abandoned.is_set() and hasattr(items, 'close'):
-            items.close()
-    _put((_END, error), queue, abandoned)
+    def __next__(self) -> T | None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._end or self._is_live)
+            self._changed.notify()
+            if self._waiting:
+                return self._waiting.popleft()
+            if self._end:
+                raise self._end
+            return None
 
+    def close(self, limit_s: float | None = None) -> None:
+        """Stop the thread; wait for it up to ``limit_s``, None for as long as its current item takes."""
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify()
+        self._thread.join(limit_s)
 
-def _put(entry: tuple, queue: Queue, abandoned: Event) -> bool:
-    """Put an entry into the queue; False when the consumer left first."""
-    while not abandoned.is_set():
-        with suppress(Full):
-            queue.put(entry, timeout=_POLL_S)
-            return True
-    return False
+    def _run(self, items: Iterable[T]) -> None:
+        end: BaseException = StopIteration()
+        try:
+            for item in items:
+                with self._changed:
+                    if self._keep_newest:
+                        self.dropped += len(self._waiting)
+                        self._waiting.clear()
+                    self._changed.wait_for(lambda: self._is_closed or len(self._waiting) < self._depth)
+                    if self._is_closed:
+                        break
+                    self._waiting.append(item)
+                    self._changed.notify()
+            getattr(items, 'close', lambda: None)()
+        except BaseException as error:  # the consumer's thread raises it
+            end = error
+        with self._changed:
+            self._end = end
+            self._changed.notify()

@@ -27,8 +27,8 @@ IMAGE_FPS = 30.0
 class Source(Protocol):
     """One stream of frames, oldest first.
 
-    ``name`` of the stream, ``fps``, ``num_frames`` (None if unknown), ``files`` that are read, ``is_live``: frames
-    arrive in real time, ``is_recorded``: no frame is lost while nobody reads.
+    ``num_frames`` is None if unknown. ``files`` are those it reads. ``is_live``: frames arrive in real time.
+    ``is_recorded``: frames wait until they are read.
     """
 
     name: str
@@ -56,11 +56,7 @@ class RecordedSource:
     files: Sequence[str]
     is_live: ClassVar = False
     is_recorded: ClassVar = True
-
-    @property
-    def num_frames(self) -> int:
-        """Number of frames."""
-        return len(self.images)
+    num_frames = property(lambda self: len(self.images))
 
     def frames(self, start: int = 0, stride: int = 1) -> Iterator[StreamFrame]:
         """Yield frame ``start`` and every ``stride``-th after it."""
@@ -68,18 +64,18 @@ class RecordedSource:
             yield StreamFrame(self.name, frame_id, frame_id / self.fps, self.images.read(frame_id))
 
 
+@dataclass(frozen=True)
 class ImageFiles:
     """Images on disk, read on demand."""
 
-    def __init__(self, paths: Sequence[str]) -> None:
-        self._paths = paths
+    paths: Sequence[str]
 
     def __len__(self) -> int:
-        return len(self._paths)
+        return len(self.paths)
 
     def read(self, k: int) -> np.ndarray:
         """Read image ``k``, counted from 0, ``(H, W, 3)`` BGR uint8; raise InputError when it is damaged."""
-        path = self._paths[k]
+        path = self.paths[k]
         try:
             image = cv2.imread(path)
         except cv2.error:  # more pixels than OpenCV accepts
@@ -96,8 +92,7 @@ def open_source(source: str | os.PathLike, every_frame: bool = False, stall_limi
         source: a video file; a folder of images, a glob of images such as ``'frames/*.jpg'``, or one image, in
             natural order (2 before 10) and at ``IMAGE_FPS``; a webcam, ``'0'`` or ``/dev/video0``; or an address
             such as ``rtsp://...``, ``http://...``.
-        every_frame: drop no frame of a live source; see ``LiveSource``.
-        stall_limit_s: longest time without a frame of a live source.
+        every_frame, stall_limit_s: of a live source; see ``LiveSource``.
 
     Raises:
         InputError: there is nothing to read.
@@ -105,14 +100,15 @@ def open_source(source: str | os.PathLike, every_frame: bool = False, stall_limi
     path = os.fspath(source)
     if is_live_address(path):
         return LiveSource(path, every_frame, stall_limit_s)
+    name = os.path.basename(os.path.abspath(path))
     if os.path.isdir(path):
-        return _image_source(os.path.basename(os.path.abspath(path)), path, Path(path).iterdir())
+        return _image_source(name, path, Path(path).iterdir())
     if has_magic(path) and not os.path.exists(path):
         return _image_source(path, path, map(Path, glob(path, recursive=True)))
     if path.lower().endswith(IMAGE_SUFFIXES):
-        return _image_source(os.path.basename(path), path, filter(Path.exists, [Path(path)]))
+        return _image_source(name, path, filter(Path.exists, [Path(path)]))
     video = VideoFile(path)
-    return RecordedSource(os.path.basename(path), video.fps, video, [path])
+    return RecordedSource(name, video.fps, video, [path])
 
 
 def _image_source(name: str, place: str, paths: Iterable[Path]) -> RecordedSource:
@@ -121,10 +117,7 @@ def _image_source(name: str, place: str, paths: Iterable[Path]) -> RecordedSourc
     if not images:
         raise InputError(f'{place} has no image ({", ".join(IMAGE_SUFFIXES)}) but a folder or a pattern must give the '
                          'images of one stream: check the path, and name videos one by one')
-    images.sort(key=_natural_order)
+    # Natural order: splitting by a group puts the numbers at odd positions.
+    images.sort(key=lambda path: [
+        int(part) if k % 2 else part.lower() for k, part in enumerate(re.split(r'(\d+)', path))])
     return RecordedSource(name, IMAGE_FPS, ImageFiles(images), images)
-
-
-def _natural_order(path: str) -> list[str | int]:
-    # Splitting by a group puts the numbers at odd positions.
-    return [int(part) if k % 2 else part.lower() for k, part in enumerate(re.split(r'(\d+)', path))]

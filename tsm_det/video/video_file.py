@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from bisect import bisect_right
 from collections.abc import Iterator
+from contextlib import suppress
 
 import av
 import cv2
@@ -25,8 +26,8 @@ class VideoFile:
     Reading the next frame decodes one frame. Random access decodes from the key frame before in mp4, mov, mkv and webm
     files, and from the start of the file in other formats: convert those before training on them.
 
-    Pickling keeps the path only; a forked process opens the file again. No threads are started, so worker processes
-    can be forked at any time.
+    ``fps`` is the stated rate, the mean where the rate varies, 30 if unknown. Pickling keeps the path only; a forked
+    process opens the file again. No threads are started, so worker processes can be forked at any time.
 
     Args:
         path: an existing video file.
@@ -41,12 +42,8 @@ class VideoFile:
     def __init__(self, path: str | os.PathLike, most_frames: int | None = None) -> None:
         self.path = os.fspath(path)
         self._index = index_video(self.path, most_frames)
+        self.fps = self._index.fps
         self._forget()
-
-    @property
-    def fps(self) -> float:
-        """Stated frames per second, the mean where the rate varies, 30 if unknown."""
-        return self._index.fps
 
     def __len__(self) -> int:
         return len(self._index.stamps)
@@ -58,13 +55,9 @@ class VideoFile:
         return VideoFile, (self.path,)
 
     def read(self, k: int) -> np.ndarray:
-        """Read frame ``k``, counted from 0.
+        """Read frame ``k``, counted from 0: a new array ``(H, W, 3)`` BGR uint8 in the displayed orientation.
 
-        Returns:
-            ``(H, W, 3)`` BGR uint8 in the displayed orientation, a new array.
-
-        Raises:
-            InputError: ``k`` is out of range, or the file is damaged there.
+        Raises InputError when ``k`` is out of range, or the file is damaged there.
         """
         if not 0 <= k < len(self):
             raise InputError(f'frame {k} of {self.path} was asked for but it has frames 0 to {len(self) - 1}: '
@@ -89,13 +82,13 @@ class VideoFile:
         self._close()
         self._process = os.getpid()
         self._frames: Iterator[av.VideoFrame] = iter(())
-        self._next: int | None = None  # the next frame of self._frames; None when not decoding
+        self._next = -1  # the next frame of self._frames; -1 when not decoding
         self._kept: dict[int, av.VideoFrame] = {}
         self._reformatter = VideoReformatter()
 
     def _decode(self, k: int) -> None:
         start = self._index.starts[bisect_right(self._index.starts, k) - 1]
-        if self._next is None or not start <= self._next <= k:
+        if not start <= self._next <= k:
             self._begin(start)
         if self._decode_on(k):
             return
@@ -115,7 +108,7 @@ class VideoFile:
 
     def _decode_on(self, k: int) -> bool:
         """Decode up to frame ``k``; False when the frames do not match the index."""
-        try:
+        with suppress(av.FFmpegError, IndexError):  # damage can make PyAV raise an IndexError
             for frame in self._frames:
                 if frame.pts != self._index.stamps[self._next]:
                     break
@@ -125,9 +118,7 @@ class VideoFile:
                 self._next += 1
                 if self._next > k:
                     return True
-        except (av.FFmpegError, IndexError):  # damage can make PyAV raise an IndexError
-            pass
-        self._next = None
+        self._next = -1
         return False
 
 

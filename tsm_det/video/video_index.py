@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import av
 from av.stream import Disposition
@@ -14,7 +14,6 @@ from av.video.stream import VideoStream
 from tsm_det.errors import InputError
 from tsm_det.video.file_length import is_cut_off
 
-T = TypeVar('T')
 _DEFAULT_FPS = 30.0
 # Formats with reliable time stamps, and whether seeking to one is exact.
 _SEEKABLE = {'mov,mp4,m4a,3gp,3g2,mj2': True, 'matroska,webm': True, 'mpegts': False}
@@ -23,11 +22,9 @@ _ONE_TO_ONE = {'av1', 'ffv1', 'h264', 'hevc', 'mjpeg', 'mpeg4', 'prores', 'vp9'}
 
 
 class VideoIndex(NamedTuple):
-    """The frames of a video file.
+    """The frames of a video file: time stamps in display order, None where the container has none.
 
-    ``stamps``: time stamps of all frames in display order; None where the container has none.
-    ``starts``: frames where decoding can start, ascending from 0.
-    ``fps``: frames per second, the mean where the rate varies.
+    Decoding can start at frames ``starts``, ascending from 0. ``fps`` is the mean where the rate varies.
     """
 
     stamps: list[int | None]
@@ -39,10 +36,7 @@ def index_video(path: str, most_frames: int | None = None) -> VideoIndex:
     """Index a video file; the index of an unchanged file is cached.
 
     mp4, mov, mkv, webm and ts files are read without decoding (30 ms per minute of 720p); others are decoded once.
-
-    Args:
-        path: video file.
-        most_frames: largest number of frames; reading stops there, and the index is not cached. None for any.
+    Reading stops at ``most_frames``, and that index is not cached; None for any number.
 
     Raises:
         InputError: the file is missing, not a video, empty, truncated or damaged, or has too many frames.
@@ -51,9 +45,8 @@ def index_video(path: str, most_frames: int | None = None) -> VideoIndex:
         status = os.stat(path)
         if os.path.isdir(path) or status.st_size == 0:
             raise InputError(f'{path} is a folder or empty but a video file is needed: check the path')
-        if most_frames is not None:
-            return _index(path, most_frames)
-        return _cached(path, status.st_size, status.st_mtime_ns)
+        index = _index if most_frames is None else _index.__wrapped__
+        return index(path, most_frames, status.st_size, status.st_mtime_ns)
     except OSError as error:
         raise InputError(f'{path} cannot be opened ({error.strerror}) but a video file is needed: '
                          'check the path') from error
@@ -62,10 +55,7 @@ def index_video(path: str, most_frames: int | None = None) -> VideoIndex:
 def open_video(path: str) -> VideoStream:
     """Open the video stream of a file; the caller closes its container.
 
-    Decoding uses no threads, which a fork would lose.
-
-    Raises:
-        InputError: the file is not a video.
+    Decoding uses no threads, which a fork would lose. Raises InputError when the file is not a video.
     """
     try:
         # A relative path with a colon would be read as a network address.
@@ -84,12 +74,7 @@ def open_video(path: str) -> VideoStream:
 
 
 @lru_cache(maxsize=256)
-def _cached(path: str, size: int, changed_ns: int) -> VideoIndex:
-    """Index a file, cached by its size in bytes and time of change."""
-    return _index(path, None)
-
-
-def _index(path: str, most_frames: int | None) -> VideoIndex:
+def _index(path: str, most_frames: int | None, _size: int, _changed_ns: int) -> VideoIndex:
     if is_cut_off(path):
         raise InputError(f'{path} is cut off, it ends in the middle of its data: fetch it again')
     try:
@@ -133,7 +118,7 @@ def _index_frames(path: str, most_frames: int | None) -> VideoIndex:
         return VideoIndex(stamps, [0], _fps(stream, stamps))
 
 
-def _up_to(most_frames: int | None, items: Iterable[T], path: str) -> Iterator[T]:
+def _up_to(most_frames: int | None, items: Iterable, path: str) -> Iterator:
     for number, item in enumerate(items):
         if number == most_frames:
             raise InputError(f'{path} has more than {most_frames} frames, the largest number allowed: shorten it')
