@@ -16,8 +16,7 @@ from tsm_det.errors import InputError
 def config_path(name: str) -> str:
     """Path of a config of tsm_det, e.g. ``'tsm_faster_rcnn_r50_vid'``, with or without ``.py``.
 
-    Raises:
-        InputError: there is no such config; the message lists all.
+    Raises InputError when there is no such config; the message lists all.
     """
     package = Path(__file__).parent
     # Configs are in the package once installed, beside it in a clone.
@@ -35,8 +34,7 @@ def load_config(path: str, cfg_options: dict | None = None, work_dir: str | None
 
     The option ``data_root`` moves every path of the config that starts with the config's ``data_root``.
 
-    Raises:
-        InputError: the file is missing or cannot be read, or an option does not fit it.
+    Raises InputError when the file is missing or cannot be read, or an option does not fit it.
     """
     if not Path(path).is_file():
         raise InputError(f'the config {path} is missing: give a file, for example one of configs/')
@@ -56,8 +54,7 @@ def load_config(path: str, cfg_options: dict | None = None, work_dir: str | None
 def parse_options(words: Sequence[str]) -> dict[str, Any]:
     """Read ``KEY=VALUE`` words as mmengine's ``DictAction`` does: dotted keys to values.
 
-    Raises:
-        InputError: a word is not such a pair.
+    Raises InputError when a word is not such a pair.
     """
     if wrong := [word for word in words if not re.match(r'[^=\s-][^=\s]*=', word)]:
         raise InputError(f'{wrong[0]!r} is not an option: give KEY=VALUE')
@@ -72,8 +69,7 @@ def parse_options(words: Sequence[str]) -> dict[str, Any]:
 def override(config: Config, options: dict[str, Any]) -> None:
     """Set dotted keys of a config.
 
-    Raises:
-        InputError: a key leads through a value that is neither a dict nor a list.
+    Raises InputError when a key leads through a value that is neither a dict nor a list.
     """
     try:
         config.merge_from_dict(options)

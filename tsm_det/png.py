@@ -19,8 +19,7 @@ COLOURS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9', '#8
 def write_png(image: np.ndarray, path: str | os.PathLike) -> Path:
     """Write ``(H, W, 3)`` BGR uint8 as a PNG file, and make the folders above it.
 
-    Raises:
-        InputError: it cannot be written there.
+    Raises InputError when it cannot be written there.
     """
     write_bytes(cv2.imencode('.png', image)[1].tobytes(), path)
     return Path(path)

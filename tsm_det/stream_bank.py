@@ -89,8 +89,7 @@ class StreamBank:
             The pasts, N rows per site: zeros for streams that start over, None if all do; and for each stream the
             reason why it starts over, None if it continues.
 
-        Raises:
-            InputError: an id occurs twice in the batch, or the batch is larger than the capacity.
+        Raises InputError when an id occurs twice in the batch, or the batch is larger than the capacity.
         """
         self.check_batch(stream_ids)
         reasons = [self._reset_reason(*row) for row in zip(stream_ids, frame_ids, sizes, strict=True)]
@@ -125,8 +124,7 @@ class StreamBank:
     def restore(self, streams: Sequence[HeldStream]) -> None:
         """Hold exactly these streams, from :meth:`held` of another bank.
 
-        Raises:
-            InputError: there are more of them than the capacity; the bank is unchanged.
+        Raises InputError when there are more of them than the capacity; the bank is unchanged.
         """
         self.check_batch([stream.stream_id for stream in streams])
         self.clear()

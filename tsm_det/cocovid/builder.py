@@ -87,8 +87,7 @@ class CocoVIDBuilder:
             boxes: in any order; boxes of one frame keep theirs.
             source: the file that the boxes come from, for messages.
 
-        Raises:
-            InputError: a track has two boxes in a frame.
+        Raises InputError when a track has two boxes in a frame.
         """
         boxes = sorted(boxes, key=lambda box: box.frame)
         self._refuse_shared_tracks(boxes, source)
@@ -163,8 +162,7 @@ def number_classes(labels: dict[str, str], classes: list[str] | None) -> dict[st
         labels: for each label in use, a place where it occurs, for messages.
         classes: the categories; None takes the labels.
 
-    Raises:
-        InputError: a label is not among the classes, there is no class, or a class occurs twice.
+    Raises InputError when a label is not among the classes, there is no class, or a class occurs twice.
     """
     classes = sorted(labels) if classes is None else list(classes)
     if not classes or len(set(classes)) < len(classes):

@@ -27,8 +27,7 @@ def check_file(file: str | os.PathLike, images: str | os.PathLike | None = None,
         every_frame: decode all frames, not only the first, middle and last of each video or folder of images.
         progress: wraps the list of videos and folders while they are decoded, e.g. ``tqdm``.
 
-    Raises:
-        InputError: the file is not JSON, or the folder does not exist.
+    Raises InputError when the file is not JSON, or the folder does not exist.
     """
     file = Path(file)
     folder = file.parent if images is None else Path(images)

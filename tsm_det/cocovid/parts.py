@@ -45,8 +45,7 @@ def make_parts(plan: list, convert: Callable[[object], dict], source: Path, out:
         workers: number of processes; None is one per core.
         progress: wraps the finished parts and takes their ``total``, e.g. ``tqdm``.
 
-    Raises:
-        InputError: the parts cannot be written, ``workers`` is below 1, or a worker was killed.
+    Raises InputError when the parts cannot be written, ``workers`` is below 1, or a worker was killed.
     """
     if workers is not None and workers < 1:
         raise InputError(f'--workers is {workers} but at least one process is required: omit it or raise it')
@@ -73,8 +72,7 @@ def make_parts(plan: list, convert: Callable[[object], dict], source: Path, out:
 def join_parts(parts: list[Path], categories: list[dict], out: Path) -> Joined:
     """Join parts into one CocoVID file with consecutive ids, in the memory of one part, and remove the parts.
 
-    Raises:
-        InputError: the file cannot be written; the parts remain for the next run.
+    Raises InputError when the file cannot be written; the parts remain for the next run.
     """
     counts, problems = Counter(), []
     with write_atomically(out) as temporary, ExitStack() as opened:

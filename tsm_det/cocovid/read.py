@@ -64,8 +64,7 @@ def read_coco_vid(path: str | os.PathLike, schema: Schema = SCORING,
 def read_json(path: str | os.PathLike, hint: str = 'name the file with the annotations') -> dict:
     """Return the object in a JSON file.
 
-    Raises:
-        InputError: the file cannot be read, or holds something else.
+    Raises InputError when the file cannot be read, or holds something else.
     """
     try:
         content = json.loads(Path(path).read_bytes())
@@ -81,8 +80,7 @@ def read_json(path: str | os.PathLike, hint: str = 'name the file with the annot
 def category_ids(categories: list[dict], classes: Iterable[str] | None, path: str | os.PathLike) -> dict[str, int]:
     """Return the category id of each class in the order of labels; without ``classes``, of each category in the file.
 
-    Raises:
-        InputError: the file lacks a class.
+    Raises InputError when the file lacks a class.
     """
     ids = {category['name']: category['id'] for category in categories}
     classes = list(ids if classes is None else classes)

@@ -26,8 +26,7 @@ def select_frames(file: str | os.PathLike, out: str | os.PathLike, every: int = 
     Returns:
         One line: how many frames and boxes were kept.
 
-    Raises:
-        InputError: a number is below 1, ``out`` is ``file``, or a file cannot be read or written.
+    Raises InputError when a number is below 1, ``out`` is ``file``, or a file cannot be read or written.
     """
     for flag, number in (('--every', every), ('--first', first)):
         if number is not None and number < 1:

@@ -47,8 +47,7 @@ def split_file(file: str | os.PathLike, out: tuple[str, str], groups: str | os.P
         groups: a CSV file with one row per video, see ``read_groups``; None makes each video its own group.
         fraction: share of the frames to hold out; see ``split_by_group``.
 
-    Raises:
-        InputError: a file cannot be read, an input would be overwritten, or no split is possible.
+    Raises InputError when a file cannot be read, an input would be overwritten, or no split is possible.
     """
     if len({Path(path).resolve() for path in (file, *out)}) < 3:
         raise InputError(f'{file} is to be split into {" and ".join(map(str, out))}: give three different files')
@@ -64,8 +63,7 @@ def split_file(file: str | os.PathLike, out: tuple[str, str], groups: str | os.P
 def read_groups(path: str | os.PathLike, video_column: str, group_column: str) -> dict[str, str]:
     """Read the group of each video from two columns of a CSV file.
 
-    Raises:
-        InputError: the file or a column is missing, or a video is in two groups.
+    Raises InputError when the file or a column is missing, or a video is in two groups.
     """
     groups = {}
     try:
@@ -100,8 +98,7 @@ def split_by_group(coco_vid: dict, groups: dict[str, str], fraction: float, seed
     Returns:
         The kept part, the held-out part.
 
-    Raises:
-        InputError: a video has no group, no class has two groups, or the fraction is out of range.
+    Raises InputError when a video has no group, no class has two groups, or the fraction is out of range.
     """
     if not 0 < fraction < 1:
         raise InputError(f'the fraction to hold out is {fraction} but must lie between 0 and 1: try 0.2')

@@ -42,8 +42,7 @@ def browse(config: Config, out: str | os.PathLike, split: str = 'train', clips: 
     Returns:
         The files, in order.
 
-    Raises:
-        InputError: the split, the annotation file or a frame is missing, or ``out`` cannot be written.
+    Raises InputError when the split, the annotation file or a frame is missing, or ``out`` cannot be written.
     """
     for name, number, least in (('number of clips', clips, 1), ('seed', seed or 0, 0)):
         if number < least:

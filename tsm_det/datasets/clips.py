@@ -22,8 +22,7 @@ class ConsecutiveFrames(BaseFrameSample):
         stride: distance of sampled frames in the video's list of frames.
         max_gap: largest difference of neighbouring frame ids that a clip may span; 5 for data with every fifth frame.
 
-    Raises:
-        InputError: every step of a video of three frames or more is a gap.
+    Raises InputError when every step of a video of three frames or more is a gap.
     """
 
     def __init__(self, num_frames: int, stride: int = 1, max_gap: int = 1) -> None:

@@ -38,8 +38,7 @@ class KeyFrameSampler(Sampler):
         dataset: its pipeline defines T.
         seed: the same on all ranks; None draws one.
 
-    Raises:
-        InputError: the dataset has no key frame.
+    Raises InputError when the dataset has no key frame.
     """
 
     def __init__(self, dataset: CocoVIDDataset, seed: int | None = None) -> None:

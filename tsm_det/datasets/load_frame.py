@@ -24,8 +24,7 @@ class LoadFrame(LoadImageFromFile):
     Args:
         kwargs: keys of ``LoadImageFromFile``; frames of video files use only ``to_float32``.
 
-    Raises:
-        InputError: the file is missing or damaged, or the video lacks the frame.
+    Raises InputError when the file is missing or damaged, or the video lacks the frame.
     """
 
     def __init__(self, **kwargs) -> None:

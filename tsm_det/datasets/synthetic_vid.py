@@ -161,8 +161,7 @@ def is_made(root: str | os.PathLike, recipe: dict | None = None) -> bool:
         root: the folder.
         recipe: arguments of the data set; None accepts any, from this version.
 
-    Raises:
-        InputError: the folder holds something else.
+    Raises InputError when the folder holds something else.
     """
     root, recipe = Path(root), recipe or {'made_by': 'make_synthetic_vid', 'version': VERSION}
     if not root.exists() or (root.is_dir() and not any(root.iterdir())):

@@ -31,8 +31,7 @@ def convert_coco_frames(file: str | os.PathLike, images: str | os.PathLike, out:
         max_gap: largest gap in a linked track, see :func:`~tsm_det.cocovid.linking.link_tracks`.
         progress: wraps the list of videos.
 
-    Raises:
-        InputError: the file is not COCO, an image is missing, has another size or has no number in its name.
+    Raises InputError when the file is not COCO, an image is missing, has another size or has no number in its name.
     """
     folder, content = Path(images), read_coco_vid(file, COCO, 'name the file with the annotations')
     videos = _videos(content['images'], file)

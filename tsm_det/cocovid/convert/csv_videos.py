@@ -31,8 +31,7 @@ def convert_csv_videos(folder: str | os.PathLike, out: str | os.PathLike, classe
         max_gap: largest gap in a linked track, see :func:`~tsm_det.cocovid.linking.link_tracks`.
         progress: wraps the list of videos while they are decoded, e.g. ``tqdm``.
 
-    Raises:
-        InputError: a video or CSV file lacks its partner or cannot be read, or a label is not in ``classes``.
+    Raises InputError when a video or CSV file lacks its partner or cannot be read, or a label is not in ``classes``.
     """
     sources = [(video, table, read_rows(table)) for video, table in _pairs(Path(folder))]
     labels = {row.label: f'{table.name} line {row.line}' for _, table, rows in sources for row in rows}
@@ -45,8 +44,7 @@ def convert_csv_videos(folder: str | os.PathLike, out: str | os.PathLike, classe
 def read_rows(path: Path) -> list[Box]:
     """Return the boxes of a CSV file in its order.
 
-    Raises:
-        InputError: a column or a value is missing, or a value is not a number.
+    Raises InputError when a column or a value is missing, or a value is not a number.
     """
     try:
         with path.open(newline='', encoding='utf-8-sig') as file:

@@ -36,8 +36,7 @@ def convert_cvat(source: str | os.PathLike, videos: str | os.PathLike, out: str 
         classes: the categories in order; None takes the labels of the tasks, in the order of the first.
         progress: wraps the list of files.
 
-    Raises:
-        InputError: a file cannot be read, its video is missing or another one, or a label is not in ``classes``.
+    Raises InputError when a file cannot be read, its video is missing or another one, or a label is not in ``classes``.
     """
     exports = [_read(path) for path in _files(Path(source))]
     places = _places(exports, Path(videos))

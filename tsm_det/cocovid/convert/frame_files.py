@@ -28,8 +28,7 @@ class Frame(NamedTuple):
 def video_frames(path: Path, file_name: str) -> list[Frame]:
     """List all frames of a video file; decode one.
 
-    Raises:
-        InputError: it cannot be read.
+    Raises InputError when it cannot be read.
     """
     video = VideoFile(path)
     size = video.read(0).shape[:2]
@@ -39,8 +38,7 @@ def video_frames(path: Path, file_name: str) -> list[Frame]:
 def images_of(folder: Path, suffixes: tuple[str, ...] = IMAGE_SUFFIXES) -> list[Path]:
     """List the image files of a folder by name; ignore hidden files and other kinds of files.
 
-    Raises:
-        InputError: the folder does not exist or holds no image.
+    Raises InputError when the folder does not exist or holds no image.
     """
     if not folder.is_dir():
         raise InputError(f'{folder} is not a folder: name one that holds the frames as images')
@@ -54,8 +52,7 @@ def images_of(folder: Path, suffixes: tuple[str, ...] = IMAGE_SUFFIXES) -> list[
 def image_size(path: Path) -> tuple[int, int]:
     """Return the size (H, W) of an image as displayed, from its header.
 
-    Raises:
-        InputError: the file is missing or not an image.
+    Raises InputError when the file is missing or not an image.
     """
     try:
         with Image.open(path) as image:
@@ -70,8 +67,7 @@ def image_size(path: Path) -> tuple[int, int]:
 def check_size(path: Path, stated: tuple[int, int], where: str) -> None:
     """Check that an image has the size (H, W) that ``where`` states.
 
-    Raises:
-        InputError: it has another size or cannot be read.
+    Raises InputError when it has another size or cannot be read.
     """
     if (size := image_size(path)) != tuple(stated):
         raise InputError(f'{path} is {size[1]}x{size[0]} px but {where} states {stated[1]}x{stated[0]}: the boxes '
@@ -92,8 +88,7 @@ def split_number(name: str) -> tuple[str, int] | None:
 def parse_number(text: str | None, what: str, place: str, whole: bool = False) -> float:
     """Return the number in a field; ``what`` names the field and ``place`` says where it is, for the message.
 
-    Raises:
-        InputError: it is missing or not a number, or not a whole one where that is required.
+    Raises InputError when it is missing or not a number, or not a whole one where that is required.
     """
     try:
         if whole and not float(text).is_integer():

@@ -92,8 +92,7 @@ def convert_imagenet_vid(root: str | os.PathLike, out: str | os.PathLike, splits
         workers: number of processes; None is one per core.
         progress: wraps the finished parts and takes their ``total``, e.g. ``tqdm``.
 
-    Raises:
-        InputError: a folder or list is missing, a line of a list is invalid, or ``out`` cannot be written.
+    Raises InputError when a folder or list is missing, a line of a list is invalid, or ``out`` cannot be written.
     """
     root = Path(root)
     plans = {split: read_videos(root, split, lists) for split in splits}

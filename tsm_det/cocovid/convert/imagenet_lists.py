@@ -31,8 +31,7 @@ def read_videos(root: Path, split: str, lists: str | os.PathLike | None = None) 
         split: ``train`` or ``val``.
         lists: folder of the lists; None is ``root/ImageSets``.
 
-    Raises:
-        InputError: the list is missing or has an invalid line.
+    Raises InputError when the list is missing or has an invalid line.
     """
     path = _path(root, split, lists)
     key_frames, lengths = defaultdict(set), {}

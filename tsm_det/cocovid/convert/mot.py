@@ -39,8 +39,7 @@ def convert_mot(root: str | os.PathLike, out: str | os.PathLike, classes: list[s
         max_gap: largest gap in a linked track, see :func:`~tsm_det.cocovid.linking.link_tracks`.
         progress: wraps the list of sequences.
 
-    Raises:
-        InputError: a sequence is incomplete or cannot be read, or a row has an unknown class.
+    Raises InputError when a sequence is incomplete or cannot be read, or a row has an unknown class.
     """
     sequences = _find_sequences(Path(root))
     rows = [_read_rows(sequence.folder / GT) for sequence in sequences]
