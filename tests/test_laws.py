@@ -342,5 +342,5 @@ def test_training_steps_lower_the_loss_of_a_clip():
 
 
 def test_an_empty_state_is_not_a_past_of_another_network(tsm):
-    with pytest.raises(ValueError, match='1 tensors .*backbone has 8 sites'):
+    with pytest.raises(ValueError, match='1 tensors .*network has 8 sites'):
         tsm.extract_clip(random_clip(1, 1), ShiftState((torch.zeros(1),), ()))

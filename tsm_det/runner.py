@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 
 import torch
@@ -143,10 +144,10 @@ class _CheckNumClasses(Hook):
 
     def before_train(self, runner: Runner) -> None:
         classes = runner.train_dataloader.dataset.metainfo['classes']
-        number = _unwrapped(runner).roi_head.bbox_head.num_classes
-        if len(classes) != number:
-            raise InputError(f'the model has {number} classes but the training data has {len(classes)} '
-                             f'({", ".join(classes)}): set model.roi_head.bbox_head.num_classes to {len(classes)}')
+        for name, head in _unwrapped(runner).named_modules():
+            if re.fullmatch(r'(roi_head\.)?(bbox|mask)_head(\.\d+)?', name) and head.num_classes != len(classes):
+                raise InputError(f'the model has {head.num_classes} classes but the training data has {len(classes)} '
+                                 f'({", ".join(classes)}): set model.{name}.num_classes to {len(classes)}')
 
 
 def _check_classes(checkpoint: dict, runner: Runner) -> None:

@@ -1,19 +1,167 @@
-"""Sites: the places of a network where a temporal operator acts. Imports only torch."""
+"""Sites: hooks that shift the input of a module, and the tape that holds their pasts. Imports only torch."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Hashable, Sequence
+from functools import cache
+from typing import Protocol
 
-from torch import Tensor
+import torch.utils.checkpoint
+from torch import Tensor, nn
+
+from tsm_det.shift_inplace import Undo, shift_in_place, undo
 
 
-def pasts_by_site(sites: Sequence[Hashable], past: Sequence[Tensor], part: str) -> dict[Hashable, Tensor | None]:
-    """Map each site to its past, all to None at the start of a stream.
+class TemporalModule(Protocol):
+    """A backbone or neck with sites.
+
+    ``sites`` are the ids of its sites in the order of their pasts. ``forward_clip`` takes a clip (a backbone) or
+    features and T (a neck), and the pasts, ``()`` at the start; it returns features and presents. ``signature()``
+    returns everything that gives a past its meaning, besides the weights, as plain values.
+    """
+
+    sites: tuple[Hashable, ...]
+
+    def forward_clip(self, *inputs: object) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]: ...
+
+    def signature(self) -> tuple: ...
+
+
+class _Bound(threading.local):
+    tape: Tape | None = None
+
+
+_bound = _Bound()
+
+
+class Tape:
+    """Context manager: holds the pasts and presents of a network's sites during one pass through it.
+
+    Args:
+        num_sites: number of sites of the network.
+        num_frames: T, frames per clip.
+        past: one tensor per site, or ``()`` at the start of the streams.
 
     Raises:
         ValueError: the number of pasts is neither 0 nor the number of sites.
     """
-    if len(past) not in (0, len(sites)):
-        raise ValueError(f'past has {len(past)} tensors but the {part} has {len(sites)} sites: '
-                         'pass the present that this network returned, or () to reset the stream')
-    return dict(zip(sites, past or [None] * len(sites), strict=True))
+
+    def __init__(self, num_sites: int, num_frames: int, past: Sequence[Tensor]) -> None:
+        if len(past) not in (0, num_sites):
+            raise ValueError(f'past has {len(past)} tensors but the network has {num_sites} sites: pass the present '
+                             'that this network returned, or () to reset the stream')
+        self.num_frames = num_frames
+        self.pasts = list(past) or [None] * num_sites
+        self.presents: list[Tensor | None] = [None] * num_sites
+        self.shifted: dict[int, Undo] = {}
+        self.is_replayed = False
+
+    def __enter__(self) -> Tape:
+        self._outer, _bound.tape = _bound.tape, self
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _bound.tape = self._outer
+        for shift in self.shifted.values():  # of modules that failed
+            undo(shift)
+
+    def present(self, names: Sequence[str]) -> tuple[Tensor, ...]:
+        """Return the presents of all sites; raise RuntimeError when one was not reached."""
+        if any(present is None for present in self.presents):
+            missing = [name for name, present in zip(names, self.presents, strict=True) if present is None]
+            raise RuntimeError(f'the forward pass did not reach {", ".join(missing)}: leave these sites out by '
+                               'shift_stages or shift_levels')
+        return tuple(self.presents)
+
+
+def is_recording() -> bool:
+    """Whether a tape is bound in this thread."""
+    return _bound.tape is not None
+
+
+class Site:
+    """Shifts the input of a module, and restores it after the module.
+
+    A map is ``(N*T, C, H, W)``, or tokens ``(N*T, L, C)``.
+
+    Args:
+        index: place of the site among those of its network.
+        name: the module's, for messages.
+        shift_div: one channel in ``shift_div`` comes from the previous frame.
+    """
+
+    def __init__(self, index: int, name: str, shift_div: int) -> None:
+        self.index, self.name, self.shift_div = index, name, shift_div
+
+    def attach(self, module: nn.Module) -> None:
+        """Add the hooks to the module."""
+        module.register_forward_pre_hook(self._enter)
+        module.register_forward_hook(self._leave)
+
+    def _enter(self, _module: nn.Module, inputs: tuple) -> tuple | None:
+        tape, index = _bound.tape, self.index
+        if tape is None:
+            raise RuntimeError(f'{self.name} has a temporal site but ran outside forward_clip: call the whole network')
+        if tape.presents[index] is not None and not tape.is_replayed:
+            raise RuntimeError(f'{self.name} has a temporal site but ran twice in one pass: leave it out by '
+                               'shift_stages or shift_levels')
+        frames = inputs[0]
+        tokens = frames.ndim == 3
+        if tokens:
+            frames = frames.transpose(1, 2).unsqueeze(2)
+        shifted, tape.presents[index], change = shift_in_place(
+            frames, tape.num_frames, tape.pasts[index], frames.shape[1] // self.shift_div)
+        if change is not None:
+            tape.shifted[index] = change
+            return None
+        return (shifted.squeeze(2).transpose(1, 2) if tokens else shifted, *inputs[1:])
+
+    def _leave(self, *_: object) -> None:
+        undo(_bound.tape.shifted.pop(self.index, None))
+
+
+class _Checkpointed:
+    """Mixin: a block that recomputes its activations in the backward pass, with its part of the tape.
+
+    mmdet's own checkpoint would run the second time after the tape is gone.
+    """
+
+    def forward(self, frames: Tensor, *args: object, **kwargs: object) -> Tensor:
+        if not (torch.is_grad_enabled() and frames.requires_grad):
+            return super().forward(frames, *args, **kwargs)
+        tape = _bound.tape
+
+        def run(frames: Tensor) -> Tensor:
+            if _bound.tape is tape:
+                return super(_Checkpointed, self).forward(frames, *args, **kwargs)
+            tape.is_replayed = True
+            with tape:
+                return super(_Checkpointed, self).forward(frames, *args, **kwargs)
+
+        return torch.utils.checkpoint.checkpoint(run, frames, use_reentrant=False)
+
+    def __reduce__(self) -> tuple:
+        return _new_checkpointed, (type(self).__mro__[2],), self.__dict__
+
+
+@cache
+def _checkpointed(block: type) -> type:
+    return type(f'Checkpointed{block.__name__}', (_Checkpointed, block), {})
+
+
+def _new_checkpointed(block: type) -> nn.Module:
+    return _checkpointed(block).__new__(_checkpointed(block))
+
+
+def attach_sites(network: nn.Module, names: Sequence[str], shift_div: int) -> None:
+    """Put a site in front of each named module, in this order; the blocks around them keep ``with_cp``."""
+    modules = dict(network.named_modules())
+    for index, name in enumerate(names):
+        Site(index, name, shift_div).attach(modules[name])
+        parts = name.split('.')
+        around = (modules['.'.join(parts[:depth])] for depth in reversed(range(1, len(parts))))
+        block = next((module for module in around if hasattr(module, 'with_cp')), None)
+        if block is not None and block.with_cp:
+            block.with_cp = False
+            block.__class__ = _checkpointed(type(block))

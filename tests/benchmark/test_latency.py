@@ -43,7 +43,7 @@ def test_stages_add_up_all_their_calls_and_each_call_starts_from_zero(arms, imag
 def test_a_stage_called_by_another_stage_is_part_of_it(arms, images, ticking):
     """As mmdet's backbone inside an engine's single call of all convolutions."""
     model = arms['tsm'].model
-    model.extract_maps = model.extract_maps  # engines set it on the instance
+    model.extract_clip = model.extract_clip  # engines set it on the instance
     with StageClock(arms['tsm']) as clock:
         model.backbone.forward_clip = clock._timed(model.backbone, 'forward_clip', 'backbone')
         clock(images[:1])
@@ -61,7 +61,7 @@ def test_a_clock_does_not_change_detections(plans, images):
 
 def test_the_arm_is_restored_after_an_error_with_an_engines_own_method(arms, images):
     model = arms['tsm'].model
-    model.extract_maps = model.extract_maps
+    model.extract_clip = model.extract_clip
     before = attributes(arms['tsm'])
     with pytest.raises(ValueError, match='uint8'), StageClock(arms['tsm']) as clock:
         clock([images[0].astype(float)])

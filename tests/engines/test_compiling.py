@@ -38,9 +38,9 @@ def test_inputs_are_not_modified(make_model, without_a_compiler):
     detector = with_engine(make_model(), 'compiled')
     clip = random_clip(1, 1)
     with torch.no_grad():
-        _, _, past = detector.extract_maps(clip)
+        _, past = detector.extract_clip(clip)
         kept = [tensor.clone() for part in past for tensor in part]
-        detector.extract_maps(clip, past)
+        detector.extract_clip(clip, past)
     assert torch.equal(clip, random_clip(1, 1))
     assert all(map(torch.equal, kept, [tensor for part in past for tensor in part]))
 

@@ -12,12 +12,13 @@ from unittest.mock import patch
 
 import numpy as np
 from mmdet.structures import DetDataSample
+from torch import nn
 
 from tsm_det.benchmark.arms import TimedArm
 from tsm_det.benchmark.timing import TimedCall, interleaved, percentiles, ratio_of_medians, timed
 
-# 'maps' replaces backbone, neck and RPN convolutions where an engine runs them as one call.
-STAGES = ('preprocess', 'backbone', 'neck', 'maps', 'rpn', 'roi', 'post')
+# 'maps' replaces backbone and neck where an engine runs them as one call.
+STAGES = ('preprocess', 'backbone', 'neck', 'maps', 'rpn', 'head', 'roi', 'post')
 
 
 class StageClock(ExitStack):
@@ -60,7 +61,7 @@ class StageClock(ExitStack):
                 self._inside = False
             self.times_ms[stage] += wall_ms
             self.cpu_ms[stage] += cpu_ms
-            if name == 'predict_by_feat':
+            if (name, stage) == ('predict_by_feat', 'rpn'):
                 self.proposals += map(len, result)
             return result
         return timed_method
@@ -69,14 +70,20 @@ class StageClock(ExitStack):
 def stage_methods(arm: TimedArm) -> list[tuple[object, str, str]]:
     """Object, name and stage of each timed method."""
     model = arm.model
-    forward = 'forward_clip' if hasattr(model.backbone, 'forward_clip') else 'forward'
-    # An engine that runs all convolutions as one call sets it on the instance.
-    convolutions = [(model, 'extract_maps', 'maps')] if 'extract_maps' in vars(model) else [
-        (model.backbone, forward, 'backbone'), (model.neck, forward, 'neck'), (model.rpn_head, 'forward', 'rpn')]
-    return [
-        (arm.preprocessor, 'pipeline', 'preprocess'), (model.data_preprocessor, 'forward', 'preprocess'), *convolutions,
-        (model.rpn_head, 'predict_by_feat', 'rpn'), (model.roi_head.bbox_roi_extractor, 'forward', 'roi'),
-        (model.roi_head.bbox_head, 'forward', 'roi')]
+    # An engine that runs backbone and neck as one call sets it on the instance.
+    if 'extract_clip' in vars(model):
+        parts = [(model, 'extract_clip', 'maps')]
+    else:
+        named = [(getattr(model, part, None), part) for part in ('backbone', 'neck')]
+        parts = [(module, 'forward_clip' if hasattr(module, 'forward_clip') else 'forward', part)
+                 for module, part in named if module is not None]
+    heads = [(model, 'rpn_head', 'rpn'), (model, 'bbox_head', 'head')]
+    heads = [(getattr(owner, name), stage) for owner, name, stage in heads if hasattr(owner, name)]
+    methods = [(head, name, stage) for head, stage in heads for name in ('forward', 'predict_by_feat')]
+    for part in getattr(model, 'roi_head', nn.Module()).children():
+        methods += [(module, 'forward', 'roi') for module in (part if isinstance(part, nn.ModuleList) else [part])]
+    return [(arm.preprocessor, 'pipeline', 'preprocess'), (model.data_preprocessor, 'forward', 'preprocess'), *parts,
+            *methods]
 
 
 @dataclass
@@ -109,7 +116,7 @@ class ArmSamples:
         medians = {stage: float(np.median(self.stages_ms[stage])) for stage in STAGES if stage in self.stages_ms}
         return {
             **percentiles(self.wall_ms, frames_per_call), 'processor_ms': float(np.median(self.cpu_ms)),
-            'stages_ms': medians, 'proposals': [min(self.proposals), max(self.proposals)],
+            'stages_ms': medians, 'proposals': [min(self.proposals), max(self.proposals)] if self.proposals else None,
             'detections': [min(self.detections), max(self.detections)],
             'samples': {'wall_ms': self.wall_ms, 'processor_ms': self.cpu_ms, 'stages_ms': self.stages_ms,
                         'stages_processor_ms': self.stages_cpu_ms}}

@@ -52,7 +52,8 @@ def _conditions(report: dict) -> list[str]:
         f'Limits per frame: at most {settings["proposals"]} proposals and {settings["detections"]} detections that '
         f'score above {settings["score_thr"]:g}. Measured:', '',
         *markdown_table(['arm', 'proposals', 'detections'], [
-            [arm['name'], _range(*arm['proposals']), _range(*arm['detections'])] for arm in report['arms']])]
+            [arm['name'], _range(*(arm['proposals'] or (0, 0))), _range(*arm['detections'])]
+            for arm in report['arms']])]
 
 
 def _latency(arms: Sequence[dict]) -> list[str]:

@@ -18,7 +18,7 @@ from tsm_det.benchmark.timing import interleaved, percentiles, ratio_of_medians
 from tsm_det.config import dataset_config
 from tsm_det.errors import InputError
 from tsm_det.malloc import keep_freed_memory
-from tsm_det.models.loading import build_detector
+from tsm_det.models.loading import build_detector, num_classes_of
 from tsm_det.streams.online_detector import image_pipeline
 
 _BOXES = 4  # per frame
@@ -73,7 +73,7 @@ def compare_training(plans: Sequence[ArmPlan], frames: Iterator[np.ndarray], ste
 def clips_of(plan: ArmPlan, frames: Iterator[np.ndarray], clip_length: int) -> Iterator[dict[str, Any]]:
     """Yield batches of one clip of consecutive frames with random boxes, resized by the plan's test pipeline."""
     pipeline = Compose(image_pipeline(dataset_config(plan.config).pipeline))
-    num_classes = plan.config.model.roi_head.bbox_head.num_classes
+    num_classes = num_classes_of(plan.config.model)
     rng = np.random.default_rng(0)
     while clip := list(islice(frames, clip_length)):
         constants = {'img_id': 0, 'video_id': 0, 'video_length': len(clip), 'ori_video_length': len(clip)}

@@ -68,17 +68,12 @@ class BenchmarkOptions:
             check_writable(path)
 
     def limit(self, config: Config) -> Config:
-        """Copy a config with the limits on proposals and detections in ``test_cfg``, and ``nms_pre`` at least as large.
-
-        Raises InputError when it does not describe a two-stage detector.
-        """
+        """Copy a config with the limits in ``test_cfg``; single-stage detectors have no proposals to limit."""
         config = copy.deepcopy(config)
-        test_cfg = config.model.get('test_cfg') or {}
-        if not {'rpn', 'rcnn'} <= test_cfg.keys():
-            raise InputError(f'{config.filename} has no rpn and rcnn in model.test_cfg, but proposals and detections '
-                             'are limited there: give a two-stage detector, for example one of configs/')
-        test_cfg.rpn.update(max_per_img=self.proposals, nms_pre=max(self.proposals, test_cfg.rpn.nms_pre))
-        test_cfg.rcnn.update(max_per_img=self.detections, score_thr=self.score_thr)
+        test_cfg = config.model.test_cfg
+        if 'rpn' in test_cfg:
+            test_cfg.rpn.update(max_per_img=self.proposals, nms_pre=max(self.proposals, test_cfg.rpn.nms_pre))
+        test_cfg.get('rcnn', test_cfg).update(max_per_img=self.detections, score_thr=self.score_thr)
         return config
 
 

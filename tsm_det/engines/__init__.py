@@ -7,15 +7,19 @@ import logging
 from collections.abc import Sequence
 
 import torch
-from mmcv.cnn import fuse_conv_bn
+from mmcv.cnn import ConvModule, fuse_conv_bn
+from mmdet.models.dense_heads import ATSSHead, FCOSHead, GFLHead, RetinaHead, RTMDetSepBNHead, YOLOXHead
+from mmdet.models.detectors import SingleStageDetector
+from mmdet.models.roi_heads import StandardRoIHead
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
-from tsm_det.engines.compiling import CompiledMaps
+from tsm_det.engines.compiling import CompiledClip, CompiledHead
 from tsm_det.engines.roi_align import SeparableRoIExtractor
 from tsm_det.errors import InputError
 from tsm_det.malloc import keep_freed_memory
 
+_DENSE_HEADS = (RetinaHead, FCOSHead, ATSSHead, GFLHead, RTMDetSepBNHead, YOLOXHead)
 ENGINES = ('eager', 'fast', 'fast-bf16', 'compiled', 'compiled-bf16')
 
 
@@ -26,7 +30,7 @@ def check_engine(name: str) -> None:
 
 
 def with_engine(model: nn.Module, name: str = 'eager') -> nn.Module:
-    """Copy a TSMFasterRCNN, on its device, into one that runs with an engine and has its name as ``engine``.
+    """Copy a temporal detector, on its device, into one that runs with an engine and has its name as ``engine``.
 
     ``eager`` returns the model itself. ``-bf16`` computes convolutions in bfloat16, with slightly different detections.
     On a CPU all engines but ``eager`` also tune glibc malloc for the process.
@@ -42,8 +46,22 @@ def with_engine(model: nn.Module, name: str = 'eager') -> nn.Module:
     model = fast(model, torch.bfloat16 if precision else torch.float32)
     model.engine = name
     if kind == 'compiled':
-        model.extract_maps = CompiledMaps(model)
+        model.extract_clip, head = CompiledClip(model), dense_head(model)
+        head.forward = CompiledHead(head)
     return model
+
+
+def dense_head(model: nn.Module) -> nn.Module:
+    """Return the head that runs on the pyramid: the RPN, or the head of a single-stage detector.
+
+    Raises InputError when the engines do not cover the detector.
+    """
+    if type(getattr(model, 'roi_head', None)) is StandardRoIHead and not model.roi_head.with_mask:
+        return model.rpn_head
+    if isinstance(model, SingleStageDetector) and type(model.bbox_head) in _DENSE_HEADS:
+        return model.bbox_head
+    raise InputError(f'the detector is {type(model).__name__} but engines cover Faster R-CNN and detectors with '
+                     f'{", ".join(head.__name__ for head in _DENSE_HEADS)}: use the engine eager')
 
 
 def fast(model: nn.Module, dtype: torch.dtype = torch.float32) -> nn.Module:
@@ -52,18 +70,23 @@ def fast(model: nn.Module, dtype: torch.dtype = torch.float32) -> nn.Module:
     Batch norms are folded into convolutions, maps are ``channels_last``, and RoIAlign is separable on a CPU. Backbone,
     neck and heads compute in ``dtype``, float32 or bfloat16; boxes are decoded and suppressed in float32.
 
-    Raises InputError when the model's RoI pooling is not covered.
+    Raises InputError when the model's heads or RoI pooling are not covered.
     """
-    model = fuse_conv_bn(copy.deepcopy(model).eval()).requires_grad_(False)
+    head = dense_head(model)
+    model = fuse_conv_bn(_with_own_convolutions(copy.deepcopy(model).eval())).requires_grad_(False)
+    head = dense_head(model)
     device = next(model.parameters()).device
     if dtype == torch.bfloat16 and not _has_bfloat16_units(device):
         print_log(f'this {device.type} has no bfloat16 units: expect a slower detector than in float32', 'current',
                   logging.WARNING)
-    for part in (model.backbone, model.neck, model.rpn_head, model.roi_head.bbox_head):
+    for part in filter(None, (model.backbone, getattr(model, 'neck', None), head)):
         part.to(dtype=dtype, memory_format=torch.channels_last)
     first = next(module for module in model.backbone.modules() if isinstance(module, nn.Conv2d))
     first.register_forward_pre_hook(_as_channels_last)
-    model.rpn_head.register_forward_hook(_in_float32)
+    head.register_forward_hook(_in_float32)
+    if not model.with_roi_head:
+        return model
+    model.roi_head.bbox_head.to(dtype=dtype, memory_format=torch.channels_last)
     if device.type == 'cpu':
         model.roi_head.bbox_roi_extractor = SeparableRoIExtractor(model.roi_head.bbox_roi_extractor)
     else:
@@ -89,6 +112,17 @@ def _as_weights(head: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
 
 def _in_float32(_head: nn.Module, _inputs: tuple, outputs: tuple[Tensor | list[Tensor], ...]) -> tuple:
     return tuple(part.float() if isinstance(part, Tensor) else [level.float() for level in part] for part in outputs)
+
+
+def _with_own_convolutions(model: nn.Module) -> nn.Module:
+    """Copy convolutions that several batch norms share (RTMDet's head), so that each can take up its own."""
+    seen = set()
+    for module in model.modules():
+        if isinstance(module, ConvModule):
+            if id(module.conv) in seen:
+                module.conv = copy.deepcopy(module.conv)
+            seen.add(id(module.conv))
+    return model
 
 
 def _levels_for_mmcv(

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from tsm_det.datasets.pasting import TargetPastingPreprocessor
 from tsm_det.errors import InputError
-from tsm_det.models.faster_rcnn import TSMFasterRCNN
+from tsm_det.models.detectors import TSMFasterRCNN
 from tsm_det.shift import map_state, tensors_of
 
 # Below every score, and the score of excluded boxes.

@@ -10,7 +10,7 @@ from textwrap import shorten
 
 import torch
 from mmdet.registry import MODELS
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
 from mmengine.optim import OneCycleParamScheduler
 from mmengine.registry import init_default_scope
@@ -38,9 +38,15 @@ def build_detector(config: Config, checkpoint: str | None = None, device: str = 
         warn_random_weights()
     content = {} if checkpoint is None else load_weights(model, checkpoint)
     meta = content.get('meta', {}).get('dataset_meta') or dataset_config(config).get('metainfo') or {}
-    classes = meta.get('classes') or [f'class {label}' for label in range(model.roi_head.bbox_head.num_classes)]
+    classes = meta.get('classes') or [f'class {label}' for label in range(num_classes_of(model))]
     model.dataset_meta = {'classes': tuple(classes)}
     return model.to(device).eval()
+
+
+def num_classes_of(model: torch.nn.Module | ConfigDict) -> int:
+    """Number of classes of a detector, or of its config: that of its first box head."""
+    head = getattr(model, 'roi_head', model).bbox_head
+    return (head[0] if isinstance(head, list | torch.nn.ModuleList) else head).num_classes
 
 
 def warn_random_weights() -> None:

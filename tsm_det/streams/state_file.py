@@ -16,9 +16,7 @@ from tsm_det.shift import ShiftState
 from tsm_det.stream_bank import HeldStream
 
 _FORMAT = 'tsm_det streams 4'
-# Attributes, besides the weights, that give a state its meaning.
-_SETTINGS = {'backbone': ('shift_div', 'sites'), 'neck': ('shift_div', 'sites', 'shift_at'),
-             'data_preprocessor': ('mean', 'std', '_channel_conversion', 'pad_size_divisor', 'pad_value')}
+_PREPROCESSING = ('mean', 'std', '_channel_conversion', 'pad_size_divisor', 'pad_value')
 
 
 class Position(NamedTuple):
@@ -39,7 +37,11 @@ def model_signature(model: nn.Module, preparation: str = '') -> str:
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(f'{name} {tuple(tensor.shape)} {tensor.dtype}'.encode())
         digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-    settings = [getattr(getattr(model, part, None), name, None) for part, names in _SETTINGS.items() for name in names]
+    settings = []
+    for name, number in (('backbone', 2), ('neck', 3)):
+        part = getattr(model, name, None)
+        settings += part.signature() if hasattr(part, 'signature') else [None] * number
+    settings += [getattr(model.data_preprocessor, name, None) for name in _PREPROCESSING]
     plain = [setting.tolist() if isinstance(setting, torch.Tensor) else setting for setting in settings]
     digest.update(f'{plain} {getattr(model, "engine", None)}'.encode())
     return digest.hexdigest()

@@ -1,74 +1,80 @@
-"""Faster R-CNN for streams: a clip and a state in, detections and a new state out."""
+"""A mixin that makes any mmdet detector temporal: a clip and a state in, detections and a new state out."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
-from mmdet.models.detectors import FasterRCNN
-from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample, TrackDataSample
-from torch import Tensor
+from torch import Tensor, nn
 
 from tsm_det.errors import InputError
 from tsm_det.shift import ShiftState
 from tsm_det.stream_bank import StreamBank
 
 
-@MODELS.register_module()
-class TSMFasterRCNN(FasterRCNN):
-    """Faster R-CNN over a temporal backbone and neck.
+@dataclass
+class _Detection:
+    """A call of ``detect`` in this thread: the past for ``extract_feat``, and the present that it gives."""
 
-    Images ``(N, C, H, W)`` with ``DetDataSample`` run as in mmdet's FasterRCNN: each image is the first frame of its
-    own stream. Clips ``(N, T, C, H, W)`` with ``TrackDataSample`` train from an empty past; ``predict`` continues the
-    streams that the detector's bank holds.
+    past: ShiftState | None
+    autocast_type: torch.dtype | None
+    present: ShiftState | None = None
+
+
+class _Running(threading.local):
+    detection: _Detection | None = None
+
+
+_running = _Running()
+
+
+class TemporalDetector:
+    """Mixin in front of an mmdet detector whose backbone, and maybe neck, is temporal.
+
+    Images ``(N, C, H, W)`` with ``DetDataSample`` run as in mmdet: each image is the first frame of its own stream.
+    Clips ``(N, T, C, H, W)`` with ``TrackDataSample`` train from an empty past; ``predict`` continues the streams that
+    the detector's bank holds.
 
     Args:
         streams: keys of the :class:`StreamBank`; ``capacity`` is at least the test batch size.
-        kwargs: FasterRCNN's keys; raises TypeError when backbone or neck has no ``forward_clip``.
+        kwargs: the parent's keys; raises TypeError when the backbone is not temporal.
     """
 
     def __init__(self, *args, streams: dict | None = None, **kwargs) -> None:
         super().__init__(*args, **kwargs)
-        for part in ('backbone', 'neck'):
-            module = getattr(self, part, None)
-            if not hasattr(module, 'forward_clip'):
-                raise TypeError(f'the {part} is {type(module).__name__} but must have forward_clip: use TSMResNet '
-                                'and TSMFPN (shift_stages=() and shift_levels=() switch the shift off)')
+        if not hasattr(self.backbone, 'forward_clip'):
+            raise TypeError(f'the backbone is {type(self.backbone).__name__} but must have forward_clip: put TSM in '
+                            'front of its type (shift_stages=() switches its shift off)')
         self.streams = StreamBank(**(streams or {}))
 
     def extract_clip(self, clip: Tensor, past: ShiftState | None = None) -> tuple[tuple[Tensor, ...], ShiftState]:
-        """Compute the pyramid of a clip; arguments and results are those of :meth:`extract_maps`, less the RPN's."""
-        past = past or ShiftState(backbone=(), neck=())
-        feats, backbone = self.backbone.forward_clip(clip, past.backbone)
-        feats, neck = self.neck.forward_clip(feats, clip.shape[1], past.neck)
-        return feats, ShiftState(backbone, neck)
-
-    def extract_maps(self, clip: Tensor, past: ShiftState | None = None) -> tuple[
-            tuple[Tensor, ...], tuple[list[Tensor], list[Tensor]], ShiftState]:
-        """Run backbone, neck and RPN convolutions; engines replace this method.
+        """Compute the features of a clip; engines replace this method.
 
         Args:
             clip: ``(N, T, C, H, W)``, normalised, oldest frame first.
             past: the state this network returned for the frames before; None at the start of the streams.
 
         Returns:
-            The pyramid's levels ``(N*T, C, H_i, W_i)``, the RPN's logits and deltas per level, and the past of the
-            next clip.
+            The levels ``(N*T, C, H_i, W_i)`` and the past of the next clip.
         """
-        feats, present = self.extract_clip(clip, past)
-        # In bfloat16 a box at 1000 px moves in steps of 4 px, and mmcv's NMS refuses it.
-        if torch.is_autocast_enabled(clip.device.type):
-            feats = tuple(level.float() for level in feats)
-        with torch.autocast(clip.device.type, enabled=False):
-            return feats, self.rpn_head(feats), present
+        past = past or ShiftState(backbone=(), neck=())
+        feats, backbone = self.backbone.forward_clip(clip, past.backbone)
+        if not self.with_neck:
+            return feats, ShiftState(backbone, ())
+        if not hasattr(self.neck, 'forward_clip'):
+            return self.neck(feats), ShiftState(backbone, ())
+        feats, neck = self.neck.forward_clip(feats, clip.shape[1], past.neck)
+        return feats, ShiftState(backbone, neck)
 
     def detect(self, clip: Tensor, data_samples: Sequence[DetDataSample] | Sequence[TrackDataSample],
                past: ShiftState | None = None, rescale: bool = True) -> tuple[list[DetDataSample], ShiftState]:
         """Detect objects in a clip that continues ``past``. Pure: keeps no state and changes no argument.
 
         Args:
-            clip: as for :meth:`extract_maps`, and so is ``past``.
+            clip: as for :meth:`extract_clip`, and so is ``past``.
             data_samples: meta information of the N*T frames in N-major order, or of the N clips.
             rescale: boxes in px of the source frame; else of the network's input.
 
@@ -76,27 +82,38 @@ class TSMFasterRCNN(FasterRCNN):
             New samples with ``pred_instances``, in N-major order, and the past of the next clip.
         """
         samples = [sample.new() for sample in frames_of(data_samples)]
-        feats, maps, present = self.extract_maps(clip, past)
+        device = clip.device.type
+        detection = _Detection(past, torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None)
+        outer, _running.detection = _running.detection, detection
+        try:
+            # In bfloat16 a box at 1000 px moves in steps of 4 px, and mmcv's NMS refuses it.
+            with torch.autocast(device, enabled=False):
+                return super().predict(clip, samples, rescale), detection.present
+        finally:
+            _running.detection = outer
+
+    def extract_feat(self, batch_inputs: Tensor) -> tuple[Tensor, ...]:
+        """Features of images ``(N, C, H, W)`` or of clips ``(N, T, C, H, W)``, from an empty past outside of detect."""
+        clip = batch_inputs if batch_inputs.ndim == 5 else batch_inputs.unsqueeze(1)
+        detection = _running.detection
+        if detection is None:
+            return self.extract_clip(clip)[0]
+        dtype = detection.autocast_type
+        with torch.autocast(clip.device.type, dtype, enabled=dtype is not None):
+            feats, detection.present = self.extract_clip(clip, detection.past)
+        if dtype is not None:
+            feats = tuple(level.float() for level in feats)
         if clip.shape[0] > 1:
             # mmdet's RoI extractor adds 0 * sum(level): one stream's NaN would spread to all.
             feats = tuple(level.nan_to_num(nan=0, posinf=0, neginf=0) for level in feats)
-        with torch.autocast(clip.device.type, enabled=False):
-            proposals = self.rpn_head.predict_by_feat(
-                *maps, batch_img_metas=[sample.metainfo for sample in samples], rescale=False)
-            detections = self.roi_head.predict(feats, proposals, samples, rescale=rescale)
-        return self.add_pred_to_datasample(samples, detections), present
-
-    def extract_feat(self, batch_inputs: Tensor) -> tuple[Tensor, ...]:
-        """Pyramid features of images ``(N, C, H, W)`` or of clips ``(N, T, C, H, W)`` from an empty past."""
-        clip = batch_inputs if batch_inputs.ndim == 5 else batch_inputs.unsqueeze(1)
-        return self.extract_clip(clip)[0]
+        return feats
 
     def loss(self, batch_inputs: Tensor, batch_data_samples: Sequence) -> dict:
         """Losses over all frames of the clips (or images)."""
         return super().loss(batch_inputs, frames_of(batch_data_samples))
 
-    def _forward(self, batch_inputs: Tensor, batch_data_samples: Sequence) -> tuple:
-        return super()._forward(batch_inputs, frames_of(batch_data_samples))
+    def _forward(self, batch_inputs: Tensor, batch_data_samples: Sequence | None = None) -> tuple:
+        return super()._forward(batch_inputs, batch_data_samples and frames_of(batch_data_samples))
 
     def predict(self, batch_inputs: Tensor, batch_data_samples: Sequence, rescale: bool = True) -> list:
         """Detect objects; clips continue the streams held for their ``video_id``.
@@ -124,7 +141,7 @@ class TSMFasterRCNN(FasterRCNN):
         self.streams.hold(video_ids, [frames[-1].metainfo['frame_id'] for frames in clips], sizes, present)
         return _clips_of(samples, batch_data_samples, reasons)
 
-    def train(self, mode: bool = True) -> TSMFasterRCNN:
+    def train(self, mode: bool = True) -> nn.Module:
         """Set the mode; training forgets all streams, which belong to the weights that made them."""
         if mode:
             self.streams.clear()

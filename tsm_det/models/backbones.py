@@ -1,0 +1,154 @@
+"""Backbones with the online temporal shift: mmdet's, with a site in front of each module that a pattern names."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import sys
+import warnings
+from collections.abc import Sequence
+
+from mmdet.models import backbones
+from mmdet.registry import MODELS
+from torch import Tensor, nn
+
+from tsm_det.errors import InputError
+from tsm_det.sites import Tape, attach_sites, is_recording
+
+
+class TemporalBackbone:
+    """Mixin: the online temporal shift (TSM, ICCV 2019, section 4.2) in front of mmdet's residual branches.
+
+    The identity path sees the frames unshifted (section 3.3, residual shift), so the present frame loses nothing.
+    Parameter names are the parent's, so its checkpoints load unmapped, and back. As a plain backbone,
+    ``backbone(images)`` treats every image as the first frame of its own stream. Raises InputError when a key is out of
+    range.
+
+    Args:
+        shift_div: one channel in ``shift_div`` of a site's input comes from the previous frame.
+        shift_stages: stages with sites, from 0; None is all, ``()`` is the 2D baseline, equal to mmdet bit for bit.
+        shift_every: distance of sites in blocks; None follows the paper: 2 if a stage has 23 sites or more
+            (ResNet-101: 18 sites, 152: 26), else 1 (ResNet-50: 16).
+        kwargs: the parent's keys.
+    """
+
+    site_pattern: str  # of the names of modules behind sites; groups are numbers, first the stage, last the block
+
+    def __init__(self, *args, shift_div: int = 8, shift_stages: Sequence[int] | None = None,
+                 shift_every: int | None = None, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        stages = _stages(self, self.site_pattern)
+        if shift_div < 1:
+            raise InputError(f'shift_div is {shift_div} but must be at least 1: the paper uses 8')
+        if shift_every is not None and shift_every < 1:
+            raise InputError(f'shift_every is {shift_every} but must be at least 1: 1 shifts every block')
+        shift_stages = range(len(stages)) if shift_stages is None else sorted(set(shift_stages))
+        if unknown := set(shift_stages) - set(range(len(stages))):
+            raise InputError(f'shift_stages has {sorted(unknown)} but the network has stages 0 to '
+                             f'{len(stages) - 1}: name stages to shift, () for none')
+        if shift_every is None:
+            shift_every = 2 if any(len(blocks) >= 23 for stage in stages for blocks in stage.values()) else 1
+        chosen = {(stage, *site): name for stage in shift_stages
+                  for blocks in stages[stage].values() for site, name in blocks[::shift_every]}
+        self.shift_div, self.sites, self.site_names = shift_div, tuple(chosen), tuple(chosen.values())
+        _check_widths(self, self.site_names, shift_div)
+        _warn_of_frozen_sites(self)
+        attach_sites(self, self.site_names, shift_div)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Compute the features of images ``(N, C, H, W)``, each the first frame of its own stream."""
+        return super().forward(x) if is_recording() else self.forward_clip(x.unsqueeze(1))[0]
+
+    def forward_clip(
+            self, clip: Tensor, past: Sequence[Tensor] = ()) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+        """Compute the features of a clip that continues ``past``.
+
+        Args:
+            clip: ``(N, T, C, H, W)``, oldest frame first.
+            past: one tensor ``(N, C_shift, H, W)`` per site, or ``()`` at the start of the streams.
+
+        Returns:
+            One feature map ``(N*T, C_i, H_i, W_i)`` per out index, and the past of the next clip.
+
+        Raises:
+            ValueError: the clip is not 5-D or the past does not fit.
+        """
+        if clip.ndim != 5:
+            raise InputError(f'clip is {tuple(clip.shape)} but must be (N, T, C, H, W): '
+                             'call the backbone itself for images (N, C, H, W)')
+        with Tape(len(self.sites), clip.shape[1], past) as tape:
+            feats = self(clip.flatten(0, 1))
+        return tuple(feats), tape.present(self.site_names)
+
+    def signature(self) -> tuple:
+        """Return what gives a past its meaning besides the weights."""
+        return self.shift_div, self.sites
+
+    def train(self, mode: bool = True) -> nn.Module:
+        """Set the mode as the parent does and, unlike some parents, return the network."""
+        super().train(mode)
+        return self
+
+
+def temporal_backbone(backbone: type, pattern: str) -> type:
+    """Make and register ``TSM`` + the name of a backbone class, with sites in front of modules.
+
+    Args:
+        backbone: a class whose ``forward`` takes images ``(N, C, H, W)`` and runs each named module once.
+        pattern: regular expression of the names of these modules, relative to the backbone. Its groups are numbers:
+            the first is the stage, the last the block, e.g. ``r'layer(\\d+)\\.(\\d+)\\.conv1'``. Each takes a map
+            ``(N, C, H, W)``, or tokens ``(N, L, C)``, as its first argument.
+    """
+    name = f'TSM{backbone.__name__}'
+    namespace = {'site_pattern': pattern, '__module__': sys._getframe(1).f_globals['__name__'],
+                 '__doc__': f'mmdet\'s {backbone.__name__} with the temporal shift: see :class:`TemporalBackbone`.'}
+    return MODELS.register_module()(type(name, (TemporalBackbone, backbone), namespace))
+
+
+def _stages(network: nn.Module, pattern: str) -> list[dict[tuple, list[tuple]]]:
+    """For each stage: by all but the last number of a site, its (id without the stage, name of module) in order."""
+    names = [name for name, _ in network.named_modules() if name]
+    matches = {name: tuple(map(int, match.groups())) for name in names if (match := re.fullmatch(pattern, name))}
+    if not matches:
+        near = difflib.get_close_matches(re.sub(r'\W+', '.', pattern.replace(r'\d+', '0')), names, 5, 0.4)
+        raise InputError(f'no module of {type(network).__name__} matches {pattern!r}: near it are '
+                         f'{", ".join(near or names[:5])}')
+    stages = {}
+    for name, (stage, *rest) in matches.items():
+        stages.setdefault(stage, {}).setdefault(tuple(rest[:-1]), []).append((tuple(rest), name))
+    return [stages[stage] for stage in sorted(stages)]
+
+
+def _check_widths(network: nn.Module, names: Sequence[str], shift_div: int) -> None:
+    for name in names:
+        width = getattr(network.get_submodule(name), 'in_channels', shift_div)
+        if width < shift_div:
+            raise InputError(f'{name} has {width} input channels but shift_div is {shift_div}: choose at most {width}')
+
+
+def _warn_of_frozen_sites(network: nn.Module) -> None:
+    frozen = {site[0] for site, name in zip(network.sites, network.site_names, strict=True)
+              if not any(parameter.requires_grad for parameter in network.get_submodule(name).parameters())}
+    if frozen:
+        warnings.warn(f'frozen_stages={network.frozen_stages} freezes stages {sorted(frozen)}, which have shift sites: '
+                      'their convolutions cannot adapt to channels of the previous frame; lower frozen_stages, or '
+                      'leave these stages out of shift_stages', stacklevel=3)
+
+
+TSMResNet = temporal_backbone(backbones.ResNet, r'layer(\d+)\.(\d+)\.conv1')
+TSMResNetV1d = temporal_backbone(backbones.ResNetV1d, r'layer(\d+)\.(\d+)\.conv1')
+TSMResNeXt = temporal_backbone(backbones.ResNeXt, r'layer(\d+)\.(\d+)\.conv1')
+TSMRes2Net = temporal_backbone(backbones.Res2Net, r'layer(\d+)\.(\d+)\.conv1')
+TSMResNeSt = temporal_backbone(backbones.ResNeSt, r'layer(\d+)\.(\d+)\.conv1')
+TSMRegNet = temporal_backbone(backbones.RegNet, r'layer(\d+)\.(\d+)\.conv1')
+TSMDetectoRS_ResNet = temporal_backbone(backbones.DetectoRS_ResNet, r'layer(\d+)\.(\d+)\.conv1')
+TSMHRNet = temporal_backbone(backbones.HRNet, r'stage(\d+)\.(\d+)\.branches\.(\d+)\.(\d+)\.conv1')
+TSMMobileNetV2 = temporal_backbone(backbones.MobileNetV2, r'layer(\d+)\.([1-9]\d*)\.expand_conv')
+TSMEfficientNet = temporal_backbone(backbones.EfficientNet, r'layers\.(\d+)\.([1-9]\d*)\.(?:expand_conv|conv1)')
+TSMCSPNeXt = temporal_backbone(backbones.CSPNeXt, r'stage(\d+)\.(\d+)\.blocks\.(\d+)\.conv1')
+TSMCSPDarknet = temporal_backbone(backbones.CSPDarknet, r'stage(\d+)\.(\d+)\.blocks\.(\d+)\.conv1')
+TSMDarknet = temporal_backbone(backbones.Darknet, r'conv_res_block(\d+)\.res(\d+)\.conv1')
+TSMSwinTransformer = temporal_backbone(backbones.SwinTransformer, r'stages\.(\d+)\.blocks\.(\d+)\.attn')
+TSMPyramidVisionTransformer = temporal_backbone(backbones.PyramidVisionTransformer, r'layers\.(\d+)\.1\.(\d+)\.attn')
+TSMPyramidVisionTransformerV2 = temporal_backbone(
+    backbones.PyramidVisionTransformerV2, r'layers\.(\d+)\.1\.(\d+)\.attn')

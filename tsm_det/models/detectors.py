@@ -1,0 +1,32 @@
+"""mmdet's detectors for streams, one line each."""
+
+from __future__ import annotations
+
+import sys
+
+from mmdet.models import detectors
+from mmdet.registry import MODELS
+
+from tsm_det.models.temporal_detector import TemporalDetector
+
+
+def temporal_detector(detector: type) -> type:
+    """Make and register ``TSM`` + the name of a detector class; see :class:`TemporalDetector`."""
+    namespace = {'__module__': sys._getframe(1).f_globals['__name__'],
+                 '__doc__': f"mmdet's {detector.__name__} for streams: see :class:`TemporalDetector`."}
+    return MODELS.register_module()(type(f'TSM{detector.__name__}', (TemporalDetector, detector), namespace))
+
+
+TSMFasterRCNN = temporal_detector(detectors.FasterRCNN)
+TSMCascadeRCNN = temporal_detector(detectors.CascadeRCNN)
+TSMMaskRCNN = temporal_detector(detectors.MaskRCNN)
+TSMRetinaNet = temporal_detector(detectors.RetinaNet)
+TSMFCOS = temporal_detector(detectors.FCOS)
+TSMATSS = temporal_detector(detectors.ATSS)
+TSMGFL = temporal_detector(detectors.GFL)
+TSMTOOD = temporal_detector(detectors.TOOD)
+TSMRTMDet = temporal_detector(detectors.RTMDet)
+TSMYOLOX = temporal_detector(detectors.YOLOX)
+TSMDETR = temporal_detector(detectors.DETR)
+TSMDeformableDETR = temporal_detector(detectors.DeformableDETR)
+TSMDINO = temporal_detector(detectors.DINO)
