@@ -208,7 +208,7 @@ def test_fine_tuning_starts_from_a_2d_checkpoint_with_other_classes(run, data_ro
     ('train {synth} --launcher slurm --cfg-options data_root={data}', '--launcher slurm was given but srun did not'),
     ('train {synth} --work-dir {tmp} --cfg-options data_root={data} model.backbone.shift_div=0', 'shift_div is 0 but'),
     ('train {synth} --work-dir {tmp} --cfg-options data_root={data} train_dataloader.dataset.pipeline.0.num_frames=0',
-     'num_frames is 0 but a number from 1'),
+     'num_frames is 0 but'),
     ('test {synth} none --work-dir {broken} --cfg-options data_root={data}', 'broken.pth cannot be written'),
     ('test {synth} none --show-dir {broken} --cfg-options data_root={data}', 'broken.pth cannot be written'),
     ('test {synth} none --work-dir {tmp} --cfg-options data_root={data} test_dataloader.batch_size=2 ' + TINY,
@@ -216,7 +216,7 @@ def test_fine_tuning_starts_from_a_2d_checkpoint_with_other_classes(run, data_ro
     ('test {synth} none --cfg-options test_dataloader.dataset.pipeline.9.type=X', 'do not fit the config'),
     ('benchmark {synth} --baseline {base} none', 'tsm_faster_rcnn_r50_fpn.py has no test_dataloader'),
     ('export_onnx {synth} none --size 128 128 --out .', '.onnx'),
-    ('convert_dataset synthvid --out {broken}/x', 'broken.pth cannot be written'),
+    ('convert_dataset synthvid --out {broken}/x', 'broken.pth/x cannot be written'),
 ])
 def test_bad_input_gets_one_sentence_and_status_2(run, data_root, tmp_path, line, message):
     broken, other = tmp_path / 'broken.pth', tmp_path / 'other.pth'

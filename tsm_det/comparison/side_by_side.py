@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -41,13 +42,11 @@ def write_side_by_side(detectors: Sequence[OnlineDetector], names: Sequence[str]
     if Path(out).suffix.lower() != '.gif':
         raise InputError(f'--out is {out} but the picture is an animated GIF: give a name that ends in .gif')
     pictures = []
-    for frame_id, _, image in source.frames():
-        if frame_id >= frames.stop:
-            break
-        found = [detections_of(detector(image), detector.classes, score_thr) for detector in detectors]
-        if frame_id in frames:
-            cells = [_cell(image, detections, f'{name}: frame {frame_id}', height)
-                     for detections, name in zip(found, names, strict=True)]
+    for frame in islice(source.frames(), frames.stop):
+        results = [detections_of(detector(frame.image), detector.classes, score_thr) for detector in detectors]
+        if frame.frame_id in frames:
+            cells = [_cell(frame.image, detections, f'{name}: frame {frame.frame_id}', height)
+                     for detections, name in zip(results, names, strict=True)]
             pictures.append(Image.fromarray(np.hstack(cells)[..., ::-1]).quantize(96, dither=Image.Dither.NONE))
     if not pictures:
         raise InputError(f'{source.name} has {source.num_frames} frames but frame {frames.start} should be the first: '
