@@ -38,11 +38,11 @@ def test_limits_are_set_in_a_copy_and_nms_pre_is_large_enough(proposals, nms_pre
     assert config.model.test_cfg.rpn.max_per_img == 20
 
 
-def test_a_detector_without_proposals_is_refused():
+def test_a_detector_without_proposals_has_its_detections_limited():
     config = tiny_config()
-    config.model.test_cfg = dict(nms_pre=100)
-    with pytest.raises(InputError, match=r'model\.test_cfg'):
-        BenchmarkOptions('', '').limit(config)
+    config.model.test_cfg = dict(nms_pre=100, score_thr=0.5, max_per_img=100)
+    limited = BenchmarkOptions('', '', detections=7).limit(config).model.test_cfg
+    assert limited == dict(nms_pre=100, score_thr=BenchmarkOptions('', '').score_thr, max_per_img=7)
 
 
 def test_each_stream_is_one_frame_later_than_the_one_before():

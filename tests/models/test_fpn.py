@@ -51,7 +51,8 @@ def test_only_the_named_levels_have_a_past():
 
 @pytest.mark.parametrize('keys', [dict(start_level=1, shift_levels=(0, 1), num_outs=3),
                                   dict(add_extra_convs='on_output'),
-                                  dict(add_extra_convs='on_input', shift_at='inner'), dict(upsample_cfg=dict(scale_factor=2))], ids=str)
+                                  dict(add_extra_convs='on_input', shift_at='inner'),
+                                  dict(upsample_cfg=dict(scale_factor=2))], ids=str)
 @torch.no_grad()
 def test_fpns_own_keys_work_with_sites(keys):
     neck, feats = pyramid(**keys), features(3)

@@ -28,7 +28,8 @@ def test_sites_follow_the_keys(keys, sites):
 
 
 @pytest.mark.parametrize('keys', [dict(style='caffe'), dict(deep_stem=True, avg_down=True), dict(out_indices=(1, 3)),
-                                  dict(plugins=[dict(cfg=dict(type='ContextBlock', ratio=0.5), position='after_conv2')]),
+                                  dict(plugins=[dict(cfg=dict(type='ContextBlock', ratio=0.5),
+                                                     position='after_conv2')]),
                                   dict(num_stages=2, strides=(1, 2), dilations=(1, 1), out_indices=(0, 1),
                                        shift_stages=(0, 1))], ids=str)
 @torch.no_grad()

@@ -72,7 +72,7 @@ def fast(model: nn.Module, dtype: torch.dtype = torch.float32) -> nn.Module:
 
     Raises InputError when the model's heads or RoI pooling are not covered.
     """
-    head = dense_head(model)
+    dense_head(model)  # refuse before copying
     model = fuse_conv_bn(_with_own_convolutions(copy.deepcopy(model).eval())).requires_grad_(False)
     head = dense_head(model)
     device = next(model.parameters()).device
@@ -84,7 +84,7 @@ def fast(model: nn.Module, dtype: torch.dtype = torch.float32) -> nn.Module:
     first = next(module for module in model.backbone.modules() if isinstance(module, nn.Conv2d))
     first.register_forward_pre_hook(_as_channels_last)
     head.register_forward_hook(_in_float32)
-    if not model.with_roi_head:
+    if not hasattr(model, 'roi_head'):
         return model
     model.roi_head.bbox_head.to(dtype=dtype, memory_format=torch.channels_last)
     if device.type == 'cpu':
