@@ -9,8 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config, ConfigDict, DictAction
+from mmengine.logging import print_log
 
 from tsm_det.errors import InputError
+
+_SPLITS = ('train', 'val', 'test')
+_DATA = ('data_root', *(f'{split}_{part}' for split in _SPLITS for part in ('dataloader', 'evaluator')))
+# mmdet's hooks that change the pipeline of images in the last epochs.
+_IMAGE_HOOKS = ('YOLOXModeSwitchHook', 'PipelineSwitchHook')
 
 
 def config_path(name: str) -> str:
@@ -32,23 +38,39 @@ def load_config(path: str, cfg_options: dict | None = None, work_dir: str | None
                 launcher: str = 'none') -> Config:
     """Read a config file and set its ``work_dir``: the argument, else the config's, else work_dirs/NAME.
 
-    The option ``data_root`` moves every path of the config that starts with the config's ``data_root``.
+    The key ``video_data`` of a config, a file or the name of one in ``configs/_base_`` (``'synthvid'``), replaces all
+    dataloaders and evaluators, so that a stock image config trains and tests on video. The option ``data_root`` moves
+    every path of the config that starts with the config's ``data_root``.
 
     Raises InputError when the file is missing or cannot be read, or an option does not fit it.
     """
     if not Path(path).is_file():
         raise InputError(f'the config {path} is missing: give a file, for example one of configs/')
-    try:
-        config = Config.fromfile(path)
-    except (SyntaxError, OSError, ImportError) as error:
-        raise InputError(f'the config {path} cannot be read ({error}): fix it or take one of configs/') from error
-    options = cfg_options or {}
+    config, options = _read(path), cfg_options or {}
+    if name := options.get('video_data', config.get('video_data')):
+        file = Path(path).parent / name
+        config = _with_video_data(config, _read(str(file) if file.is_file() else config_path(f'_base_/{name}')))
     if 'data_root' in options and 'data_root' in config:
         config = Config(_rebased(config.to_dict(), config.data_root.rstrip('/'), options['data_root'].rstrip('/')))
     override(config, options)
     config.work_dir = work_dir or config.get('work_dir') or str(Path('work_dirs', Path(path).stem))
     config.launcher = launcher
     return config
+
+
+def _with_video_data(config: Config, data: Config) -> Config:
+    hooks = [hook for hook in config.get('custom_hooks', ()) if hook['type'] not in _IMAGE_HOOKS]
+    if len(hooks) < len(config.get('custom_hooks', ())):
+        print_log(f'left out {" and ".join(_IMAGE_HOOKS)}: they change pipelines of images', 'current')
+    replaced = {key: value for key, value in data.to_dict().items() if key in _DATA}
+    return Config({**config.to_dict(), **replaced, 'custom_hooks': hooks})
+
+
+def _read(path: str) -> Config:
+    try:
+        return Config.fromfile(path)
+    except (SyntaxError, OSError, ImportError, KeyError) as error:
+        raise InputError(f'the config {path} cannot be read ({error}): fix it or take one of configs/') from error
 
 
 def parse_options(words: Sequence[str]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import count, islice
+from itertools import count, cycle, islice
 from typing import NamedTuple
 
 import numpy as np
@@ -26,22 +26,23 @@ class ClipIndex(NamedTuple):
 
 @DATA_SAMPLERS.register_module()
 class KeyFrameSampler(Sampler):
-    """Yields one :class:`ClipIndex` per key frame, in a new order each epoch, without end.
+    """Yields one :class:`ClipIndex` per key frame, in a new order each epoch.
 
     A still becomes a clip of T equal frames. To count as much as one frame of a video, only 1/T of the stills are in an
     epoch, a different part each time: T epochs contain every still once.
 
     Order and seeds depend on ``seed`` alone: a step has the same clips for any number of ranks, and a resumed training
-    continues with the clips of an uninterrupted one. For ``IterBasedTrainLoop``.
+    continues with the clips of an uninterrupted one.
 
     Args:
         dataset: its pipeline defines T.
         seed: the same on all ranks; None draws one.
+        by_epoch: end after each epoch, for ``EpochBasedTrainLoop``; else never, for ``IterBasedTrainLoop``.
 
     Raises InputError when the dataset has no key frame.
     """
 
-    def __init__(self, dataset: CocoVIDDataset, seed: int | None = None) -> None:
+    def __init__(self, dataset: CocoVIDDataset, seed: int | None = None, by_epoch: bool = False) -> None:
         self.rank, self.world_size = get_dist_info()
         self.seed = sync_random_seed() if seed is None else seed
         self.num_frames = dataset.clip_length
@@ -55,7 +56,7 @@ class KeyFrameSampler(Sampler):
                              'convert it again, or remove that key from all frames')
         self.key_frames = np.array(videos, dtype=int).reshape(-1, 2)
         self.stills = np.array(stills, dtype=int).reshape(-1, 2)
-        self._skipped = 0
+        self.by_epoch, self._epoch, self._skipped = by_epoch, 0, 0
 
     def epoch(self, number: int) -> np.ndarray:
         """Return the clips of an epoch in order, ``(n, 2)``: video, frame."""
@@ -65,13 +66,24 @@ class KeyFrameSampler(Sampler):
         return np.random.default_rng([self.seed, number, 1]).permutation(drawn)
 
     def __iter__(self) -> Iterator[ClipIndex]:
-        clips = (clip for number in count() for clip in self.epoch(number).tolist())
-        draws = (ClipIndex(*clip, mix(self.seed, place)) for place, clip in enumerate(clips))
+        if self.by_epoch:
+            clips = self.epoch(self._epoch).tolist()
+            # Every rank takes as many steps: the first clips fill up.
+            draws = (ClipIndex(*clip, mix(self.seed, self._epoch, place))
+                     for place, clip in enumerate(islice(cycle(clips), len(self) * self.world_size)))
+        else:
+            clips = (clip for number in count() for clip in self.epoch(number).tolist())
+            draws = (ClipIndex(*clip, mix(self.seed, place)) for place, clip in enumerate(clips))
         return islice(draws, self.rank + self._skipped * self.world_size, None, self.world_size)
 
     def __len__(self) -> int:
-        """Approximate number of clips per epoch on this rank."""
-        return -(-len(self.epoch(0)) // self.world_size)
+        """Number of clips of the current epoch on this rank; of the first one if the sampler never ends."""
+        return -(-len(self.epoch(self._epoch)) // self.world_size)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch to draw; the runner calls this before each epoch."""
+        if self.by_epoch:
+            self._epoch = epoch
 
     def skip(self, num_samples: int) -> None:
         """Skip the first ``num_samples`` clips of this rank; the runner calls this when it resumes."""

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from tsm_det.datasets.pasting import TargetPastingPreprocessor
 from tsm_det.errors import InputError
+from tsm_det.models.clip_preprocessor import ClipDataPreprocessor
 from tsm_det.models.detectors import TSMFasterRCNN
 from tsm_det.shift import map_state, tensors_of
 
@@ -31,7 +32,8 @@ _LARGEST_STEP = abs(math.log(16 / 1000))
 # Parts of a detector, where they are in it, and the types that the graph covers.
 _TYPES = (
     ('detector', '', TSMFasterRCNN),
-    ('data preprocessor', 'data_preprocessor', TrackDataPreprocessor, TargetPastingPreprocessor),
+    ('data preprocessor', 'data_preprocessor', TrackDataPreprocessor, ClipDataPreprocessor,
+     TargetPastingPreprocessor),
     ('RPN head', 'rpn_head', RPNHead),
     ('anchor generator', 'rpn_head.prior_generator', AnchorGenerator),
     ('RPN coder', 'rpn_head.bbox_coder', DeltaXYWHBBoxCoder),

@@ -40,11 +40,15 @@ class TemporalDetector:
 
     Args:
         streams: keys of the :class:`StreamBank`; ``capacity`` is at least the test batch size.
+        data_preprocessor: mmdet's ``DetDataPreprocessor`` becomes a :class:`ClipDataPreprocessor`.
         kwargs: the parent's keys; raises TypeError when the backbone is not temporal.
     """
 
-    def __init__(self, *args, streams: dict | None = None, **kwargs) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, *args, streams: dict | None = None, data_preprocessor: dict | nn.Module | None = None,
+                 **kwargs) -> None:
+        if isinstance(data_preprocessor, dict) and data_preprocessor.get('type') == 'DetDataPreprocessor':
+            data_preprocessor = {**data_preprocessor, 'type': 'ClipDataPreprocessor'}
+        super().__init__(*args, data_preprocessor=data_preprocessor, **kwargs)
         if not hasattr(self.backbone, 'forward_clip'):
             raise TypeError(f'the backbone is {type(self.backbone).__name__} but must have forward_clip: put TSM in '
                             'front of its type (shift_stages=() switches its shift off)')
