@@ -44,6 +44,8 @@ def process_group(config: Config) -> Iterator[None]:
             find_unused_parameters=config.get('find_unused_parameters', False))
     try:
         yield
+        if distributed.is_initialized():
+            distributed.barrier()  # gloo may abort a process whose peers left first
     finally:
         if distributed.is_initialized():
             distributed.destroy_process_group()
