@@ -71,7 +71,7 @@ def test_the_tool_makes_synthetic_videos(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(('rows', 'options', 'message'), [
     (['0,bird,one,1,4,4'], (), "a.csv line 2: x is 'one' but must be a number"),
-    (['0,bird,1,1,4,4'], ('--classes', 'ant'), "a.csv line 2 has the label 'bird', which is not among the classes ant")])
+    (['0,bird,1,1,4,4'], ('--classes', 'ant'), "a.csv line 2 has the label 'bird', which is not")])
 def test_bad_input_is_answered_by_the_tool_in_one_sentence(folder, monkeypatch, capsys, rows, options, message):
     add(folder, 'a', rows)
     assert run_tool(monkeypatch, 'csv-videos', folder, '--out', folder.parent / 'all.json', *options) == 2

@@ -128,3 +128,25 @@ def test_a_file_without_key_frames_gets_one_sentence(root, tmp_path):
     videos = CocoVIDDataset(ann_file=str(tmp_path / 'none.json'), pipeline=PIPELINE)
     with pytest.raises(InputError, match=r'none\.json.*is_vid_train_frame'):
         KeyFrameSampler(videos, seed=0)
+
+
+@pytest.mark.parametrize('world_size', [1, 2, 3])
+def test_by_epoch_the_ranks_share_each_epoch_and_end_together(root, monkeypatch, world_size):
+    clips = dataset(root)
+    for number in (0, 1, 5):
+        shares = []
+        for rank in range(world_size):
+            monkeypatch.setattr(key_frames, 'get_dist_info', lambda rank=rank: (rank, world_size))
+            sampler = KeyFrameSampler(clips, seed=7, by_epoch=True)
+            sampler.set_epoch(number)
+            shares.append(list(sampler))
+            assert len(shares[-1]) == len(sampler)
+        assert len({len(share) for share in shares}) == 1
+        expected = sorted(map(tuple, sampler.epoch(number).tolist()))
+        assert sorted({index[:2] for share in shares for index in share}) == expected
+
+
+def test_without_by_epoch_the_epoch_changes_nothing(root):
+    sampler = KeyFrameSampler(dataset(root), seed=7)
+    sampler.set_epoch(3)
+    assert list(islice(sampler, 20)) == drawn(root, 20)
