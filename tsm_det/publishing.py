@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import os
+import re
 from pathlib import Path
 
 import torch
@@ -22,11 +23,8 @@ from tsm_det.files import write_bytes, write_text
 from tsm_det.models.loading import load_weights
 
 LARGEST_MB, ALL_MB = 10, 20  # per file, and over all files of a metafile
-_COLLECTION = {
-    'Name': 'TSM Faster R-CNN',
-    'Metadata': {'Architecture': ['Faster R-CNN', 'FPN', 'ResNet', 'Temporal Shift Module']},
-    'Paper': {'URL': 'https://arxiv.org/abs/1811.08383',
-              'Title': 'TSM: Temporal Shift Module for Efficient Video Understanding'}}
+_PAPER = {'URL': 'https://arxiv.org/abs/1811.08383',
+          'Title': 'TSM: Temporal Shift Module for Efficient Video Understanding'}
 # The parts of a config that define network and training; others hold paths of a machine.
 _KEPT = ('custom_imports', 'default_scope', 'model', 'train_pipeline', 'test_pipeline', 'train_cfg', 'optim_wrapper',
          'param_scheduler')
@@ -68,8 +66,9 @@ def publish(checkpoint: str, config: Config, config_file: str, metrics: str | os
         raise InputError(f'{checkpoint} makes {size_mb:.1f} MB but a published file has at most {LARGEST_MB} MB: '
                          f'{"" if half else "give --half, or "}use a smaller model')
     dataset = config.train_dataloader.dataset
-    metafile = _with_entry(out.with_name('metafile.yml'), {
-        'Name': out.stem, 'In Collection': _COLLECTION['Name'], 'Config': os.path.relpath(config_file),
+    collection = _collection(config.model)
+    metafile = _with_entry(out.with_name('metafile.yml'), collection, {
+        'Name': out.stem, 'In Collection': collection['Name'], 'Config': os.path.relpath(config_file),
         'Metadata': {
             'Training Data': _folder_and_file(os.path.join(dataset.get('data_root') or '', dataset.ann_file)),
             **{name: meta[key] for name, key in (('Iterations', 'iter'), ('Seed', 'seed')) if key in meta},
@@ -113,8 +112,15 @@ def _folder_and_file(path: str) -> str:
     return '/'.join(Path(path).parts[-2:])
 
 
-def _with_entry(path: Path, entry: dict) -> dict:
-    """Read a metafile and put an entry in place of the one with its name."""
+def _collection(model: dict) -> dict:
+    parts = [model.type, model.backbone.type, *([model.neck.type] if model.get('neck') else [])]
+    names = [re.sub('RCNN$', ' R-CNN', part.removeprefix('TSM')) for part in parts]
+    return {'Name': f'TSM {names[0]}', 'Paper': _PAPER,
+            'Metadata': {'Architecture': [*names, 'Temporal Shift Module']}}
+
+
+def _with_entry(path: Path, collection: dict, entry: dict) -> dict:
+    """Read a metafile and put an entry, and its collection, in place of those with their names."""
     try:
         content = yaml.safe_load(path.read_text()) if path.is_file() else {}
         others = [model for model in (content or {}).get('Models', ()) if model['Name'] != entry['Name']]
@@ -124,4 +130,5 @@ def _with_entry(path: Path, entry: dict) -> dict:
     all_mb = entry['Metadata']['File Size (MB)'] + sum(file.stat().st_size for file in files if file.is_file()) / 1e6
     if all_mb > ALL_MB:
         raise InputError(f'{path} would list {all_mb:.1f} MB of weights but the limit is {ALL_MB} MB: remove an entry')
-    return {'Collections': [_COLLECTION], 'Models': sorted([*others, entry], key=lambda model: model['Name'])}
+    collections = [old for old in (content or {}).get('Collections', ()) if old['Name'] != collection['Name']]
+    return {'Collections': [*collections, collection], 'Models': sorted([*others, entry], key=lambda model: model['Name'])}
