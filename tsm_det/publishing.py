@@ -130,5 +130,7 @@ def _with_entry(path: Path, collection: dict, entry: dict) -> dict:
     all_mb = entry['Metadata']['File Size (MB)'] + sum(file.stat().st_size for file in files if file.is_file()) / 1e6
     if all_mb > ALL_MB:
         raise InputError(f'{path} would list {all_mb:.1f} MB of weights but the limit is {ALL_MB} MB: remove an entry')
-    collections = [old for old in (content or {}).get('Collections', ()) if old['Name'] != collection['Name']]
-    return {'Collections': [*collections, collection], 'Models': sorted([*others, entry], key=lambda model: model['Name'])}
+    collections = [old for old in (content or {}).get('Collections', ())
+                   if old['Name'] != collection['Name']]
+    models = sorted([*others, entry], key=lambda model: model['Name'])
+    return {'Collections': [*collections, collection], 'Models': models}

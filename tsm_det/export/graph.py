@@ -26,7 +26,7 @@ from tsm_det.models.detectors import TSMFasterRCNN
 from tsm_det.shift import map_state, tensors_of
 
 # Below every score, and the score of excluded boxes.
-_ANY_SCORE, _NO_SCORE = -1.0, -2.0
+ANY_SCORE, NO_SCORE = -1.0, -2.0
 # wh_ratio_clip of DeltaXYWHBBoxCoder.decode, whose callers never set it.
 _LARGEST_STEP = abs(math.log(16 / 1000))
 # Parts of a detector, where they are in it, and the types that the graph covers.
@@ -44,10 +44,15 @@ _TYPES = (
 
 
 def check_coverage(model: nn.Module) -> None:
-    """Raise InputError when a part of the detector infers differently from the graph."""
-    for part, given, supported in _differences(model):
-        raise InputError(f'the {part} is {given} but the export covers {supported}: export a detector like '
-                         'configs/tsm_faster_rcnn_r50_vid.py')
+    """Raise InputError when a part of a two-stage detector infers differently from the graph."""
+    raise_difference(_differences(model))
+
+
+def raise_difference(differences: Iterator[tuple[str, str, str]]) -> None:
+    """Raise InputError for the first of (part, what is given, what is covered)."""
+    for part, given, supported in differences:
+        raise InputError(f'the {part} is {given} but the export covers {supported}: export a detector like those of '
+                         'configs/')
 
 
 def _differences(model: nn.Module) -> Iterator[tuple[str, str, str]]:
@@ -89,9 +94,9 @@ class DetectorGraph(nn.Module):
         with torch.no_grad():
             levels, present = model.extract_clip(self._clip(torch.zeros(1, *size, 3, dtype=torch.uint8)))
         self.fresh = map_state(torch.zeros_like, present)
-        priors = model.rpn_head.prior_generator.grid_priors([level.shape[-2:] for level in levels], device='cpu')
+        priors = self.head().prior_generator.grid_priors([level.shape[-2:] for level in levels], device='cpu')
         for number, anchors in enumerate(priors):
-            self.register_buffer(f'anchors_{number}', anchors, persistent=False)
+            self.register_buffer(f'priors_{number}', anchors, persistent=False)
 
     def forward(self, image: Tensor, *pasts: Tensor) -> tuple[Tensor, ...]:
         """Detect in the next frame ``(1, h, w, 3)`` BGR uint8, given one past ``(1, C_shift, H, W)`` per site.
@@ -101,8 +106,19 @@ class DetectorGraph(nn.Module):
         """
         rest = iter(pasts)
         levels, present = self.model.extract_clip(self._clip(image), map_state(lambda _: next(rest), self.fresh))
-        proposals = self._proposals(levels)
-        return *self._detections(*self._second_stage(levels, proposals)), *tensors_of(present)
+        return *self.detections(levels), *tensors_of(present)
+
+    def head(self) -> nn.Module:
+        """Return the head on the pyramid."""
+        return self.model.rpn_head
+
+    def test_cfg(self) -> dict:
+        """Return the limits of detections."""
+        return self.model.roi_head.test_cfg
+
+    def detections(self, levels: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """Return boxes, scores and labels, as :meth:`forward` does."""
+        return self._detections(*self._second_stage(levels, self._proposals(levels)))
 
     def _clip(self, image: Tensor) -> Tensor:
         """Preprocess an image to a clip ``(1, 1, 3, H, W)``."""
@@ -122,9 +138,9 @@ class DetectorGraph(nn.Module):
         boxes = self._decoded(anchors, deltas, head.bbox_coder)
         smallest = config.get('min_bbox_size', -1)
         if smallest >= 0:
-            scores = scores.where((boxes[:, 2:] - boxes[:, :2] > smallest).all(1), _NO_SCORE)
+            scores = scores.where((boxes[:, 2:] - boxes[:, :2] > smallest).all(1), NO_SCORE)
         numbers = torch.cat([torch.full_like(part[0], number) for number, part in enumerate(candidates)])
-        return boxes[_kept(boxes, scores, numbers, config, _ANY_SCORE)]
+        return boxes[kept_boxes(boxes, scores, numbers, config, ANY_SCORE)]
 
     def _candidates(self, number: int, logits: Tensor, deltas: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Scores, deltas and anchors of a pyramid level, at most ``nms_pre``."""
@@ -132,7 +148,7 @@ class DetectorGraph(nn.Module):
         logits = logits[0].permute(1, 2, 0).reshape(-1, head.cls_out_channels)
         scores = (logits.sigmoid() if head.use_sigmoid_cls else logits.softmax(-1))[:, 0]
         deltas = deltas[0].permute(1, 2, 0).reshape(-1, 4)
-        anchors = getattr(self, f'anchors_{number}')
+        anchors = getattr(self, f'priors_{number}')
         if 0 < head.test_cfg.nms_pre < len(scores):
             scores, best = scores.topk(head.test_cfg.nms_pre)
             deltas, anchors = deltas[best], anchors[best]
@@ -157,7 +173,7 @@ class DetectorGraph(nn.Module):
         boxes = self._decoded(boxes, deltas.reshape(-1, 4), head.bbox_coder)
         scores = scores[:, :-1].reshape(-1)
         labels = torch.arange(head.num_classes).expand(proposals.shape[0], -1).reshape(-1)
-        kept = _kept(boxes, scores, labels, config, config.score_thr)
+        kept = kept_boxes(boxes, scores, labels, config, config.score_thr)
         return boxes[kept], scores[kept], labels[kept]
 
     def _decoded(self, boxes: Tensor, deltas: Tensor, coder: object) -> Tensor:
@@ -172,7 +188,7 @@ class DetectorGraph(nn.Module):
         return boxes.clamp(min=0).minimum(boxes.new_tensor([self.size[1], self.size[0]] * 2))
 
 
-def _kept(boxes: Tensor, scores: Tensor, kinds: Tensor, config: dict, score_thr: float) -> Tensor:
+def kept_boxes(boxes: Tensor, scores: Tensor, kinds: Tensor, config: dict, score_thr: float) -> Tensor:
     """Rows of the boxes to keep after NMS per kind, at most ``max_per_img``, highest-scoring first."""
     # Move boxes of different kinds apart, as mmcv's batched_nms does, rounding included.
     sides = boxes.where((scores > score_thr).unsqueeze(1), 0).flatten()

@@ -14,9 +14,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from mmdet.datasets.transforms import Resize
+from torch import nn
 
 from tsm_det.errors import InputError
-from tsm_det.export.graph import DetectorGraph, check_coverage, onnx_translations
+from tsm_det.export.dense_graph import DenseGraph, dense_differences, is_single_stage
+from tsm_det.export.graph import DetectorGraph, check_coverage, onnx_translations, raise_difference
 from tsm_det.files import check_writable, write_bytes
 from tsm_det.shift import ShiftState, tensors_of
 from tsm_det.streams.online_detector import OnlineDetector
@@ -42,9 +44,9 @@ def write_onnx(detector: OnlineDetector, size: tuple[int, int], path: str | os.P
     """
     require_packages('onnx', 'onnxscript', 'onnxruntime')
     check_output(path)
-    check_coverage(detector.model)
+    check_detector(detector.model)
     resize, image = describe_resizing(detector, size)
-    graph = DetectorGraph(detector.model, image.shape[:2]).eval()
+    graph = build_graph(detector.model, image.shape[:2]).eval()
     sites = list(site_names(graph.fresh))
     with torch.no_grad(), _quiet_exporter():
         program = torch.onnx.export(
@@ -61,6 +63,19 @@ def write_onnx(detector: OnlineDetector, size: tuple[int, int], path: str | os.P
     write_bytes(program.model_proto.SerializeToString(), path)
     write_bytes(_RUNTIME.read_bytes(), runtime)
     return runtime
+
+
+def check_detector(model: nn.Module) -> None:
+    """Raise InputError when a part of the detector infers differently from its graph."""
+    if is_single_stage(model):
+        raise_difference(dense_differences(model))
+    else:
+        check_coverage(model)
+
+
+def build_graph(model: nn.Module, size: tuple[int, int]) -> DetectorGraph:
+    """Build the graph of a detector for images of ``size`` (h, w)."""
+    return (DenseGraph if is_single_stage(model) else DetectorGraph)(model, size)
 
 
 def require_packages(*names: str) -> None:
@@ -109,7 +124,7 @@ def describe_resizing(detector: OnlineDetector, size: tuple[int, int]) -> tuple[
 
 def _description(graph: DetectorGraph, classes: tuple[str, ...]) -> dict:
     """Metadata of the model, without the frame's."""
-    preprocessor, config = graph.model.data_preprocessor, graph.model.roi_head.test_cfg
+    preprocessor, config = graph.model.data_preprocessor, graph.test_cfg()
     normalised = preprocessor._enable_normalize
     return {
         'tsm_det': __version__, 'classes': list(classes), 'image': list(graph.size),
