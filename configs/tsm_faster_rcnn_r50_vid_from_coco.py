@@ -1,4 +1,4 @@
-"""Fine-tune from a COCO Faster R-CNN of mmdet (data/README.md); layers of another size, the classifier's, start anew.
+"""Fine-tune from a COCO Faster R-CNN of mmdet (data/README.md); layers of another size (the classifier) start from random weights.
 
 Any 2D checkpoint of the same depth works: --cfg-options load_from=PATH
 """

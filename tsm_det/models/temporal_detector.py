@@ -78,7 +78,7 @@ class TemporalDetector:
         """Detect objects in a clip that continues ``past``. Pure: keeps no state and changes no argument.
 
         Args:
-            clip: as for :meth:`extract_clip`, and so is ``past``.
+            clip, past: as for :meth:`extract_clip`.
             data_samples: meta information of the N*T frames in N-major order, or of the N clips.
             rescale: boxes in px of the source frame; else of the network's input.
 
