@@ -1,6 +1,7 @@
-"""Fine-tune from a COCO Faster R-CNN of mmdet (data/README.md); layers of another size (the classifier) start from random weights.
+"""Fine-tune from a COCO Faster R-CNN of mmdet (data/README.md).
 
-Any 2D checkpoint of the same depth works: --cfg-options load_from=PATH
+Layers of another size (the classifier) start from random weights. Any 2D checkpoint of the same depth works:
+--cfg-options load_from=PATH
 """
 _base_ = './tsm_faster_rcnn_r50_vid.py'
 model = dict(backbone=dict(init_cfg=None))

@@ -29,6 +29,7 @@ def demo_summary(folder: str | Path) -> str:
         'Over three seeds the shift gains on degraded frames; on clean frames no gain is seen (docs/results.md).',
         'This demo trains one seed per arm, and seeds can differ as much as arms.', '',
         f'Video with detections   {folder / "detections.mp4"}',
+        f'2D and shift, animated  {folder / "side_by_side.gif"}',
         f'Detections, JSON lines  {folder / "detections.jsonl"}',
         f'Weights                 {(folder / "tsm" / "last_checkpoint").read_text().strip()}',
         f'All metrics             {folder / "tsm" / "metrics.json"}, {folder / "2d" / "metrics.json"}',
