@@ -1,0 +1,3 @@
+"""Per-frame 2D baseline of tsm_rtmdet_s_vid.py."""
+_base_ = './tsm_rtmdet_s_vid.py'
+model = dict(backbone=dict(shift_stages=()), neck=dict(shift_levels=()))
