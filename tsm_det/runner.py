@@ -66,8 +66,10 @@ def train(config: Config, amp: bool = False, auto_scale_lr: bool = False, resume
     check_data(config, 'train_dataloader', 'val_dataloader')
     if get_device() == 'cpu':
         keep_freed_memory()
-    if config.train_cfg.get('by_epoch', config.train_cfg.get('type') == 'EpochBasedTrainLoop'):
-        config.train_dataloader.sampler.setdefault('by_epoch', True)
+    sampler = config.train_dataloader.get('sampler', {})
+    if sampler.get('type') == 'KeyFrameSampler' and (
+            config.train_cfg.get('by_epoch', config.train_cfg.get('type') == 'EpochBasedTrainLoop')):
+        sampler.setdefault('by_epoch', True)
     with process_group(config), trusted_classes():
         runner = _runner(config)
         runner.register_hook(_CheckNumClasses())

@@ -7,12 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from mmdet.models import DetDataPreprocessor
 from mmdet.structures import DetDataSample, TrackDataSample
 from torch import Tensor, nn
 
 from tsm_det.errors import InputError
 from tsm_det.shift import ShiftState
 from tsm_det.stream_bank import StreamBank
+
+_IMAGE_PREPROCESSORS = ('DetDataPreprocessor', 'mmdet.DetDataPreprocessor', DetDataPreprocessor)
 
 
 @dataclass
@@ -46,7 +49,7 @@ class TemporalDetector:
 
     def __init__(self, *args, streams: dict | None = None, data_preprocessor: dict | nn.Module | None = None,
                  **kwargs) -> None:
-        if isinstance(data_preprocessor, dict) and data_preprocessor.get('type') == 'DetDataPreprocessor':
+        if isinstance(data_preprocessor, dict) and data_preprocessor.get('type') in _IMAGE_PREPROCESSORS:
             data_preprocessor = {**data_preprocessor, 'type': 'ClipDataPreprocessor'}
         super().__init__(*args, data_preprocessor=data_preprocessor, **kwargs)
         if not hasattr(self.backbone, 'forward_clip'):
