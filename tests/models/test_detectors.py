@@ -151,3 +151,21 @@ def test_a_training_step_of_a_clip_gives_finite_gradients(name):
 
 def _flat(value):
     return value if isinstance(value, list | tuple) else [value]
+
+
+@torch.no_grad()
+def test_a_list_of_necks_streams_too_and_a_second_temporal_neck_is_refused():
+    config = config_of('FasterRCNN')
+    config.neck = [config.neck, dict(type='BFP', in_channels=256, num_levels=5, refine_level=2)]
+    torch.manual_seed(0)
+    model, clip = MODELS.build(copy.deepcopy(config)).eval().double(), random_clip(1, 4).double()
+    past, pieces = None, []
+    whole, _ = model.extract_clip(clip)
+    for frame in clip.split(1, dim=1):
+        feats, past = model.extract_clip(frame, past)
+        pieces.append(feats)
+    assert_close([torch.cat(levels) for levels in zip(*pieces, strict=True)], list(whole))
+    assert len(past.neck) == 4
+    config.neck[1] = config.neck[0]
+    with pytest.raises(TypeError, match=r'neck\.0, neck\.1'):
+        MODELS.build(config)

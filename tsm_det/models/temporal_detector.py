@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -44,7 +45,8 @@ class TemporalDetector:
     Args:
         streams: keys of the :class:`StreamBank`; ``capacity`` is at least the test batch size.
         data_preprocessor: mmdet's ``DetDataPreprocessor`` becomes a :class:`ClipDataPreprocessor`.
-        kwargs: the parent's keys; raises TypeError when the backbone is not temporal.
+        kwargs: the parent's keys; raises TypeError when the backbone is not temporal, or a temporal part is neither the
+            backbone nor the neck, nor one of a list of necks.
     """
 
     def __init__(self, *args, streams: dict | None = None, data_preprocessor: dict | nn.Module | None = None,
@@ -55,6 +57,10 @@ class TemporalDetector:
         if not hasattr(self.backbone, 'forward_clip'):
             raise TypeError(f'the backbone is {type(self.backbone).__name__} but must have forward_clip: put TSM in '
                             'front of its type (shift_stages=() switches its shift off)')
+        temporal = [name for name, module in self.named_modules() if hasattr(module, 'signature')]
+        if len(temporal) > 2 or any(not re.fullmatch(r'backbone|neck(\.\d+)?', name) for name in temporal):
+            raise TypeError(f'{", ".join(temporal)} are temporal but only the backbone and one neck can be: remove TSM '
+                            'from the types of the others')
         self.streams = StreamBank(**(streams or {}))
 
     def extract_clip(self, clip: Tensor, past: ShiftState | None = None) -> tuple[tuple[Tensor, ...], ShiftState]:
@@ -69,12 +75,18 @@ class TemporalDetector:
         """
         past = past or ShiftState(backbone=(), neck=())
         feats, backbone = self.backbone.forward_clip(clip, past.backbone)
-        if not self.with_neck:
-            return feats, ShiftState(backbone, ())
-        if not hasattr(self.neck, 'forward_clip'):
-            return self.neck(feats), ShiftState(backbone, ())
-        feats, neck = self.neck.forward_clip(feats, clip.shape[1], past.neck)
+        neck = ()
+        for part in self._necks():
+            if hasattr(part, 'forward_clip'):
+                feats, neck = part.forward_clip(feats, clip.shape[1], past.neck)
+            else:
+                feats = part(feats)
         return feats, ShiftState(backbone, neck)
+
+    def _necks(self) -> Sequence[nn.Module]:
+        if not self.with_neck:
+            return ()
+        return self.neck if isinstance(self.neck, nn.Sequential) else (self.neck,)
 
     def detect(self, clip: Tensor, data_samples: Sequence[DetDataSample] | Sequence[TrackDataSample],
                past: ShiftState | None = None, rescale: bool = True) -> tuple[list[DetDataSample], ShiftState]:

@@ -39,8 +39,10 @@ def model_signature(model: nn.Module, preparation: str = '') -> str:
         digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
     settings = []
     for name, number in (('backbone', 2), ('neck', 3)):
-        part = getattr(model, name, None)
-        settings += part.signature() if hasattr(part, 'signature') else [None] * number
+        parts = getattr(model, name, None)
+        part = next((part for part in (parts if isinstance(parts, nn.Sequential) else [parts])
+                     if hasattr(part, 'signature')), None)
+        settings += [None] * number if part is None else part.signature()
     settings += [getattr(model.data_preprocessor, name, None) for name in _PREPROCESSING]
     plain = [setting.tolist() if isinstance(setting, torch.Tensor) else setting for setting in settings]
     digest.update(f'{plain} {getattr(model, "engine", None)}'.encode())
