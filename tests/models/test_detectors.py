@@ -50,6 +50,10 @@ def config_of(name, tsm=True, **keys):
     config = Config({'model': get_config(f'mmdet::{file}.py').model})
     config.merge_from_dict({'model': copy.deepcopy({'backbone': backbone, 'neck': neck, **rest})})
     model = config.model
+    if 'roi_head' in model:
+        heads = model.roi_head.bbox_head
+        for head in heads if isinstance(heads, list) else [heads]:
+            head.fc_out_channels = 32
     test_cfg = model.test_cfg.get('rcnn', model.test_cfg)
     test_cfg.update(score_thr=0.0, max_per_img=10)
     model.data_preprocessor = dict(type='TrackDataPreprocessor' if tsm else 'DetDataPreprocessor', pad_size_divisor=32)
