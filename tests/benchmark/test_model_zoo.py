@@ -1,0 +1,36 @@
+"""The table of detectors."""
+
+import pytest
+
+from tsm_det.benchmark import model_zoo as module
+from tsm_det.benchmark.model_zoo import model_zoo
+from tsm_det.errors import InputError
+
+REPORT = {
+    'date': 'today', 'machine': {'processor': 'CPU', 'threads': 2, 'torch': '2'}, 'size': [128, 256],
+    'arms': [{'parameters': 3_890_244, 'flops': 70 * 10 ** 7, 'state_bytes': 123_456}],
+    'ratios': {'processor': {'median': 1.0204, 'low': 1.01, 'high': 1.03}}}
+
+
+def test_each_config_is_timed_against_its_baseline_and_published_weights_are_listed(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(module, 'benchmark', lambda options, command: seen.append(
+        (options.config, options.baseline, options.frames)) or REPORT)
+    (tmp_path / 'metafile.yml').write_text(
+        'Models:\n- Config: configs/tsm_faster_rcnn_r18_synthvid.py\n  Metadata: {File Size (MB): 7.82}\n'
+        '  Results: [{Metrics: {coco/AP50: 0.7983}}]\n')
+    page = model_zoo(['tsm_faster_rcnn_r18_synthvid', 'tsm_retinanet_r18_synthvid'], tmp_path / 'metafile.yml',
+                     tmp_path / 'zoo.md', 'python x', 4)
+    assert [(config.split('/')[-1], baseline.split('/')[-1], frames) for config, baseline, frames in seen] == [
+        ('tsm_faster_rcnn_r18_synthvid.py', 'faster_rcnn_r18_synthvid.py', 4),
+        ('tsm_retinanet_r18_synthvid.py', 'retinanet_r18_synthvid.py', 4)]
+    rows = [[cell.strip() for cell in line.strip('|').split('|')] for line in page.splitlines() if '`tsm_' in line]
+    assert rows == [
+        ['`tsm_faster_rcnn_r18_synthvid` (256x128)', '3.9', '0.7', '0.1', '1.020', '1.010 to 1.030', '0.798', '7.8'],
+        ['`tsm_retinanet_r18_synthvid` (256x128)', '3.9', '0.7', '0.1', '1.020', '1.010 to 1.030', '-', '-']]
+    assert (tmp_path / 'zoo.md').read_text() == page
+
+
+def test_a_name_that_is_not_temporal_is_refused(tmp_path):
+    with pytest.raises(InputError, match='faster_rcnn_r50_vid'):
+        model_zoo(['faster_rcnn_r50_vid'], tmp_path / 'metafile.yml', tmp_path / 'zoo.md', 'python x')

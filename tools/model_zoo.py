@@ -1,0 +1,30 @@
+"""Write the table of all detectors: parameters, GFLOPs, state, CPU time relative to 2D, published weights."""
+
+import shlex
+import sys
+from argparse import Namespace
+
+from command_line import make_parser, run
+
+
+def parse_args() -> Namespace:
+    parser = make_parser('model_zoo.py tsm_faster_rcnn_r18_synthvid tsm_retinanet_r18_synthvid --out zoo.md', __doc__)
+    parser.add_argument('configs', nargs='+', help='names of temporal configs')
+    parser.add_argument('--out', required=True, help='Markdown file to write')
+    parser.add_argument('--metafile', default='data/checkpoints/metafile.yml',
+                        help='file that lists published weights (default: data/checkpoints/metafile.yml)')
+    parser.add_argument('--frames', type=int, default=10, help='timed frames per detector (default: 10)')
+    return parser.parse_args()
+
+
+def main(args: Namespace) -> None:
+    from tqdm import tqdm
+
+    from tsm_det.benchmark.model_zoo import model_zoo
+
+    command = shlex.join(['python', *sys.argv])
+    print(model_zoo(args.configs, args.metafile, args.out, command, args.frames, tqdm))
+
+
+if __name__ == '__main__':
+    run(parse_args, main)

@@ -1,0 +1,63 @@
+"""The table of all detectors: cost relative to the 2D baseline, and published weights."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import yaml
+
+from tsm_det.benchmark.benchmark import benchmark
+from tsm_det.benchmark.workload import BenchmarkOptions
+from tsm_det.config import config_path
+from tsm_det.errors import InputError
+from tsm_det.files import check_writable, write_text
+from tsm_det.text_table import markdown_table
+
+_HEAD = ('config', 'parameters (M)', 'GFLOPs', 'state (MB)', 'CPU time / 2D', '95 % interval', 'AP50', 'weights (MB)')
+
+
+def model_zoo(names: Sequence[str], metafile: str | os.PathLike, out: str | os.PathLike, command: str,
+              frames: int = 10, progress: type[Iterable] = iter) -> str:
+    """Benchmark temporal configs against their 2D baselines, random weights, and write one Markdown page.
+
+    Args:
+        names: configs that start with ``tsm_``; the rest of the name is the baseline.
+        metafile: from ``tools/publish.py``; published weights have AP50 and size.
+        out: the page.
+        command: the command line, printed on the page.
+        frames: timed frames per detector.
+        progress: wraps the names, e.g. ``tqdm``.
+
+    Raises InputError when a name or the metafile is wrong, or the page cannot be written.
+    """
+    if wrong := [name for name in names if not name.startswith('tsm_')]:
+        raise InputError(f'{wrong[0]} is not a temporal config: give names that start with tsm_')
+    check_writable(out)
+    published = {Path(model['Config']).stem: model for model in yaml.safe_load(Path(metafile).read_text())['Models']}
+    rows = []
+    for name in progress(list(names)):
+        report = benchmark(BenchmarkOptions(config_path(name), config_path(name.removeprefix('tsm_')), frames=frames),
+                           command)
+        rows.append(_row(name, report, published.get(name)))
+    machine = report['machine']
+    page = '\n'.join([
+        '# Model zoo', '', f'    {command}', '',
+        f'{report["date"]}, {machine["processor"]}, threads: {machine["threads"]}, torch {machine["torch"]}. One '
+        'frame of the size of the test pipeline, eager mode. CPU time is the ratio of medians over '
+        f'{frames} interleaved frames with random weights. GFLOPs count a multiply-add as two. AP50 is that of the '
+        'published weights in `data/checkpoints`, on the test set of their config.', '',
+        *markdown_table(_HEAD, rows), ''])
+    write_text(page, out)
+    return page
+
+
+def _row(name: str, report: dict, model: dict | None) -> list[str]:
+    arm, ratio = report['arms'][0], report['ratios']['processor']
+    size = '{1}x{0}'.format(*report['size'])
+    metrics, weights = ('-', '-') if model is None else (
+        f'{model["Results"][0]["Metrics"]["coco/AP50"]:.3f}', f'{model["Metadata"]["File Size (MB)"]:.1f}')
+    return [f'`{name}` ({size})', f'{arm["parameters"] / 1e6:.1f}', f'{arm["flops"] / 1e9:.1f}',
+            f'{arm["state_bytes"] / 1e6:.1f}', f'{ratio["median"]:.3f}', f'{ratio["low"]:.3f} to {ratio["high"]:.3f}',
+            metrics, weights]
