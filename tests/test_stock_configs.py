@@ -70,6 +70,10 @@ def test_the_video_data_replaces_dataloaders_and_evaluators(tmp_path, data_root)
     assert 'batch_sampler' not in config.train_dataloader
 
 
+def test_frames_are_padded_to_sizes_that_the_pyramid_takes(tmp_path, data_root):
+    assert load(tmp_path, data_root, 'rtmdet').model.data_preprocessor.pad_size_divisor == 32
+
+
 def test_video_data_that_is_not_there_is_refused(tmp_path, data_root):
     with pytest.raises(InputError, match='_base_/nowhere'):
         load(tmp_path, data_root, 'cascade', video_data='nowhere')

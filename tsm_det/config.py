@@ -63,7 +63,10 @@ def _with_video_data(config: Config, data: Config) -> Config:
     if len(hooks) < len(config.get('custom_hooks', ())):
         print_log(f'left out {" and ".join(_IMAGE_HOOKS)}: they change pipelines of images', 'current')
     replaced = {key: value for key, value in data.to_dict().items() if key in _DATA}
-    return Config({**config.to_dict(), **replaced, 'custom_hooks': hooks})
+    config = Config({**config.to_dict(), **replaced, 'custom_hooks': hooks})
+    # Some stock pipelines pad images, where the pyramid needs it; pipelines of clips leave that to the preprocessor.
+    config.model.data_preprocessor.setdefault('pad_size_divisor', 32)
+    return config
 
 
 def _read(path: str) -> Config:
