@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import difflib
 import re
-import sys
 import warnings
 from collections.abc import Sequence
 
 from mmdet.models import backbones
-from mmdet.registry import MODELS
 from torch import Tensor, nn
 
 from tsm_det.errors import InputError
+from tsm_det.models.temporal_class import temporal_class
 from tsm_det.sites import Tape, attach_sites, is_recording
 
 
@@ -99,10 +98,7 @@ def temporal_backbone(backbone: type, pattern: str) -> type:
             the first is the stage, the last the block, e.g. ``r'layer(\\d+)\\.(\\d+)\\.conv1'``. Each takes a map
             ``(N, C, H, W)``, or tokens ``(N, L, C)``, as its first argument.
     """
-    name = f'TSM{backbone.__name__}'
-    namespace = {'site_pattern': pattern, '__module__': sys._getframe(1).f_globals['__name__'],
-                 '__doc__': f'mmdet\'s {backbone.__name__} with the temporal shift: see :class:`TemporalBackbone`.'}
-    return MODELS.register_module()(type(name, (TemporalBackbone, backbone), namespace))
+    return temporal_class(TemporalBackbone, backbone, site_pattern=pattern)
 
 
 def _stages(network: nn.Module, pattern: str) -> list[dict[tuple, list[tuple]]]:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-
 from mmdet.models import detectors
-from mmdet.registry import MODELS
 
+from tsm_det.models.temporal_class import temporal_class
 from tsm_det.models.temporal_detector import TemporalDetector
 
 
 def temporal_detector(detector: type) -> type:
     """Make and register ``TSM`` + the name of a detector class; see :class:`TemporalDetector`."""
-    namespace = {'__module__': sys._getframe(1).f_globals['__name__'],
-                 '__doc__': f"mmdet's {detector.__name__} for streams: see :class:`TemporalDetector`."}
-    return MODELS.register_module()(type(f'TSM{detector.__name__}', (TemporalDetector, detector), namespace))
+    return temporal_class(TemporalDetector, detector)
 
 
 TSMFasterRCNN = temporal_detector(detectors.FasterRCNN)

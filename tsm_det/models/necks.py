@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Sequence
 
 from mmdet.models import necks
-from mmdet.registry import MODELS
 from torch import Tensor
 
 from tsm_det.errors import InputError
+from tsm_det.models.temporal_class import temporal_class
 from tsm_det.sites import Tape, attach_sites, is_recording
 
 
@@ -93,10 +92,7 @@ def temporal_neck(neck: type, lateral: str, inner: str | None = None) -> type:
         lateral: regular expression of the names of its first convolutions; the group is the number of the level.
         inner: likewise of its output convolutions; None if it has none.
     """
-    namespace = {'lateral_pattern': lateral, 'inner_pattern': inner,
-                 '__module__': sys._getframe(1).f_globals['__name__'],
-                 '__doc__': f'mmdet\'s {neck.__name__} with the temporal shift: see :class:`TemporalNeck`.'}
-    return MODELS.register_module()(type(f'TSM{neck.__name__}', (TemporalNeck, neck), namespace))
+    return temporal_class(TemporalNeck, neck, lateral_pattern=lateral, inner_pattern=inner)
 
 
 def _levels(neck: object, pattern: str) -> list[str]:

@@ -14,6 +14,7 @@ from tsm_det.cocovid.convert.imagenet_parts import stills_part, video_part
 from tsm_det.cocovid.convert.imagenet_xml import CATEGORIES, SYNSETS, XmlProblem
 from tsm_det.cocovid.parts import join_parts, make_parts
 from tsm_det.files import write_text
+from tsm_det.text_table import aligned_table
 
 # Counts of the published lists; the first is the number of entries.
 _OFFICIAL = {
@@ -46,9 +47,10 @@ class ImageNetReport:
 
     def __str__(self) -> str:
         official = _OFFICIAL[self.file.stem]
-        lines = [f'{self.file}', f'  {"":26}{"here":>11}{"official":>11}']
-        for what in [*official, *sorted(self.counts.keys() - official.keys())]:
-            lines.append(f'  {what:26}{self.counts[what]:11,}' + (f'{official[what]:11,}' if what in official else ''))
+        rows = [['', 'here', 'official'], *(
+            [what, f'{self.counts[what]:,}', f'{official[what]:,}' if what in official else '']
+            for what in [*official, *sorted(self.counts.keys() - official.keys())])]
+        lines = [f'{self.file}', *(f'  {line.rstrip()}' for line in aligned_table(rows))]
         kinds = Counter(problem.kind for problem in self.problems)
         lines += [f'  problem: {kind:26}{count:,}' for kind, count in kinds.most_common()]
         lines += [f'    {" ".join(filter(None, problem))}' for problem in self.problems[:20]]
