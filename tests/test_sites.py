@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from tsm_det.shift_inplace import Shift
 from tsm_det.sites import Tape, attach_sites
 
 
@@ -19,8 +20,8 @@ class Net(nn.Module):
 
 
 def run(net, frames, past=()):
-    attach_sites(net, ['a', 'b'], 2)
-    with torch.no_grad(), Tape(2, 1, past) as tape:
+    attach_sites(net, ['a', 'b'], [Shift(2)] * 2)
+    with torch.no_grad(), Tape(2, (1, 1), past) as tape:
         out = net(frames)
     return out, tape.present(['a', 'b'])
 
@@ -40,7 +41,7 @@ def test_a_site_that_runs_twice_or_never_is_an_error(runs, message):
 
 def test_a_site_without_a_tape_is_an_error():
     net = Net()
-    attach_sites(net, ['a'], 2)
+    attach_sites(net, ['a'], [Shift(2)])
     with pytest.raises(RuntimeError, match='a has a temporal site'):
         net(torch.randn(1, 8, 3, 3))
 
@@ -57,4 +58,4 @@ def test_a_module_that_fails_leaves_its_input_as_it_was():
 
 def test_a_wrong_number_of_pasts_is_an_error():
     with pytest.raises(ValueError, match='1 tensors .* 2 sites'):
-        Tape(2, 1, [torch.zeros(1)])
+        Tape(2, (1, 1), [torch.zeros(1)])

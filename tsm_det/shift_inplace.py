@@ -10,6 +10,17 @@ from tsm_det.shift import check_clip, check_past, fit_past, temporal_shift
 Undo = tuple[Tensor, Tensor]  # a part of a map, and its original values
 
 
+class Shift:
+    """The temporal shift as an operator of a site: one channel in ``shift_div`` comes from the previous frame."""
+
+    def __init__(self, shift_div: int) -> None:
+        self.shift_div = shift_div
+
+    def __call__(self, frames: Tensor, clip_shape: tuple[int, int],
+                 past: Tensor | None) -> tuple[Tensor, Tensor, Undo | None]:
+        return shift_in_place(frames, clip_shape[1], past, frames.shape[1] // self.shift_div)
+
+
 def shift_in_place(frames: Tensor, num_frames: int, past: Tensor | None,
                    num_shifted: int) -> tuple[Tensor, Tensor, Undo | None]:
     """Shift a map like :func:`temporal_shift`, bit for bit, but move only the shifted channels.

@@ -1,16 +1,16 @@
-"""Sites: hooks that shift the input of a module, and the tape that holds their pasts. Imports only torch."""
+"""Sites: hooks that put a temporal operator before a module, and the tape that holds pasts. Imports only torch."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from functools import cache
 from typing import Protocol
 
 import torch.utils.checkpoint
 from torch import Tensor, nn
 
-from tsm_det.shift_inplace import Undo, shift_in_place, undo
+from tsm_det.shift_inplace import Undo, undo
 
 
 class TemporalModule(Protocol):
@@ -28,6 +28,17 @@ class TemporalModule(Protocol):
     def signature(self) -> tuple: ...
 
 
+class Operator(Protocol):
+    """What a site does with maps ``(N*T, C, H, W)``.
+
+    It takes the maps, (N, T), and the past, None at the start of the streams. It returns the new maps; the present,
+    with N rows, which owns its memory; and, if it wrote into the maps, what restores them, else None.
+    """
+
+    def __call__(self, frames: Tensor, clip_shape: tuple[int, int],
+                 past: Tensor | None) -> tuple[Tensor, Tensor, Undo | None]: ...
+
+
 class _Bound(threading.local):
     tape: Tape | None = None
 
@@ -40,18 +51,18 @@ class Tape:
 
     Args:
         num_sites: number of sites of the network.
-        num_frames: T, frames per clip.
+        clip_shape: N streams and T frames per clip.
         past: one tensor per site, or ``()`` at the start of the streams.
 
     Raises:
         ValueError: the number of pasts is neither 0 nor the number of sites.
     """
 
-    def __init__(self, num_sites: int, num_frames: int, past: Sequence[Tensor]) -> None:
+    def __init__(self, num_sites: int, clip_shape: tuple[int, int], past: Sequence[Tensor]) -> None:
         if len(past) not in (0, num_sites):
             raise ValueError(f'past has {len(past)} tensors but the network has {num_sites} sites: pass the present '
                              'that this network returned, or () to reset the stream')
-        self.num_frames = num_frames
+        self.clip_shape = clip_shape
         self.pasts = list(past) or [None] * num_sites
         self.presents: list[Tensor | None] = [None] * num_sites
         self.shifted: dict[int, Undo] = {}
@@ -81,18 +92,18 @@ def is_recording() -> bool:
 
 
 class Site:
-    """Shifts the input of a module, and restores it after the module.
+    """Applies an operator to the input of a module, and restores the input after the module.
 
     A map is ``(N*T, C, H, W)``, or tokens ``(N*T, L, C)``.
 
     Args:
         index: place of the site among those of its network.
         name: the module's, for messages.
-        shift_div: one channel in ``shift_div`` comes from the previous frame.
+        operator: see :class:`Operator`.
     """
 
-    def __init__(self, index: int, name: str, shift_div: int) -> None:
-        self.index, self.name, self.shift_div = index, name, shift_div
+    def __init__(self, index: int, name: str, operator: Operator) -> None:
+        self.index, self.name, self.operator = index, name, operator
 
     def attach(self, module: nn.Module) -> None:
         """Add the hooks to the module."""
@@ -110,8 +121,7 @@ class Site:
         tokens = frames.ndim == 3
         if tokens:
             frames = frames.transpose(1, 2).unsqueeze(2)
-        shifted, tape.presents[index], change = shift_in_place(
-            frames, tape.num_frames, tape.pasts[index], frames.shape[1] // self.shift_div)
+        shifted, tape.presents[index], change = self.operator(frames, tape.clip_shape, tape.pasts[index])
         if change is not None:
             tape.shifted[index] = change
             return None
@@ -154,11 +164,11 @@ def _new_checkpointed(block: type) -> nn.Module:
     return _checkpointed(block).__new__(_checkpointed(block))
 
 
-def attach_sites(network: nn.Module, names: Sequence[str], shift_div: int) -> None:
+def attach_sites(network: nn.Module, names: Sequence[str], operators: Iterable[Operator]) -> None:
     """Put a site in front of each named module, in this order; the blocks around them keep ``with_cp``."""
     modules = dict(network.named_modules())
-    for index, name in enumerate(names):
-        Site(index, name, shift_div).attach(modules[name])
+    for index, (name, operator) in enumerate(zip(names, operators, strict=True)):
+        Site(index, name, operator).attach(modules[name])
         parts = name.split('.')
         around = (modules['.'.join(parts[:depth])] for depth in reversed(range(1, len(parts))))
         block = next((module for module in around if hasattr(module, 'with_cp')), None)

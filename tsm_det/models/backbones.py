@@ -11,8 +11,10 @@ from mmdet.models import backbones
 from torch import Tensor, nn
 
 from tsm_det.errors import InputError
+from tsm_det.models.operators import OPERATORS
 from tsm_det.models.temporal_class import temporal_class
-from tsm_det.sites import Tape, attach_sites, is_recording
+from tsm_det.shift_inplace import Shift
+from tsm_det.sites import Operator, Tape, attach_sites, is_recording
 
 
 class TemporalBackbone:
@@ -28,19 +30,23 @@ class TemporalBackbone:
         shift_stages: stages with sites, from 0; None is all, ``()`` is the 2D baseline, equal to mmdet bit for bit.
         shift_every: distance of sites in blocks; None follows the paper: 2 if a stage has 23 sites or more
             (ResNet-101: 18 sites, 152: 26), else 1 (ResNet-50: 16).
+        operator: what sites do: 'shift', or one of :data:`~tsm_det.models.operators.OPERATORS`, whose weights stand
+            under ``temporal`` in checkpoints.
         kwargs: the parent's keys.
     """
 
     site_pattern: str  # of the names of modules behind sites; groups are numbers, first the stage, last the block
 
     def __init__(self, *args, shift_div: int = 8, shift_stages: Sequence[int] | None = None,
-                 shift_every: int | None = None, **kwargs) -> None:
+                 shift_every: int | None = None, operator: str = 'shift', **kwargs) -> None:
         super().__init__(*args, **kwargs)
         stages = _stages(self, self.site_pattern)
         if shift_div < 1:
             raise InputError(f'shift_div is {shift_div} but must be at least 1: the paper uses 8')
         if shift_every is not None and shift_every < 1:
             raise InputError(f'shift_every is {shift_every} but must be at least 1: 1 shifts every block')
+        if operator not in ('shift', *OPERATORS):
+            raise InputError(f'operator is {operator!r} but must be one of shift, {", ".join(OPERATORS)}')
         shift_stages = range(len(stages)) if shift_stages is None else sorted(set(shift_stages))
         if unknown := set(shift_stages) - set(range(len(stages))):
             raise InputError(f'shift_stages has {sorted(unknown)} but the network has stages 0 to '
@@ -49,10 +55,18 @@ class TemporalBackbone:
             shift_every = 2 if any(len(blocks) >= 23 for stage in stages for blocks in stage.values()) else 1
         chosen = {(stage, *site): name for stage in shift_stages
                   for blocks in stages[stage].values() for site, name in blocks[::shift_every]}
-        self.shift_div, self.sites, self.site_names = shift_div, tuple(chosen), tuple(chosen.values())
-        _check_widths(self, self.site_names, shift_div)
-        _warn_of_frozen_sites(self)
-        attach_sites(self, self.site_names, shift_div)
+        self.shift_div, self.operator = shift_div, operator
+        self.sites, self.site_names = tuple(chosen), tuple(chosen.values())
+        attach_sites(self, self.site_names, self._operators())
+
+    def _operators(self) -> Sequence[Operator]:
+        if self.operator == 'shift':
+            _check_widths(self, self.site_names, self.shift_div)
+            _warn_of_frozen_sites(self)
+            return [Shift(self.shift_div)] * len(self.sites)
+        widths = [_width(self, name) for name in self.site_names]
+        self.temporal = nn.ModuleList(OPERATORS[self.operator](width) for width in widths)
+        return self.temporal
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Compute the features of images ``(N, C, H, W)``, each the first frame of its own stream."""
@@ -64,7 +78,7 @@ class TemporalBackbone:
 
         Args:
             clip: ``(N, T, C, H, W)``, oldest frame first.
-            past: one tensor ``(N, C_shift, H, W)`` per site, or ``()`` at the start of the streams.
+            past: one tensor per site, ``(N, C_shift, H, W)`` for the shift, or ``()`` at the start of the streams.
 
         Returns:
             One feature map ``(N*T, C_i, H_i, W_i)`` per out index, and the past of the next clip.
@@ -75,13 +89,13 @@ class TemporalBackbone:
         if clip.ndim != 5:
             raise InputError(f'clip is {tuple(clip.shape)} but must be (N, T, C, H, W): '
                              'call the backbone itself for images (N, C, H, W)')
-        with Tape(len(self.sites), clip.shape[1], past) as tape:
+        with Tape(len(self.sites), clip.shape[:2], past) as tape:
             feats = self(clip.flatten(0, 1))
         return tuple(feats), tape.present(self.site_names)
 
     def signature(self) -> tuple:
         """Return what gives a past its meaning besides the weights."""
-        return self.shift_div, self.sites
+        return self.shift_div if self.operator == 'shift' else self.operator, self.sites
 
     def train(self, mode: bool = True) -> nn.Module:
         """Set the mode as the parent does and, unlike some parents, return the network."""
@@ -120,6 +134,16 @@ def _check_widths(network: nn.Module, names: Sequence[str], shift_div: int) -> N
         width = getattr(network.get_submodule(name), 'in_channels', shift_div)
         if width < shift_div:
             raise InputError(f'{name} has {width} input channels but shift_div is {shift_div}: choose at most {width}')
+
+
+def _width(network: nn.Module, name: str) -> int:
+    """Channels of the input of a module, as it or the first of its parts that knows them says."""
+    for part in network.get_submodule(name).modules():
+        for attribute in ('in_channels', 'embed_dims', 'in_features'):
+            if hasattr(part, attribute):
+                return getattr(part, attribute)
+    raise InputError(f'{name} has none of in_channels, embed_dims and in_features: set one of them to the number of '
+                     'its input channels, which an operator with weights must know')
 
 
 def _warn_of_frozen_sites(network: nn.Module) -> None:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from tsm_det.errors import InputError
 from tsm_det.models.temporal_class import temporal_class
+from tsm_det.shift_inplace import Shift
 from tsm_det.sites import Tape, attach_sites, is_recording
 
 
@@ -54,7 +55,7 @@ class TemporalNeck:
         if widths and not 1 <= shift_div <= min(widths):
             raise InputError(f'shift_div is {shift_div} but must be 1 to {min(widths)}, the channels of the narrowest '
                              'level')
-        attach_sites(self, self.site_names, shift_div)
+        attach_sites(self, self.site_names, [Shift(shift_div)] * len(levels))
 
     def forward(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Compute the pyramid of images, each the first frame of its own stream."""
@@ -75,7 +76,7 @@ class TemporalNeck:
         Raises:
             ValueError: the past does not fit.
         """
-        with Tape(len(self.sites), num_frames, past) as tape:
+        with Tape(len(self.sites), (feats[0].shape[0] // num_frames, num_frames), past) as tape:
             levels = self(feats)
         return tuple(levels), tape.present(self.site_names)
 
