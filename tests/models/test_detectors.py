@@ -153,6 +153,17 @@ def test_a_training_step_of_a_clip_gives_finite_gradients(name):
     assert all(gradient is not None and gradient.isfinite().all() for gradient in gradients)
 
 
+@pytest.mark.parametrize('name', ['FasterRCNN', 'RetinaNet', 'TOOD', 'DINO'])
+def test_losses_in_bfloat16_on_a_cpu_are_close(name):
+    model = build(name).train()
+    expected = model.parse_losses(losses_of(name, model, clip=True))[0]
+    with torch.autocast('cpu', torch.bfloat16):
+        loss = model.parse_losses(losses_of(name, model, clip=True))[0]
+    assert not torch.equal(loss, expected)
+    assert_close(loss, expected, rtol=0.02, atol=0.03)
+    loss.backward()
+
+
 def _flat(value):
     return value if isinstance(value, list | tuple) else [value]
 
