@@ -72,7 +72,7 @@ def _with_video_data(config: Config, data: Config) -> Config:
 def _read(path: str) -> Config:
     try:
         return Config.fromfile(path)
-    except (SyntaxError, OSError, ImportError, KeyError) as error:
+    except (SyntaxError, OSError, ImportError, KeyError, TypeError) as error:
         raise InputError(f'the config {path} cannot be read ({error}): fix it or take one of configs/') from error
 
 
