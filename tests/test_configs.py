@@ -24,6 +24,7 @@ SITES = {  # backbone, neck
     'tsm_faster_rcnn_r50_vid_neck_only': (0, 4),
     'tsm_cascade_rcnn_r50_vid': (16, 4),
     'tsm_dino_r50_vid': (16, 3),
+    'tsm_faster_rcnn_mobilenetv2_synthvid': (10, 4),
     'tsm_faster_rcnn_mobilenetv2_vid': (10, 4),
     'tsm_faster_rcnn_swin-t_vid': (12, 4),
     'tsm_retinanet_r18_synthvid': (8, 3),
