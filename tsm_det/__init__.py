@@ -38,8 +38,10 @@ from tsm_det.evaluation import vid_metric  # noqa: F401
 from tsm_det.models import backbones, clip_preprocessor, detectors, necks, tps_swin_transformer  # noqa: F401
 from tsm_det.shift import ShiftState, map_state, temporal_shift
 from tsm_det.stream_bank import StreamBank
+from tsm_det.streams.offline_detector import OfflineDetector
 from tsm_det.streams.online_detector import OnlineDetector
 from tsm_det.version import __version__
 
 __all__ = [
-    'OnlineDetector', 'ShiftState', 'StreamBank', '__version__', 'config_path', 'map_state', 'temporal_shift']
+    'OfflineDetector', 'OnlineDetector', 'ShiftState', 'StreamBank', '__version__', 'config_path', 'map_state',
+    'temporal_shift']

@@ -19,6 +19,7 @@ from mmengine.runner import Runner
 from tsm_det.cocovid.read import read_coco_vid
 from tsm_det.config import dataset_config, evaluators_of
 from tsm_det.datasets.coco_vid import CocoVIDDataset
+from tsm_det.datasets.window_loader import WindowLoader
 from tsm_det.distributed import process_group
 from tsm_det.engines import with_engine
 from tsm_det.errors import InputError
@@ -27,7 +28,7 @@ from tsm_det.evaluation.vid_metric import VIDMetric
 from tsm_det.files import check_folder, check_writable, write_json
 from tsm_det.malloc import keep_freed_memory
 from tsm_det.mixed_precision import cpu_optim_wrapper
-from tsm_det.models.loading import check_readable, load_weights, trusted_classes, warn_random_weights
+from tsm_det.models.loading import load_weights, read_checkpoint, trusted_classes, warn_random_weights
 
 # Warnings of mmengine about its own calls, which no config can avoid.
 _MMENGINE_NOISE = ('"FileClient"', '"HardDiskBackend"', 'The prefix is not set')
@@ -61,7 +62,7 @@ def train(config: Config, amp: bool = False, auto_scale_lr: bool = False, resume
     if checkpoint := _last_checkpoint(config.work_dir) if resume is True else resume:
         config.resume, config.load_from = True, str(checkpoint)
     if config.load_from:
-        check_readable(config.load_from)
+        read_checkpoint(config.load_from)
     check_data(config, 'train_dataloader', 'val_dataloader')
     if get_device() == 'cpu':
         keep_freed_memory()
@@ -73,6 +74,8 @@ def train(config: Config, amp: bool = False, auto_scale_lr: bool = False, resume
     with process_group(config), trusted_classes():
         runner = _runner(config)
         runner.register_hook(_CheckNumClasses())
+        if config.get('val_cfg'):
+            _in_windows(runner, 'val_loop')
         try:
             runner.train()
         except KeyboardInterrupt as end:
@@ -86,7 +89,7 @@ def train(config: Config, amp: bool = False, auto_scale_lr: bool = False, resume
 
 def test(config: Config, checkpoint: str | None, out: str | None = None, show_dir: str | None = None,
          metrics: str | None = None, engine: str = 'eager') -> dict[str, float]:
-    """Stream every test video frame by frame and score it.
+    """Stream every test video frame by frame, or in windows if the detector reads future frames, and score it.
 
     Args:
         config: from :func:`tsm_det.config.load_config`.
@@ -119,6 +122,7 @@ def test(config: Config, checkpoint: str | None, out: str | None = None, show_di
             _check_classes(load_weights(model, checkpoint), runner)
         if engine != 'eager':
             runner.model = with_engine(model, engine)
+        _in_windows(runner, 'test_loop')
         if out:
             runner.test_evaluator.metrics.append(DumpDetections(out))
         if show_dir:
@@ -161,6 +165,14 @@ def _check_classes(checkpoint: dict, runner: Runner) -> None:
     if learned and tuple(learned) != tuple(scored):
         raise InputError(f'the checkpoint knows the classes {", ".join(learned)} but the test data has '
                          f'{", ".join(scored)}: set test_dataloader.dataset.metainfo.classes to the checkpoint\'s')
+
+
+def _in_windows(runner: Runner, loop: str) -> None:
+    """Let a loop give whole windows of a video to a detector that reads future frames."""
+    model = _unwrapped(runner)
+    if getattr(model, 'direction', 'past') == 'both':
+        loop = getattr(runner, loop)
+        loop.dataloader = WindowLoader(loop.dataloader, model.window, model.margin)
 
 
 def _last_checkpoint(work_dir: str) -> Path | None:

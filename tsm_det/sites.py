@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Hashable, Iterable, Sequence
 from functools import cache
@@ -18,10 +19,13 @@ class TemporalModule(Protocol):
 
     ``sites`` are the ids of its sites in the order of their pasts. ``forward_clip`` takes a clip (a backbone) or
     features and T (a neck), and the pasts, ``()`` at the start; it returns features and presents. ``signature()``
-    returns everything that gives a past its meaning, besides the weights, as plain values.
+    returns everything that gives a past its meaning, besides the weights, as plain values. ``direction`` is 'past', or
+    'both' if its sites read the future too; ``reach`` says how many frames away a frame can change the features.
     """
 
     sites: tuple[Hashable, ...]
+    direction: str
+    reach: int
 
     def forward_clip(self, *inputs: object) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]: ...
 
@@ -172,6 +176,20 @@ def _checkpointed(block: type) -> type:
 
 def _new_checkpointed(block: type) -> nn.Module:
     return _checkpointed(block).__new__(_checkpointed(block))
+
+
+def longest_path(pattern: str, names: Iterable[str]) -> int:
+    """The most sites on a path through a network, each of which brings in one more frame.
+
+    Sites are in sequence, except that those which differ only in the group ``branch`` of the pattern run in parallel.
+
+    Args:
+        pattern: regular expression that matches each name as a whole.
+        names: of the modules behind the sites.
+    """
+    branch = re.compile(pattern).groupindex.get('branch')
+    return len({tuple(number for group, number in enumerate(re.fullmatch(pattern, name).groups(), 1) if group != branch)
+                for name in names})
 
 
 def attach_sites(network: nn.Module, names: Sequence[str], operators: Iterable[Operator]) -> None:
