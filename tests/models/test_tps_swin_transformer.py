@@ -92,6 +92,16 @@ def test_a_frame_is_forgotten_after_one_frame_per_even_and_four_per_odd_block():
     assert changed == [list(range(6)), list(range(6)), list(range(11)), list(range(11))]
 
 
+@pytest.mark.parametrize(('direction', 'reached'), [('past', range(10, 16)), ('both', range(1, 20))])
+@torch.no_grad()
+def test_a_frame_changes_the_frames_within_reach(direction, reached):
+    network, given, other = swin(direction=direction, shift_stages=(0,)), clip(1, 21), clip(1, 21)
+    other[:, 10] = clip(1, 1, seed=5)[:, 0]
+    one, two = (network.forward_clip(each)[0][0] for each in (given, other))
+    assert [t for t in range(21) if not torch.equal(one[t], two[t])] == list(reached)
+    assert network.reach == reached[-1] - 10
+
+
 @torch.no_grad()
 def test_a_past_is_as_large_as_the_page_says():
     def megabytes(height, width, stages, embed_dims=96):

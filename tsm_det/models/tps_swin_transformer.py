@@ -38,8 +38,10 @@ class TPSSwinTransformer(TemporalBackbone, SwinTransformer):
                  **kwargs) -> None:
         if direction not in _DIRECTIONS:
             raise InputError(f'direction is {direction!r} but must be one of {", ".join(_DIRECTIONS)}')
-        self.direction = direction  # the parent attaches the sites
-        super().__init__(*args, shift_div=shift_div, shift_stages=shift_stages, shift_every=1, **kwargs)
+        super().__init__(*args, shift_div=shift_div, shift_stages=shift_stages, shift_every=1, direction=direction,
+                         **kwargs)
+        patch_reach = 4 if direction == 'past' else 8  # patches from 4 frames on either side meet, and go back
+        self.reach = sum(patch_reach if block % 2 else 1 for _, block in self.sites)
 
     def _operators(self) -> Sequence[Operator]:
         channel_shift, patch_shift = _DIRECTIONS[self.direction]
