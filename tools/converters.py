@@ -33,6 +33,12 @@ _FOLDER = _flag('--out', 'folder for the CocoVID files', required=True)
 _LISTS = _flag('--lists', 'folder with the lists of videos and stills (default: ROOT/ImageSets)')
 _WORKERS = _flag('--workers', 'number of processes (default: one per core)', type=int)
 _CLASSES = _flag('--classes', 'categories in order (default: the labels found, sorted)', nargs='+')
+_IGNORE = _flag('--ignore', 'labels of ignored regions: training and scoring count no detection in them', nargs='+',
+                metavar='LABEL')
+_LABELLED = _flag('--labelled-frames-only', 'leave out frames without a label, because nobody labelled them (default: '
+                  'they count as empty)', action='store_true')
+_FIRST_FRAME = _flag('--first-frame', 'number of the first frame in the rows (default: found out from them)', type=int,
+                     choices=[0, 1])
 _MAX_GAP = _flag('--max-gap', 'largest gap in a linked track: frame numbers between two of its boxes (default: 5); if '
                  'only every k-th frame has labels, at least k - 1', type=int)
 
@@ -43,21 +49,26 @@ COMMANDS = {
     'csv-videos': Command(
         'tsm_det.cocovid.convert.csv_videos:convert_csv_videos', 'videos NAME.mp4, boxes in NAME.csv',
         [_flag('folder', 'folder with NAME.mp4 and NAME.csv (frame,label,x,y,width,height[,track])'),
-         _OUT, _CLASSES, _MAX_GAP]),
+         _OUT, _CLASSES, _FIRST_FRAME, _IGNORE, _LABELLED, _MAX_GAP]),
     'mot': Command(
         'tsm_det.cocovid.convert.mot:convert_mot', "sequences in MOTChallenge's layout",
         [_flag('root', 'a sequence, with gt/gt.txt and img1/, or a folder of sequences'), _OUT,
-         _flag('--classes', "names of the classes 1, 2, ... (default: gt/labels.txt, else MOTChallenge's)", nargs='+'),
-         _flag('--origin', 'number of the first pixel in gt.txt (default: 1)', type=int, choices=[0, 1]), _MAX_GAP]),
+         _flag('--classes', "names of the classes 1, 2, ... (default: gt/labels.txt; MOTChallenge's for MOT16, MOT17 "
+               'and MOT20)', nargs='+'),
+         _flag('--origin', 'number of the first pixel in gt.txt (default: 1)', type=int, choices=[0, 1]),
+         _FIRST_FRAME, _IGNORE, _LABELLED, _MAX_GAP]),
     'cvat': Command(
-        'tsm_det.cocovid.convert.cvat:convert_cvat', 'tasks exported as "CVAT for video 1.1"',
+        'tsm_det.cocovid.convert.cvat:convert_cvat', 'tasks exported as "CVAT for video 1.1" or "for images 1.1"',
         [_flag('source', 'XML file, or folder with XML files'),
          _flag('--videos', 'folder with the videos, or with folders of images', required=True), _OUT,
-         _flag('--classes', 'categories in order (default: the labels of the tasks)', nargs='+')]),
+         _flag('--classes', 'categories in order (default: the labels of the tasks)', nargs='+'),
+         _flag('--interpolate', 'fill the frames between the boxes of a track, as CVAT does between key frames',
+               action='store_true'), _IGNORE, _LABELLED, _MAX_GAP]),
     'coco-frames': Command(
         'tsm_det.cocovid.convert.coco_frames:convert_coco_frames', 'frames as images, boxes in a COCO file',
         [_flag('file', 'COCO file'),
-         _flag('--images', 'folder that its file names are relative to', required=True), _OUT, _MAX_GAP]),
+         _flag('--images', 'folder that its file names are relative to', required=True), _OUT, _IGNORE, _LABELLED,
+         _MAX_GAP]),
     'check': Command(
         'tsm_det.cocovid.check:check_file', 'list the problems and the contents of a CocoVID file',
         [_flag('file', 'CocoVID file'),

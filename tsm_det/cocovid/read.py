@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from tsm_det.config import class_names
 from tsm_det.errors import InputError
 
 Schema = dict[str, str]  # keys of the records of each list; '?' marks what may be missing
@@ -80,10 +81,10 @@ def read_json(path: str | os.PathLike, hint: str = 'name the file with the annot
 def category_ids(categories: list[dict], classes: Iterable[str] | None, path: str | os.PathLike) -> dict[str, int]:
     """Return the category id of each class in the order of labels; without ``classes``, of each category in the file.
 
-    Raises InputError when the file lacks a class.
+    Raises InputError when the file lacks a class, or ``classes`` is not a list of names.
     """
     ids = {category['name']: category['id'] for category in categories}
-    classes = list(ids if classes is None else classes)
+    classes = list(ids if classes is None else class_names(classes))
     if unknown := [name for name in classes if name not in ids]:
         raise InputError(f'{path} has no category {", ".join(unknown)}, only {", ".join(ids)}: '
                          'set metainfo.classes to names of the file')

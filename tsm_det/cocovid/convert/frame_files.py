@@ -97,3 +97,9 @@ def parse_number(text: str | None, what: str, place: str, whole: bool = False) -
     except (TypeError, ValueError) as error:
         raise InputError(f'{place}: {what} is {text!r} but must be a {"whole " * whole}number: fix it, or export the '
                          'file again') from error
+
+
+def parse_track(given: object) -> str | None:
+    """Return a track id as text; None, which will be linked, for none or a negative number."""
+    text = '' if given is None else str(given).strip()
+    return None if not text or re.fullmatch(r'-\d+(\.0*)?', text) else text

@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import configparser
 import os
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from tsm_det.cocovid.builder import Box, CocoVIDBuilder, ConversionReport
-from tsm_det.cocovid.convert.frame_files import Frame, check_size, image_size, images_of, parse_number, split_number
+from tsm_det.cocovid.convert.frame_files import (
+    Frame,
+    check_size,
+    image_size,
+    images_of,
+    parse_number,
+    parse_track,
+    split_number,
+)
+from tsm_det.cocovid.convert.frame_numbers import RowNumbers, are_time_stamps, cvat_number, find_first_frame
+from tsm_det.config import class_names
 from tsm_det.errors import InputError
 
 # https://motchallenge.net: the classes of MOT16, MOT17 and MOT20, numbered from 1.
 CLASSES = ('pedestrian', 'person_on_vehicle', 'car', 'bicycle', 'motorbike', 'non_mot_vehicle', 'static_person',
            'distractor', 'occluder', 'occluder_on_ground', 'occluder_full', 'reflection')
+_ITS_SEQUENCES = re.compile(r'MOT(16|17|20)-[0-9]{2}(-(DPM|FRCNN|SDP))?', re.IGNORECASE)
 GT = Path('gt', 'gt.txt')
 INFO = 'seqinfo.ini'
 _CLASS_HINT = 'class (remove columns 8 to 10 if they hold coordinates)'
@@ -22,35 +34,48 @@ _COLUMNS = ('frame', 'track', 'left', 'top', 'width', 'height', 'flag', 'class')
 
 
 def convert_mot(root: str | os.PathLike, out: str | os.PathLike, classes: list[str] | None = None, origin: int = 1,
-                max_gap: int = 5, progress: Callable[[list], Iterable] = iter) -> ConversionReport:
+                max_gap: int = 5, first_frame: int | None = None, ignore: Sequence[str] = (),
+                labelled_frames_only: bool = False,
+                progress: Callable[[list], Iterable] = iter) -> ConversionReport:
     """Write the CocoVID file of one sequence or of a folder of sequences.
 
     A sequence is a folder with ``gt/gt.txt`` and numbered images in ``img1/``, or in the ``imDir`` of
     ``seqinfo.ini``. Rows of ``gt.txt``: frame (from 1), track (-1: unknown, will be linked), left, top, width, height,
-    and optionally a flag (rows of flag 0 are skipped and counted), a class (-1: none), and columns that are ignored.
-    Frame k becomes frame id k - 1.
+    and optionally a flag (0: the box becomes an ignored region), a class (-1: none), and columns that are ignored.
+    Frame k becomes frame id k - 1. Rows may also count from 0, and images too.
 
     Args:
         root: the sequence, or the folder of sequences.
         out: the JSON file to write; its file names are relative to ``root``.
-        classes: names of the classes 1, 2, ...; None takes those of ``gt/labels.txt``, which CVAT writes, or
-            MOTChallenge's twelve. Files without a class column have one class, by default ``object``.
+        classes: names of the classes 1, 2, ...; None takes those of ``gt/labels.txt``, which CVAT writes, or for
+            sequences of MOT16, MOT17 and MOT20 MOTChallenge's twelve. Files without a class column have one class,
+            by default ``object``.
         origin: number of the leftmost and topmost pixel in gt.txt: 1 as in MOTChallenge, or 0.
         max_gap: largest gap in a linked track, see :func:`~tsm_det.cocovid.linking.link_tracks`.
+        first_frame: number of the first frame in gt.txt, 0 or 1; None finds it out from the rows.
+        ignore: names of classes whose boxes are regions in which nothing counts.
+        labelled_frames_only: leave out frames without a row, because nobody labelled them.
         progress: wraps the list of sequences.
 
-    Raises InputError when a sequence is incomplete or cannot be read, or a row has an unknown class.
+    Raises InputError when a sequence is incomplete or cannot be read, a row has an unknown class, or nothing tells the
+    names of the classes or whether frames count from 0 or from 1.
     """
     sequences = _find_sequences(Path(root))
     rows = [_read_rows(sequence.folder / GT) for sequence in sequences]
     names = _class_names(sequences, rows, classes)
-    builder = CocoVIDBuilder({name: number for number, name in enumerate(names, start=1)}, max_gap, first_frame=1)
-    for sequence, its_rows in progress(list(zip(sequences, rows, strict=True))):
-        kept = [row for row in its_rows if row.flag != 0]
-        if len(kept) < len(its_rows):
-            builder.report.left_out['rows of flag 0 left out'] += len(its_rows) - len(kept)
-        boxes = [row.to_box(_class_name(row, names, sequence), origin) for row in kept]
-        builder.add_video(sequence.name, sequence.frames(), boxes, sequence.folder / GT)
+    numbers = [{row.frame for row in its_rows} for its_rows in rows]
+    frames = [sequence.frames(its) for sequence, its in progress(list(zip(sequences, numbers, strict=True)))]
+    first_frame = find_first_frame(
+        [RowNumbers(sequence.folder / GT, its, its_frames[-1].frame_id)
+         for sequence, its, its_frames in zip(sequences, numbers, frames, strict=True)],
+        first_frame, None if any(map(_counts_from_0, frames)) else 1)
+    categories = {name: number for number, name in enumerate(names, start=1) if name not in ignore}
+    builder = CocoVIDBuilder(categories, max_gap, first_frame, ignore=ignore, labelled_frames_only=labelled_frames_only)
+    if not first_frame:
+        builder.report.notes.append('frames in gt.txt count from 0')
+    for sequence, its_rows, its_frames in zip(sequences, rows, frames, strict=True):
+        boxes = [row.to_box(_class_name(row, names, sequence), origin, first_frame) for row in its_rows]
+        builder.add_video(sequence.name, its_frames, boxes, sequence.folder / GT)
     return builder.write(out)
 
 
@@ -62,10 +87,10 @@ class _Row(NamedTuple):
     flag: float
     class_id: int | None
 
-    def to_box(self, label: str, origin: int) -> Box:
+    def to_box(self, label: str | None, origin: int, first_frame: int) -> Box:
         x, y, width, height = self.box
-        track = None if self.track == -1 else str(self.track)
-        return Box(self.line, self.frame - 1, label, (x - origin, y - origin, width, height), track)
+        return Box(self.line, self.frame - first_frame, label, (x - origin, y - origin, width, height),
+                   None if label is None else parse_track(self.track), is_crowd=self.flag == 0)
 
 
 class _Sequence(NamedTuple):
@@ -74,8 +99,11 @@ class _Sequence(NamedTuple):
     prefix: str  # of its file names
     info: dict[str, str]  # [Sequence] of seqinfo.ini, keys in lower case; empty without the file
 
-    def frames(self) -> list[Frame]:
-        """List the frames in order: image number k is frame k - 1, or frame k where numbers begin at 0."""
+    def frames(self, rows: set[int]) -> list[Frame]:
+        """List the frames in order: image number k is frame k - 1, or frame k where numbers begin at 0.
+
+        Time stamps, unless the frames in ``rows`` are such numbers too, become places in order.
+        """
         folder = self.info.get('imdir', 'img1')
         images = images_of(self.folder / folder, *([(self.info['imext'].lower(),)] if 'imext' in self.info else []))
         length, size = self._stated('seqlength'), (self._stated('imheight'), self._stated('imwidth'))
@@ -84,9 +112,11 @@ class _Sequence(NamedTuple):
                              'fetch the missing ones, or correct seqLength')
         if None not in size:
             check_size(images[0], size, INFO)
-        numbers = _numbers(images)
+        numbers = dict(sorted(_numbers(images).items()))
+        if are_time_stamps(numbers) and max(rows, default=0) <= len(images):
+            numbers = dict(enumerate(numbers.values(), start=1))
         return [Frame(number - min(1, *numbers), f'{self.prefix}{folder}/{path.name}',
-                      image_size(path) if None in size else size) for number, path in sorted(numbers.items())]
+                      image_size(path) if None in size else size) for number, path in numbers.items()]
 
     def labels(self) -> list[str]:
         """Return the names in ``gt/labels.txt``, which CVAT writes."""
@@ -144,13 +174,24 @@ def _class_names(sequences: list[_Sequence], rows: list[list[_Row]], classes: li
     if with_class and without:
         raise InputError(f'{without[0]} has rows without a class but {with_class[0]} has rows with one: '
                          'convert them separately, or give both the same columns')
-    names = list(classes or (['object'] if without else _shared_labels(sequences) or CLASSES))
+    names = list(class_names(classes) or (['object'] if without else _known_names(sequences)))
     if without and len(names) > 1:
         raise InputError(f'{without[0]} has no class column but the classes are {", ".join(names)}: '
                          'name one class, or add the column')
     if len(set(names)) < len(names):
         raise InputError(f'the classes are {", ".join(names)} but must be different: name each once')
     return names
+
+
+def _known_names(sequences: list[_Sequence]) -> Sequence[str]:
+    if names := _shared_labels(sequences):
+        return names
+    for sequence in sequences:
+        name = sequence.info.get('name', sequence.folder.resolve().name)
+        if not _ITS_SEQUENCES.fullmatch(name):
+            raise InputError(f'{sequence.folder / GT} numbers its classes but nothing names them, as {name} is no '
+                             'sequence of MOT16, MOT17 or MOT20: name all classes in order with --classes')
+    return CLASSES
 
 
 def _shared_labels(sequences: list[_Sequence]) -> list[str]:
@@ -162,10 +203,19 @@ def _shared_labels(sequences: list[_Sequence]) -> list[str]:
     return names
 
 
-def _class_name(row: _Row, names: list[str], sequence: _Sequence) -> str:
+def _counts_from_0(frames: list[Frame]) -> bool:
+    """Whether images are numbered from 0 by another tool than CVAT, whose rows count from 1 all the same."""
+    name = Path(frames[0].file_name).name
+    return split_number(name)[1] == 0 and cvat_number(name) is None
+
+
+def _class_name(row: _Row, names: list[str], sequence: _Sequence) -> str | None:
+    """Return the label of a row; None for a row of flag 0 that is of no known class."""
     if row.class_id is None:
         return names[0]
     if not 1 <= row.class_id <= len(names):
+        if row.flag == 0:
+            return None
         raise InputError(f'{sequence.folder / GT} line {row.line} has class {row.class_id} but there are names '
                          f'for 1 to {len(names)} ({", ".join(names)}): name all classes in order with --classes')
     return names[row.class_id - 1]
