@@ -67,15 +67,20 @@ def read_json(path: str | os.PathLike, hint: str = 'name the file with the annot
 
     Raises InputError when the file cannot be read, or holds something else.
     """
+    content = load_json(path, hint)
+    if not isinstance(content, dict):
+        raise InputError(f'{path} holds a {type(content).__name__} but {{"images": [...], ...}} is required: {hint}')
+    return content
+
+
+def load_json(path: str | os.PathLike, hint: str = 'name the file with the annotations') -> object:
+    """Return the content of a JSON file; raise InputError when it cannot be read."""
     try:
-        content = json.loads(Path(path).read_bytes())
+        return json.loads(Path(path).read_bytes())
     except FileNotFoundError as error:
         raise InputError(f'the annotation file {path} is missing: {hint}') from error
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f'{path} cannot be read as JSON ({error}): {hint}') from error
-    if not isinstance(content, dict):
-        raise InputError(f'{path} holds a {type(content).__name__} but {{"images": [...], ...}} is required: {hint}')
-    return content
 
 
 def category_ids(categories: list[dict], classes: Iterable[str] | None, path: str | os.PathLike) -> dict[str, int]:

@@ -85,6 +85,35 @@ def split_number(name: str) -> tuple[str, int] | None:
     return (stem[:found.start()], int(found.group())) if found and len(found.group()) <= 18 else None
 
 
+def annotation_files(source: Path, suffix: str) -> list[Path]:
+    """Return ``source`` if it is a file, else the files of the folder, at any depth, with a suffix.
+
+    Raises InputError when there is none.
+    """
+    if source.is_file():
+        return [source]
+    files = sorted(path for path in source.rglob(f'*{suffix}') if path.name[0] != '.') if source.is_dir() else []
+    if not files:
+        raise InputError(f'{source} holds no {suffix} file: name one, or a folder with unpacked annotations')
+    return files
+
+
+def inner_name(name: str, place: str) -> str:
+    """Return the file name of an annotation file with slashes between folders; backslashes count as slashes.
+
+    Args:
+        name: relative to some folder.
+        place: where the name is written, for the message.
+
+    Raises InputError when the name is empty or leads out of the folder.
+    """
+    parts = [part for part in name.strip().replace('\\', '/').split('/') if part != '.']
+    if parts[:1] in ([], ['']) or '..' in parts or '\0' in name or re.match('[A-Za-z]:', parts[0]):
+        raise InputError(f'{place} names the file {name!r} but a name inside the folder of the images is required: '
+                         'remove the drive, the leading slash or "..", or export the file again')
+    return '/'.join(filter(None, parts))
+
+
 def parse_number(text: str | None, what: str, place: str, whole: bool = False) -> float:
     """Return the number in a field; ``what`` names the field and ``place`` says where it is, for the message.
 
