@@ -66,7 +66,7 @@ def test_labels_without_a_box_and_images_without_labels_are_counted(root):
 
 
 @pytest.mark.parametrize(('change', 'message'), [
-    ({'frameIndex': '0'}, 'frameIndex'), ({'videoName': None}, 'videoName is missing'),
+    ({'frameIndex': '0'}, 'frameIndex'), ({'frameIndex': -1}, 'from 0'), ({'videoName': None}, 'videoName is missing'),
     ({'videoName': '../images/b'}, r'\.\./images'), ({'name': '..\\x.jpg'}, 'names the file'),
     ({'name': 'x.jpg'}, 'x.jpg, which is not in'),
     ({'labels': [{'category': 'car', 'box2d': {'x1': 1}}]}, 'y1 is missing'),

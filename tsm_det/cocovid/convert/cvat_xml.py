@@ -11,8 +11,8 @@ from typing import NamedTuple
 from xml.etree.ElementTree import Element
 
 from tsm_det.cocovid.convert.frame_files import parse_number
-from tsm_det.cocovid.convert.xml_file import LINE, parse_xml
 from tsm_det.cocovid.convert.frame_numbers import cvat_number
+from tsm_det.cocovid.convert.xml_file import LINE, parse_xml
 from tsm_det.errors import InputError
 
 _EXPORT_AGAIN = 'export the task as "CVAT for video 1.1"'

@@ -94,7 +94,7 @@ def annotation_files(source: Path, suffix: str) -> list[Path]:
         return [source]
     files = sorted(path for path in source.rglob(f'*{suffix}') if path.name[0] != '.') if source.is_dir() else []
     if not files:
-        raise InputError(f'{source} holds no {suffix} file: name one, or a folder with unpacked annotations')
+        raise InputError(f'{source} holds no {suffix[1:].upper()} file: name one, or a folder with such files')
     return files
 
 

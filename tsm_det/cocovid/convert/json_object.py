@@ -8,7 +8,8 @@ from tsm_det.cocovid.read import is_number, is_whole, load_json
 from tsm_det.errors import InputError
 
 _KINDS = {'text': lambda value: isinstance(value, str) and bool(value.strip()),
-          'a whole number': lambda value: is_whole(value, -2 ** 63),
+          'a whole number from 0': is_whole,
+          'text or a whole number': lambda value: isinstance(value, str) or is_whole(value, -2 ** 63),
           'a number': is_number,
           'true or false': lambda value: isinstance(value, bool),
           'a list': lambda value: isinstance(value, list),
@@ -31,7 +32,7 @@ class JsonObject:
         return self._get(key, 'text', default)
 
     def whole(self, key: str, default: object = _NO_DEFAULT) -> int:
-        return self._get(key, 'a whole number', default)
+        return self._get(key, 'a whole number from 0', default)
 
     def number(self, key: str, default: object = _NO_DEFAULT) -> float:
         return self._get(key, 'a number', default)
@@ -70,8 +71,7 @@ class JsonObject:
 
     def identifier(self, key: str, default: object = _NO_DEFAULT) -> str | None:
         """Return text or a whole number, as text."""
-        kind = 'a whole number' if is_whole(self._value.get(key), -2 ** 63) else 'text'
-        value = self._get(key, kind, default)
+        value = self._get(key, 'text or a whole number', default)
         return value if value is default else str(value)
 
     def _get(self, key: str, kind: str, default: object) -> object:

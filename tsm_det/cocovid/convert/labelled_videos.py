@@ -82,7 +82,7 @@ def pair_folders(files: Path, suffix: str, images: Path) -> list[tuple[Path, Pat
     names = {path.stem: path for path in sorted(files.iterdir()) if path.suffix == suffix and path.name[0] != '.'}
     folders = {path.name: path for path in sorted(images.iterdir()) if path.is_dir() and path.name[0] != '.'}
     if not names:
-        raise InputError(f'{files} holds no {suffix} file: put the annotations there')
+        raise InputError(f'{files} holds no {suffix[1:].upper()} file: put the annotations there')
     for name in sorted(names.keys() ^ folders.keys()):
         here, there = (images / name, f'{files.name}/{name}{suffix}') if name in folders else (
             names[name], f'{images.name}/{name}/')
