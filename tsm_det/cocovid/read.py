@@ -128,7 +128,7 @@ def _is_box(value: object) -> bool:
     return isinstance(value, list) and len(value) == 4 and all(map(is_number, value))
 
 
-def _stays_inside(file_name: str) -> bool:
+def stays_inside(file_name: str) -> bool:
     """Whether a path, of Unix or Windows, names a file below the folder it is relative to."""
     path = PureWindowsPath(file_name)  # takes both separators
     return not (path.anchor or '..' in path.parts or '\0' in file_name)
@@ -142,7 +142,7 @@ class _Rule(NamedTuple):
 _ID = _Rule(is_whole, 'a whole number from 0')
 _LENGTH = _Rule(lambda value: is_whole(value, 1), 'a whole number from 1')
 _TEXT = _Rule(lambda value: isinstance(value, str) and bool(value.strip()), 'text')
-_INSIDE = _Rule(lambda value: _TEXT.fits(value) and _stays_inside(value),
+_INSIDE = _Rule(lambda value: _TEXT.fits(value) and stays_inside(value),
                 'a path relative to the folder of the images, and inside it')
 _BOX = 'four numbers: x, y, width, height'
 _RULES = {
@@ -168,6 +168,8 @@ def _check_list(given: list, what: str, keys: list[str], records: dict[int, dict
                 yield Problem(f'{key} missing', one, number, f'has no {key} ({rule.needed})')
             else:
                 yield Problem(f'wrong {key}', one, number, f'{key} is {record[key]!r} but must be {rule.needed}')
+        if isinstance(record.get('file_name'), str):
+            record['file_name'] = record['file_name'].replace('\\', '/')
         if not wrong and records.setdefault(record['id'] if 'id' in keys else place, record) is not record:
             yield Problem('id twice', one, number, f'{what}[{place}] has the id of another')
 

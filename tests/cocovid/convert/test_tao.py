@@ -58,5 +58,5 @@ def test_a_file_that_cannot_be_understood_is_an_error(root, name, change, messag
 
 
 def test_a_file_without_a_box_is_an_error(root):
-    with pytest.raises(InputError, match='no box'):
+    with pytest.raises(InputError, match='not one box'):
         convert(root, annotations=[])

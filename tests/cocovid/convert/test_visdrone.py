@@ -60,7 +60,7 @@ def test_a_row_beyond_the_video_is_dropped_and_listed(root):
     (['1,1,10,20,5,6,1,4'], 'line 1 has 8 values but 10'),
     (['1,1,10,20,5,6,1,12,0,0'], 'category 12'),
     (['1,1,ten,20,5,6,1,4,0,0'], "left is 'ten'"),
-    (['1,1,10,20,5,6,0,0,0,0'], 'no box'), ([], 'no box')])
+    ([], 'not one box')])
 def test_a_file_that_cannot_be_understood_is_an_error(root, rows, message):
     write(root, *rows)
     with pytest.raises(InputError, match=message):

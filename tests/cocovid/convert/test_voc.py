@@ -91,7 +91,7 @@ def test_images_may_lie_in_subfolders_beside_their_xml_files(tmp_path):
     ('../000005.jpg', thing(), r'\.\./000005\.jpg'), ('C:\\x\\000005.jpg', thing(), 'names the file'),
     (None, '<object><bndbox/></object>', 'without a name'),
     (None, thing(box=('', 1, 2, 3)), "xmin is ''"), (None, thing('ant'), "label 'ant'"),
-    (None, '<object><name>dog</name></object>', 'xmin is None'), (None, '', 'no box')])
+    (None, '<object><name>dog</name></object>', 'xmin is None'), (None, '', 'not one box')])
 def test_a_file_that_cannot_be_understood_is_an_error(root, filename, objects, message):
     write(root, 5, objects, filename=filename)
     with pytest.raises(InputError, match=message):

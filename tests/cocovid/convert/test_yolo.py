@@ -103,7 +103,7 @@ def test_a_text_file_without_its_image_is_an_error(root):
 
 def test_a_folder_without_boxes_or_images_is_an_error(root, tmp_path_factory):
     write(root, 'labels/train/cam1_000010.txt')
-    with pytest.raises(InputError, match='no box'):
+    with pytest.raises(InputError, match='not one box'):
         convert(root)
     with pytest.raises(InputError, match='no image'):
         convert(tmp_path_factory.mktemp('empty'), classes=['bird'])

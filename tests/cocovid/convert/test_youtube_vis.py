@@ -60,7 +60,7 @@ def test_crowds_stay_crowds(root):
     ({}, {'bboxes': [None, None]}, 'has 2 bboxes'), ({}, {'bboxes': None}, 'bboxes is missing'),
     ({}, {'bboxes': [[1, 2, 3], None, None]}, '3 values but must have 4'), ({}, {'category_id': 3}, 'category 3'),
     ({}, {'bboxes': [[1, 2, 3, 'x'], None, None]}, 'must be a number'), ({}, {'video_id': 2}, 'video 2'),
-    ({}, {'bboxes': [None, None, None]}, 'no box'), ({'file_names': []}, {}, 'no file_names'),
+    ({}, {'bboxes': [None, None, None]}, 'not one box'), ({'file_names': []}, {}, 'no file_names'),
     ({'file_names': ['../a.jpg']}, {}, r'\.\./a\.jpg'), ({'file_names': ['/etc/a.jpg']}, {}, 'etc/a.jpg'),
     ({'file_names': ['00f88c4f0a/00001.jpg']}, {}, '00001.jpg, which is not in'), ({'height': 50}, {}, '64x50')])
 def test_a_file_that_cannot_be_understood_is_an_error(root, video, track, message):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import count
 from pathlib import Path
 
 from tsm_det.cocovid.builder import Box, CocoVIDBuilder, ConversionReport, number_classes
-from tsm_det.cocovid.convert.frame_files import annotation_files, inner_name
+from tsm_det.cocovid.convert.frame_files import annotation_files, inner_name, parse_track
 from tsm_det.cocovid.convert.json_object import JsonObject, read_objects
 from tsm_det.cocovid.convert.labelled_videos import LabelledVideo, labels_of, write_videos
 from tsm_det.cocovid.convert.listed_images import ListedImages
@@ -24,7 +24,7 @@ _WITHOUT_BOX = 'labels without box2d left out'
 
 def convert_bdd100k(source: str | os.PathLike, images: str | os.PathLike, out: str | os.PathLike,
                     classes: list[str] | None = None, max_gap: int = 5,
-                    progress: Callable[[list], Iterable] = iter) -> ConversionReport:
+                    ignore: Sequence[str] = (), progress: Callable[[list], Iterable] = iter) -> ConversionReport:
     """Write the CocoVID file of ``box_track_20``: lists of frames with ``videoName``, ``frameIndex`` and ``labels``.
 
     ``frameIndex`` is the frame id. The image ``name`` lies in the folder ``videoName``, or in ``images`` itself. A box
@@ -37,16 +37,17 @@ def convert_bdd100k(source: str | os.PathLike, images: str | os.PathLike, out: s
         out: the JSON file to write; its file names are relative to ``images``.
         classes: the categories in order; None takes the labels in use, sorted.
         max_gap: largest gap in a track that is linked because it has no id.
+        ignore: labels whose boxes are regions in which nothing counts.
         progress: wraps the list of videos.
 
     Raises InputError when a file is not BDD100K's, an image is missing, or a label is not in ``classes``.
     """
     listed, left_out = ListedImages(Path(images)), Counter()
     videos = [video for file in annotation_files(Path(source), '.json') for video in _videos(file, listed, left_out)]
-    categories = number_classes(labels_of(videos, 'label'), classes)
-    builder = CocoVIDBuilder(categories, max_gap, counted_by='label')
+    categories = number_classes(labels_of(videos, 'label'), classes, ignore)
+    builder = CocoVIDBuilder(categories, max_gap, counted_by='label', ignore=ignore)
     builder.report.left_out.update(left_out + listed.left_out())
-    return write_videos(videos, categories, builder, out, progress)
+    return write_videos(videos, builder, out, progress)
 
 
 def _videos(file: Path, images: ListedImages, left_out: Counter[str]) -> Iterator[LabelledVideo]:
@@ -70,5 +71,5 @@ def _box(label: JsonObject, frame: int, number: int) -> Box:
     left, top, right, bottom = (label.object('box2d').number(key) for key in ('x1', 'y1', 'x2', 'y2'))
     category, attributes = label.text('category'), label.object('attributes', {})
     return Box(number, frame, DISTRACTORS.get(category, category), (left, top, right - left, bottom - top),
-               label.identifier('id', None), attributes.flag('occluded', False),
+               parse_track(label.identifier('id', None)), attributes.flag('occluded', False),
                attributes.flag('crowd', False) or category in DISTRACTORS)

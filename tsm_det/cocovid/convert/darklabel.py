@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from tsm_det.cocovid.builder import Box, CocoVIDBuilder, ConversionReport, number_classes
-from tsm_det.cocovid.convert.frame_files import parse_number, video_frames
+from tsm_det.cocovid.convert.frame_files import parse_number, parse_track, video_frames
+from tsm_det.cocovid.convert.frame_numbers import RowNumbers, find_first_frame
 from tsm_det.cocovid.convert.labelled_videos import LabelledVideo, labels_of, write_videos
 from tsm_det.cocovid.convert.text_records import read_lines
 from tsm_det.cocovid.convert.video_pairs import pair_videos
@@ -27,10 +28,12 @@ _NO_CLASS = 'object'
 
 def convert_darklabel(folder: str | os.PathLike, out: str | os.PathLike, layout: str | None = None,
                       classes: list[str] | None = None, max_gap: int = 5,
+                      first_frame: int | None = None, ignore: Sequence[str] = (), labelled_frames_only: bool = False,
                       progress: Callable[[list], Iterable] = iter) -> ConversionReport:
     """Write the CocoVID file of a folder of videos ``NAME.mp4`` and text files ``NAME.txt`` or ``NAME_gt.txt``.
 
-    ``fn`` counts frames from 0; frames without a box are empty. ``difficult`` boxes are ignored (``iscrowd``).
+    ``fn`` counts frames from 0, unless the last row shows that it counts from 1. Frames without a box are
+    empty. ``difficult`` boxes are ignored (``iscrowd``).
 
     Args:
         folder: the folder.
@@ -39,6 +42,9 @@ def convert_darklabel(folder: str | os.PathLike, out: str | os.PathLike, layout:
             the one of ``LAYOUTS`` in which every row can be read and every box is inside its frame.
         classes: the categories in order; None takes the labels in use, sorted, or ``object`` where there is none.
         max_gap: largest gap in a linked track, see :func:`~tsm_det.cocovid.linking.link_tracks`.
+        first_frame: number of the first frame in the text files, 0 or 1; None finds it out from their rows.
+        ignore: labels whose boxes are regions in which nothing counts.
+        labelled_frames_only: leave out frames without a box, because nobody labelled them.
         progress: wraps the list of videos.
 
     Raises InputError when a video or text file lacks its partner, no layout or several fit, or a label is not in
@@ -51,8 +57,13 @@ def convert_darklabel(folder: str | os.PathLike, out: str | os.PathLike, layout:
               for video, text, frames in sources]
     if classes is not None and len(classes) == 1 and 'cname' not in columns.head + columns.repeated:
         videos = [video._replace(boxes=[box._replace(label=classes[0]) for box in video.boxes]) for video in videos]
-    categories = number_classes(labels_of(videos), classes)
-    return write_videos(videos, categories, CocoVIDBuilder(categories, max_gap), out, iter)
+    first = find_first_frame([RowNumbers(video.source, {box.frame for box in video.boxes}, len(video.frames()) - 1)
+                              for video in videos], first_frame, 0)
+    videos = [video._replace(boxes=[box._replace(frame=box.frame - first) for box in video.boxes]) for video in videos]
+    builder = CocoVIDBuilder(number_classes(labels_of(videos), classes, ignore), max_gap, first, ignore=ignore,
+                             labelled_frames_only=labelled_frames_only)
+    builder.report.notes.extend([f'frames count from {first}'] * first)
+    return write_videos(videos, builder, out, iter)
 
 
 class _Layout(NamedTuple):
@@ -118,5 +129,4 @@ def _box(values: dict[str, str], place: str, line: int) -> Box:
                  for start, centre, length in (('x1', 'cx', width), ('y1', 'cy', height)))
     label = values.get('cname', '')
     return Box(line, number['fn'], label if label not in ('', 'null') else _NO_CLASS, (left, top, width, height),
-               values['id'] if values.get('id') not in (None, '', '-1') else None,
-               is_crowd=number.get('difficult') == 1)
+               parse_track(values.get('id')), is_crowd=number.get('difficult') == 1)

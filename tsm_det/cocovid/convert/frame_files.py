@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from PIL import Image
 
+from tsm_det.cocovid.read import stays_inside
 from tsm_det.errors import InputError
 from tsm_det.video.sources import IMAGE_SUFFIXES
 from tsm_det.video.video_file import VideoFile
@@ -107,11 +108,26 @@ def inner_name(name: str, place: str) -> str:
 
     Raises InputError when the name is empty or leads out of the folder.
     """
-    parts = [part for part in name.strip().replace('\\', '/').split('/') if part != '.']
-    if parts[:1] in ([], ['']) or '..' in parts or '\0' in name or re.match('[A-Za-z]:', parts[0]):
+    if not name.strip() or not stays_inside(name):
         raise InputError(f'{place} names the file {name!r} but a name inside the folder of the images is required: '
                          'remove the drive, the leading slash or "..", or export the file again')
-    return '/'.join(filter(None, parts))
+    return PurePosixPath(name.strip().replace('\\', '/')).as_posix()
+
+
+def number_images(images: list[Path]) -> dict[int, Path]:
+    """Return images by the number at the end of their name.
+
+    Raises InputError when one has no number, or that of another.
+    """
+    numbers = {}
+    for path in images:
+        if (split := split_number(path.name)) is None:
+            raise InputError(f'{path} has no number at the end of its name, which links it to its boxes: rename the '
+                             'images 000001, 000002, ...')
+        if (other := numbers.setdefault(split[1], path)) != path:
+            raise InputError(f'{path} and {other.name} have the same number, which links them to their boxes: rename '
+                             'or remove one')
+    return numbers
 
 
 def parse_number(text: str | None, what: str, place: str, whole: bool = False) -> float:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
 from tsm_det.cocovid.builder import Box, CocoVIDBuilder, ConversionReport, number_classes
+from tsm_det.cocovid.convert.frame_files import parse_track
 from tsm_det.cocovid.convert.labelled_videos import (
     LabelledVideo,
     image_frames,
@@ -25,7 +26,7 @@ _COLUMNS = {'frame': int, 'track_id': int, 'type': str, 'truncated': float, 'occ
 
 
 def convert_kitti(root: str | os.PathLike, out: str | os.PathLike, classes: list[str] | None = None, max_gap: int = 5,
-                  progress: Callable[[list], Iterable] = iter) -> ConversionReport:
+                  ignore: Sequence[str] = (), progress: Callable[[list], Iterable] = iter) -> ConversionReport:
     """Write the CocoVID file of a folder with ``label_02/0000.txt`` and ``image_02/0000/000000.png``.
 
     Frames and pixels count from 0. ``DontCare`` is an ignored region. Partly and largely occluded (1, 2) becomes
@@ -36,6 +37,7 @@ def convert_kitti(root: str | os.PathLike, out: str | os.PathLike, classes: list
         out: the JSON file to write; its file names are relative to ``root``.
         classes: the categories in order; None takes the types in use, sorted.
         max_gap: largest gap in a track that is linked because its id is -1.
+        ignore: labels whose boxes are regions in which nothing counts.
         progress: wraps the list of sequences.
 
     Raises InputError when a sequence is incomplete, a row is not KITTI's, or a type is not in ``classes``.
@@ -47,8 +49,8 @@ def convert_kitti(root: str | os.PathLike, out: str | os.PathLike, classes: list
         boxes = [_box(values, line) for line, values in read_records(file, _COLUMNS)]
         frames = partial(image_frames, numbered_images(folder, 0), f'{prefix}image_02/{folder.name}/')
         sequences.append(LabelledVideo(file.stem, file, boxes, frames))
-    categories = number_classes(labels_of(sequences), classes)
-    return write_videos(sequences, categories, CocoVIDBuilder(categories, max_gap), out, progress)
+    builder = CocoVIDBuilder(number_classes(labels_of(sequences), classes, ignore), max_gap, ignore=ignore)
+    return write_videos(sequences, builder, out, progress)
 
 
 def _box(values: dict, line: int) -> Box:
@@ -56,5 +58,5 @@ def _box(values: dict, line: int) -> Box:
     box = left, top, right - left, bottom - top
     if values['type'] == 'DontCare':
         return region(line, values['frame'], box)
-    track = None if values['track_id'] == -1 else str(values['track_id'])
-    return Box(line, values['frame'], values['type'], box, track, values['occluded'] in (1, 2))
+    return Box(line, values['frame'], values['type'], box, parse_track(values['track_id']),
+               values['occluded'] in (1, 2))

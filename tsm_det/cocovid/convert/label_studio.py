@@ -6,7 +6,7 @@ import math
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import zip_longest
 from pathlib import Path
@@ -23,7 +23,7 @@ _EXPORT = 'export the project as JSON'
 
 
 def convert_label_studio(file: str | os.PathLike, videos: str | os.PathLike, out: str | os.PathLike,
-                         classes: list[str] | None = None,
+                         classes: list[str] | None = None, ignore: Sequence[str] = (),
                          progress: Callable[[list], Iterable] = iter) -> ConversionReport:
     """Write the CocoVID file of a project with video rectangles, exported as JSON.
 
@@ -36,6 +36,7 @@ def convert_label_studio(file: str | os.PathLike, videos: str | os.PathLike, out
         videos: the folder of the videos; the prefix of 8 hexadecimal digits that uploading adds may be missing.
         out: the JSON file to write; its file names are relative to ``videos``.
         classes: the categories in order; None takes the labels in use, sorted.
+        ignore: labels whose boxes are regions in which nothing counts.
         progress: wraps the list of videos.
 
     Raises InputError when the file is not such an export, a task has several annotations, its video is missing or
@@ -53,10 +54,10 @@ def convert_label_studio(file: str | os.PathLike, videos: str | os.PathLike, out
         frames = video_frames(path, path.name)
         boxes = list(_boxes(results, len(frames), frames[0].size, left_out))
         labelled.append(LabelledVideo(path.stem, Path(file), boxes, partial(list, frames)))
-    categories = number_classes(labels_of(labelled, 'region'), classes)
-    builder = CocoVIDBuilder(categories, first_frame=1, counted_by='region')
+    categories = number_classes(labels_of(labelled, 'region'), classes, ignore)
+    builder = CocoVIDBuilder(categories, first_frame=1, counted_by='region', ignore=ignore)
     builder.report.left_out.update(left_out)
-    return write_videos(labelled, categories, builder, out, iter)
+    return write_videos(labelled, builder, out, iter)
 
 
 class _KeyFrame(NamedTuple):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tsm_det.cocovid.builder import Box, CocoVIDBuilder, ConversionReport
-from tsm_det.cocovid.convert.frame_files import Frame, image_size, images_of, split_number
+from tsm_det.cocovid.convert.frame_files import Frame, image_size, images_of, number_images
 from tsm_det.errors import InputError
 
 
@@ -22,7 +22,7 @@ class LabelledVideo(NamedTuple):
 
 
 def region(line: int, frame: int, box: tuple[float, float, float, float]) -> Box:
-    """Return an ignored region: detections in it are neither right nor wrong, whatever their class."""
+    """Return an ignored region of every class."""
     return Box(line, frame, None, box, is_crowd=True)
 
 
@@ -32,21 +32,11 @@ def labels_of(videos: list[LabelledVideo], counted_by: str = 'line') -> dict[str
             for video in videos for box in video.boxes if box.label is not None}
 
 
-def write_videos(videos: list[LabelledVideo], categories: dict[str, int], builder: CocoVIDBuilder,
-                 out: str | os.PathLike, progress: Callable[[list], Iterable]) -> ConversionReport:
-    """Write the CocoVID file; an ignored region becomes an ``iscrowd`` annotation of every category.
-
-    Raises InputError when there is no box apart from ignored regions.
-    """
+def write_videos(videos: list[LabelledVideo], builder: CocoVIDBuilder, out: str | os.PathLike,
+                 progress: Callable[[list], Iterable]) -> ConversionReport:
+    """Write the CocoVID file of the videos; raise InputError when it would have no box."""
     for video in progress(videos):
-        if regions := sum(box.label is None for box in video.boxes):
-            builder.report.left_out['ignored regions, each an iscrowd box of every category'] += regions
-        boxes = [box._replace(label=label) for box in video.boxes
-                 for label in (categories if box.label is None else [box.label])]
-        builder.add_video(video.name, video.frames(), boxes, video.source)
-    if all(box.label is None for video in videos for box in video.boxes):
-        raise InputError(f'{videos[0].source} and the other {len(videos) - 1} videos have no box: name '
-                         'annotations with boxes')
+        builder.add_video(video.name, video.frames(), video.boxes, video.source)
     return builder.write(out)
 
 
@@ -55,15 +45,11 @@ def numbered_images(folder: Path, first: int) -> dict[int, Path]:
 
     Raises InputError when an image has no number, the number of another, or one below ``first``.
     """
-    images = {}
-    for path in images_of(folder):
-        if (split := split_number(path.name)) is None or split[1] < first:
-            raise InputError(f'{path} has no number from {first} at the end of its name, which links it to its boxes: '
-                             'rename the images as the data set does')
-        if (other := images.setdefault(split[1] - first, path)) != path:
-            raise InputError(f'{path} and {other.name} have the same number, which links them to their boxes: rename '
-                             'or remove one')
-    return dict(sorted(images.items()))
+    images = dict(sorted(number_images(images_of(folder)).items()))
+    if (lowest := min(images)) < first:
+        raise InputError(f'{images[lowest]} has the number {lowest} but this data set counts from {first}: rename the '
+                         'images as the data set does')
+    return {number - first: path for number, path in images.items()}
 
 
 def image_frames(images: dict[int, Path], prefix: str) -> list[Frame]:

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tsm_det.cocovid.convert.frame_files import Frame, check_size, image_size, inner_name
+from tsm_det.cocovid.convert.image_videos import images_below
 from tsm_det.errors import InputError
-from tsm_det.video.sources import IMAGE_SUFFIXES
 
 
 class ListedImages:
@@ -51,6 +51,5 @@ class ListedImages:
 
     def left_out(self) -> Counter[str]:
         """Count the images in the folder that were not looked for."""
-        number = sum(name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith('.')
-                     for _, _, names in os.walk(self.folder) for name in names) - len(self._found)
+        number = len(images_below(self.folder)) - len(self._found)
         return Counter({f'images in {self.folder} that are not listed left out': number} if number > 0 else {})

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
 from tsm_det.cocovid.builder import Box, CocoVIDBuilder, ConversionReport
+from tsm_det.cocovid.convert.frame_files import parse_track
 from tsm_det.cocovid.convert.json_object import JsonObject
 from tsm_det.cocovid.convert.labelled_videos import LabelledVideo, write_videos
 from tsm_det.cocovid.convert.listed_images import ListedImages
@@ -17,7 +18,7 @@ from tsm_det.errors import InputError
 
 
 def convert_tao(file: str | os.PathLike, images: str | os.PathLike, out: str | os.PathLike,
-                progress: Callable[[list], Iterable] = iter) -> ConversionReport:
+                ignore: Sequence[str] = (), progress: Callable[[list], Iterable] = iter) -> ConversionReport:
     """Write the CocoVID file of a JSON file of TAO.
 
     ``frame_index`` is the frame id. TAO labels one frame per second: only the images in the file become images, and
@@ -28,6 +29,7 @@ def convert_tao(file: str | os.PathLike, images: str | os.PathLike, out: str | o
         file: the JSON file, e.g. ``annotations/train.json``.
         images: the folder of the images, e.g. ``frames``.
         out: the JSON file to write; its file names are relative to ``images``.
+        ignore: labels whose boxes are regions in which nothing counts.
         progress: wraps the list of videos.
 
     Raises InputError when the file is not of this format, or an image is missing or has another size.
@@ -51,12 +53,12 @@ def convert_tao(file: str | os.PathLike, images: str | os.PathLike, out: str | o
     labelled = [LabelledVideo(video.text('name'), Path(file), boxes[number],
                               partial(listed.frames, frames[number], _size(video), video.place))
                 for number, video in videos.items()]
-    categories = {name: number for number, name in names.items()}
-    builder = CocoVIDBuilder(categories, counted_by='annotation')
+    categories = {name: number for number, name in names.items() if name not in ignore}
+    builder = CocoVIDBuilder(categories, counted_by='annotation', ignore=ignore)
     partly = sum(bool(video.list('not_exhaustive_category_ids', [])) for video in videos.values())
     builder.report.left_out.update(listed.left_out() + Counter({
         'videos have categories of which not every object is labelled': partly}))
-    return write_videos(labelled, categories, builder, out, progress)
+    return write_videos(labelled, builder, out, progress)
 
 
 def _box(annotation: JsonObject, places: dict[int, tuple[int, int]], names: dict[int, str]) -> tuple[int, Box]:
@@ -65,8 +67,8 @@ def _box(annotation: JsonObject, places: dict[int, tuple[int, int]], names: dict
         raise InputError(f'{annotation.place} is of image {image} and category {category} but the file lacks one of '
                          'them: fix the ids, or fetch the file again')
     video, frame = places[image]
-    return video, Box(number, frame, names[category], annotation.numbers('bbox', 4), annotation.identifier('track_id'),
-                      is_crowd=bool(annotation.whole('iscrowd', 0)))
+    return video, Box(number, frame, names[category], annotation.numbers('bbox', 4),
+                      parse_track(annotation.identifier('track_id')), is_crowd=bool(annotation.whole('iscrowd', 0)))
 
 
 def _size(video: JsonObject) -> tuple[int, int] | None:

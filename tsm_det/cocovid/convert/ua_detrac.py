@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from xml.etree.ElementTree import Element
@@ -23,7 +23,7 @@ from tsm_det.errors import InputError
 
 
 def convert_ua_detrac(source: str | os.PathLike, images: str | os.PathLike, out: str | os.PathLike,
-                      classes: list[str] | None = None,
+                      classes: list[str] | None = None, ignore: Sequence[str] = (),
                       progress: Callable[[list], Iterable] = iter) -> ConversionReport:
     """Write the CocoVID file of sequences with one XML file each and frames ``NAME/img00001.jpg``.
 
@@ -35,13 +35,14 @@ def convert_ua_detrac(source: str | os.PathLike, images: str | os.PathLike, out:
         images: the folder that holds a folder of images per sequence.
         out: the JSON file to write; its file names are relative to ``images``.
         classes: the categories in order; None takes the vehicle types in use, sorted.
+        ignore: labels whose boxes are regions in which nothing counts.
         progress: wraps the list of sequences.
 
     Raises InputError when a file is not UA-DETRAC's, its images are missing, or a type is not in ``classes``.
     """
     videos = [_read(path, Path(images)) for path in annotation_files(Path(source), '.xml')]
-    categories = number_classes(labels_of(videos), classes)
-    return write_videos(videos, categories, CocoVIDBuilder(categories, first_frame=1), out, progress)
+    builder = CocoVIDBuilder(number_classes(labels_of(videos), classes, ignore), first_frame=1, ignore=ignore)
+    return write_videos(videos, builder, out, progress)
 
 
 def _read(path: Path, images: Path) -> LabelledVideo:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
 from tsm_det.cocovid.builder import Box, CocoVIDBuilder, ConversionReport
+from tsm_det.cocovid.convert.frame_files import parse_track
 from tsm_det.cocovid.convert.labelled_videos import (
     LabelledVideo,
     image_frames,
@@ -27,7 +28,7 @@ _COLUMNS = {'frame_index': int, 'target_id': int, 'left': float, 'top': float, '
 
 
 def convert_visdrone(root: str | os.PathLike, out: str | os.PathLike, max_gap: int = 5,
-                     progress: Callable[[list], Iterable] = iter) -> ConversionReport:
+                     ignore: Sequence[str] = (), progress: Callable[[list], Iterable] = iter) -> ConversionReport:
     """Write the CocoVID file of a folder with ``annotations/NAME.txt`` and ``sequences/NAME/0000001.jpg``.
 
     Frame k becomes frame id k - 1; category ids are VisDrone's. Category 0 is an ignored region; a box of score 0 is
@@ -37,6 +38,7 @@ def convert_visdrone(root: str | os.PathLike, out: str | os.PathLike, max_gap: i
         root: the folder of a split, e.g. ``VisDrone2019-VID-train``.
         out: the JSON file to write; its file names are relative to ``root``.
         max_gap: largest gap in a linked track, see :func:`~tsm_det.cocovid.linking.link_tracks`.
+        ignore: labels whose boxes are regions in which nothing counts.
         progress: wraps the list of sequences.
 
     Raises InputError when a sequence is incomplete or a row is not VisDrone's.
@@ -47,8 +49,8 @@ def convert_visdrone(root: str | os.PathLike, out: str | os.PathLike, max_gap: i
         boxes = [_box(values, line, file) for line, values in read_records(file, _COLUMNS, ',')]
         frames = partial(image_frames, numbered_images(folder, 1), f'sequences/{folder.name}/')
         sequences.append(LabelledVideo(file.stem, file, boxes, frames))
-    categories = {name: number for number, name in enumerate(CLASSES, start=1)}
-    return write_videos(sequences, categories, CocoVIDBuilder(categories, max_gap, first_frame=1), out, progress)
+    categories = {name: number for number, name in enumerate(CLASSES, start=1) if name not in ignore}
+    return write_videos(sequences, CocoVIDBuilder(categories, max_gap, first_frame=1, ignore=ignore), out, progress)
 
 
 def _box(values: dict, line: int, file: Path) -> Box:
@@ -58,5 +60,5 @@ def _box(values: dict, line: int, file: Path) -> Box:
     if not 1 <= values['category'] <= len(CLASSES):
         raise InputError(f'{file} line {line} has category {values["category"]} but VisDrone has 0 to {len(CLASSES)}: '
                          'fix the row, or use the command mot with --classes')
-    track = None if values['target_id'] == -1 else str(values['target_id'])
-    return Box(line, frame, CLASSES[values['category'] - 1], box, track, values['occlusion'] > 0, values['score'] == 0)
+    return Box(line, frame, CLASSES[values['category'] - 1], box, parse_track(values['target_id']),
+               values['occlusion'] > 0, values['score'] == 0)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
 from tsm_det.cocovid.builder import Box, CocoVIDBuilder, ConversionReport, number_classes
-from tsm_det.cocovid.convert.frame_files import annotation_files, check_size, parse_number
+from tsm_det.cocovid.convert.frame_files import annotation_files, check_size, inner_name, parse_number, parse_track
 from tsm_det.cocovid.convert.image_videos import group_images
 from tsm_det.cocovid.convert.labelled_videos import LabelledVideo, labels_of, write_videos
 from tsm_det.cocovid.convert.listed_images import ListedImages
@@ -19,13 +18,13 @@ from tsm_det.cocovid.convert.xml_file import LINE, parse_xml
 from tsm_det.errors import InputError
 from tsm_det.video.sources import IMAGE_SUFFIXES
 
-_READ_AS = ('files, whose corners are read as coordinates in px (--origin 0)',
-            'files, whose corners are read as pixels counted from 1 (--origin 1)')
+_READ_AS = ('corners are read as coordinates in px (--origin 0)', 'corners are read as pixels from 1 (--origin 1)')
 _CORNERS = ('xmin', 'ymin', 'xmax', 'ymax')
 
 
 def convert_voc(source: str | os.PathLike, images: str | os.PathLike, out: str | os.PathLike,
                 classes: list[str] | None = None, origin: int | None = None, max_gap: int = 5,
+                ignore: Sequence[str] = (), labelled_frames_only: bool = False,
                 progress: Callable[[list], Iterable] = iter) -> ConversionReport:
     """Write the CocoVID file of a folder of XML files, one per image.
 
@@ -43,6 +42,8 @@ def convert_voc(source: str | os.PathLike, images: str | os.PathLike, out: str |
         origin: 1 numbers pixels as above; with 0, corners are coordinates in px and the width is xmax - xmin, as CVAT
             writes them. None is 0 if a corner is 0 or a fraction, else 1; the report says which.
         max_gap: largest gap in a linked track, see :func:`~tsm_det.cocovid.linking.link_tracks`.
+        ignore: labels whose boxes are regions in which nothing counts.
+        labelled_frames_only: leave out frames without a box, because nobody labelled them.
         progress: wraps the list of videos.
 
     Raises InputError when a file is not VOC's, its image is missing, or a name is not in ``classes``.
@@ -52,16 +53,17 @@ def convert_voc(source: str | os.PathLike, images: str | os.PathLike, out: str |
     roots = [_root(path) for path in files]
     names = [_image(root, path, source, listed) for root, path in zip(roots, files, strict=True)]
     origin = _origin(roots) if origin is None else origin
-    videos = []
-    for name, places in group_images(names, source):
+    videos, notes = [], [_READ_AS[origin]]
+    for name, places in group_images(names, source, notes):
         boxes = [box for frame_id, place in places.items()
                  for box in _boxes(roots[place], files[place], frame_id, origin)]
         frames = partial(listed.frames, {frame_id: names[place] for frame_id, place in places.items()})
         videos.append(LabelledVideo(name, source, boxes, frames))
-    categories = number_classes(labels_of(videos), classes)
-    builder = CocoVIDBuilder(categories, max_gap)
-    builder.report.left_out.update(listed.left_out() + Counter({_READ_AS[origin]: len(files)}))
-    return write_videos(videos, categories, builder, out, progress)
+    builder = CocoVIDBuilder(number_classes(labels_of(videos), classes, ignore), max_gap, ignore=ignore,
+                             labelled_frames_only=labelled_frames_only)
+    builder.report.left_out.update(listed.left_out())
+    builder.report.notes.extend(notes)
+    return write_videos(videos, builder, out, progress)
 
 
 def _root(path: Path) -> Element:
@@ -73,9 +75,10 @@ def _root(path: Path) -> Element:
 
 def _image(root: Element, path: Path, source: Path, listed: ListedImages) -> str:
     """Find the image of an XML file."""
-    stems = [root.findtext('filename', '').strip(), *(path.stem + suffix for suffix in IMAGE_SUFFIXES)]
+    stated = root.findtext('filename', '').strip()
+    names = [inner_name(stated, str(path))] * bool(stated) + [path.stem + suffix for suffix in IMAGE_SUFFIXES]
     folders = dict.fromkeys((path.parent.relative_to(source).as_posix() if source.is_dir() else '.', '.'))
-    name = listed.find([f'{folder}/{stem}' for stem in filter(None, stems) for folder in folders], str(path))
+    name = listed.find([f'{folder}/{name}' for name in names for folder in folders], str(path))
     size = [parse_number(root.findtext(f'size/{key}', '0'), key, str(path), whole=True) for key in ('height', 'width')]
     if all(size):
         check_size(listed.folder / name, size, str(path))
@@ -104,4 +107,4 @@ def _boxes(root: Element, path: Path, frame: int, origin: int) -> Iterator[Box]:
 def _track(node: Element) -> str | None:
     attributes = {each.findtext('name'): each.findtext('value') for each in node.iterfind('attributes/attribute')}
     track = node.findtext('trackid') or node.findtext('track_id') or attributes.get('track_id') or ''
-    return track.strip() or None
+    return parse_track(track)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
 import yaml
 
 from tsm_det.cocovid.builder import Box, CocoVIDBuilder, ConversionReport, number_classes
-from tsm_det.cocovid.convert.frame_files import Frame, image_size, parse_number
+from tsm_det.cocovid.convert.frame_files import Frame, image_size, parse_number, parse_track
 from tsm_det.cocovid.convert.image_videos import group_images, images_below
 from tsm_det.cocovid.convert.labelled_videos import LabelledVideo, write_videos
 from tsm_det.cocovid.convert.text_records import parse_record, read_lines
@@ -22,6 +22,7 @@ _COLUMNS = {'class': int, 'cx': float, 'cy': float, 'width': float, 'height': fl
 
 
 def convert_yolo(root: str | os.PathLike, out: str | os.PathLike, classes: list[str] | None = None, max_gap: int = 5,
+                 ignore: Sequence[str] = (), labelled_frames_only: bool = False,
                  progress: Callable[[list], Iterable] = iter) -> ConversionReport:
     """Write the CocoVID file of a folder of images with a text file each.
 
@@ -35,26 +36,27 @@ def convert_yolo(root: str | os.PathLike, out: str | os.PathLike, classes: list[
         out: the JSON file to write; its file names are relative to ``root``.
         classes: names of the classes 0, 1, ...; None takes ``names`` of data.yaml, or classes.txt or obj.names.
         max_gap: largest gap in a linked track, see :func:`~tsm_det.cocovid.linking.link_tracks`.
+        ignore: labels whose boxes are regions in which nothing counts.
+        labelled_frames_only: leave out frames without a box, because nobody labelled them.
         progress: wraps the list of videos.
 
     Raises InputError when there are no names, a text file has no image, or a row is not YOLO's.
     """
     root = Path(root)
     names = list(classes or _names(root))
-    categories = number_classes({}, names)
+    categories = number_classes({}, names, ignore)
     images = images_below(root)
     texts = [_text_file(root, name) for name in images]
     _refuse_other_texts(root, {path for path in texts if path is not None})
-    videos = []
-    for name, places in group_images(images, root):
+    videos, builder = [], CocoVIDBuilder(categories, max_gap, ignore=ignore, labelled_frames_only=labelled_frames_only)
+    for name, places in group_images(images, root, builder.report.notes):
         frames = [Frame(frame_id, images[place], image_size(root / images[place]))
                   for frame_id, place in places.items()]
         boxes = [box for frame, place in zip(frames, places.values(), strict=True) if texts[place] is not None
                  for box in _boxes(texts[place], frame, names)]
         videos.append(LabelledVideo(name, root, boxes, partial(list, frames)))
-    builder = CocoVIDBuilder(categories, max_gap)
     builder.report.left_out.update(Counter({'images without a text file, taken as empty': texts.count(None)}))
-    return write_videos(videos, categories, builder, out, progress)
+    return write_videos(videos, builder, out, progress)
 
 
 def _names(root: Path) -> list[str]:
@@ -114,8 +116,8 @@ def _boxes(path: Path, frame: Frame, names: list[str]) -> Iterator[Box]:
         if not 0 <= values['class'] < len(names):
             raise InputError(f'{place} has class {values["class"]} but there are names for 0 to {len(names) - 1} '
                              f'({", ".join(names)}): name all classes in order with --classes')
-        track = str(parse_number(rest[0], 'track (scores are not read)', place, whole=True)) if rest else None
-        yield Box(number, frame.frame_id, names[values['class']], _pixels(values, frame.size), track)
+        track = parse_number(rest[0], 'track (scores are not read)', place, whole=True) if rest else None
+        yield Box(number, frame.frame_id, names[values['class']], _pixels(values, frame.size), parse_track(track))
 
 
 def _pixels(values: dict, size: tuple[int, int]) -> tuple[float, ...]:

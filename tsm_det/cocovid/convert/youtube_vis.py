@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -19,7 +19,7 @@ from tsm_det.errors import InputError
 
 
 def convert_youtube_vis(file: str | os.PathLike, images: str | os.PathLike, out: str | os.PathLike,
-                        progress: Callable[[list], Iterable] = iter) -> ConversionReport:
+                        ignore: Sequence[str] = (), progress: Callable[[list], Iterable] = iter) -> ConversionReport:
     """Write the CocoVID file of a JSON file whose annotations are tracks with a list of ``bboxes``.
 
     The number at the end of an image's name is its frame id: YouTube-VIS names every fifth frame of a video. Where the
@@ -30,6 +30,7 @@ def convert_youtube_vis(file: str | os.PathLike, images: str | os.PathLike, out:
         file: the JSON file, e.g. ``instances.json``.
         images: the folder of the images, e.g. ``JPEGImages``.
         out: the JSON file to write; its file names are relative to ``images``.
+        ignore: labels whose boxes are regions in which nothing counts.
         progress: wraps the list of videos.
 
     Raises InputError when the file is not of this format, or an image is missing or has another size.
@@ -45,10 +46,10 @@ def convert_youtube_vis(file: str | os.PathLike, images: str | os.PathLike, out:
         first = next(iter(tracks.values()))[0]
         raise InputError(f'{first.place} is of video {first.whole("video_id")}, which is not in the file: fix '
                          'video_id, or fetch the file again')
-    categories = {name: number for number, name in names.items()}
-    builder = CocoVIDBuilder(categories, counted_by='annotation')
+    categories = {name: number for number, name in names.items() if name not in ignore}
+    builder = CocoVIDBuilder(categories, counted_by='annotation', ignore=ignore)
     builder.report.left_out.update(listed.left_out())
-    return write_videos(videos, categories, builder, out, progress)
+    return write_videos(videos, builder, out, progress)
 
 
 def _video(video: JsonObject, tracks: list[JsonObject], names: dict[int, str], listed: ListedImages,
