@@ -79,7 +79,7 @@ COMMANDS = {
         [_XML, _flag('--images', 'folder with a folder of images per sequence', required=True), _OUT, _CLASSES,
          _IGNORE]),
     'bdd100k': Command(
-        'tsm_det.cocovid.convert.bdd100k:convert_bdd100k', 'BDD100K box_track_20, or other Scalabel files',
+        'tsm_det.cocovid.convert.bdd100k:convert_bdd100k', 'BDD100K as published: box_track_20',
         [_flag('source', 'JSON file, or folder with JSON files'),
          _flag('--images', 'folder of the images, e.g. images/track/train', required=True), _OUT, _CLASSES, _IGNORE,
          _MAX_GAP]),

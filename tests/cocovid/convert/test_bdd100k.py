@@ -56,6 +56,16 @@ def test_crowds_and_distractors_are_ignored(root):
     assert [box[2] for box in boxes_of(content)] == ['bus']
 
 
+def test_a_distractor_may_be_a_class(root):
+    content, _ = convert(root, [frame(0, [label('4', 'trailer', 30, 30, 40, 40)])], classes=['car', 'trailer'])
+    assert [box[2] for box in boxes_of(content)] == ['trailer']
+
+
+def test_ignored_labels_become_regions_of_every_class(root):
+    content, _ = convert(root, FRAMES, ignore=['rider'])
+    assert (ignored_of(content), len(boxes_of(content))) == ([(VIDEO, 0, 'car', [1, 2, 2, 3])], 2)
+
+
 def test_frames_may_come_in_any_order_and_inside_an_object(root):
     assert convert(root, {'frames': FRAMES[::-1], 'config': {}})[0]['images'] == convert(root, FRAMES)[0]['images']
 

@@ -25,6 +25,7 @@ def test_the_separator_is_that_of_the_first_line(tmp_path, separator):
     ('id,frame,x1,y1,x2,y2,name,conf', '7,3,10,20,14,25,bird,0.9'),
     ('frame,track,id,class,label,bbox_x,bbox_y,bbox_w,bbox_h', '3,7,99,0,bird,10,20,4,5'),
     ('filename,width,height,class,xmin,ymin,xmax,ymax,id', 'clip_0003.jpg,640,480,bird,10,20,14,25,7'),
+    ('id,frame,frame_name,image_id,filename,track_id,class,x,y,w,h', '1,3,a,b,c,7,bird,10,20,4,5'),
     ('image,label,x,y,width,height,track', '..\\frames\\000003.png,bird,10,20,4,5,7'),
     ('image_id,label,x,y,width,height,track', '3,bird,10,20,4,5,7'),
     ('image;frame;label;x;y;width;height;track', 'a.jpg;3;bird;10,0;20;4;5;7')])

@@ -32,6 +32,11 @@ def test_the_layout_is_the_one_that_fits(folder, rows):
     assert boxes_of(convert(folder, *rows)[0]) == TWO
 
 
+def test_a_row_one_beyond_the_end_shows_that_frames_count_from_1(folder):
+    content, _ = convert(folder, '1,person,3,40,20,5,6', '4,person,3,41,20,5,6')
+    assert [box[1] for box in boxes_of(content)] == [0, 3]
+
+
 @pytest.mark.parametrize(('layout', 'row'), [
     ('fn,cname,id,x1,y1,x2,y2', '1,bee,0,10,20,30,40'), ('[fn, cname, id, x1, y1, x2, y2]', '1,bee,0,10,20,30,40'),
     ('fn,id,cx,cy,w,h,cname', '1,0,20,30,20,20,bee'), ('fn n [id x1 y1 x2 y2 cname]', '1,1,0,10,20,30,40,bee')])

@@ -68,7 +68,7 @@ def test_a_rotated_box_becomes_the_upright_one_around_it(folder):
 
 
 @pytest.mark.parametrize('video', ['clip.mp4', 'https://host/videos/clip.mp4?token=1', 's3://bucket/clip.mp4',
-                                   '/data/local-files/?d=videos/clip.mp4', 'C:\\videos\\clip.mp4'])
+                                   '/data/local-files/?d=videos/clip.mp4', 'C:\\videos\\clip.mp4', 'http://[x/clip.mp4'])
 def test_the_video_is_found_by_the_last_part_of_its_address(folder, video):
     assert convert(folder, task(region(key(1, 0)), video=video))[1].videos == 1
 

@@ -22,7 +22,7 @@ def convert(root, **options):
     return converted(convert_mot, root, out=root.parent / 'all.json', **{'classes': ['bird'], **options})
 
 
-@pytest.mark.parametrize('rows', ['gt.txt', 'gt/gt.txt', 'clip.txt'])
+@pytest.mark.parametrize('rows', ['gt.txt', 'gt/gt.txt', 'clip.txt', 'clip_gt.txt'])
 def test_rows_may_lie_beside_a_video(tmp_path, rows):
     add(tmp_path / 'a', rows=rows)
     content, _ = convert(tmp_path / 'a')

@@ -45,6 +45,11 @@ def test_category_0_is_ignored_for_all_classes_and_score_0_for_its_own(root):
                                    (NAME, 1, 'others', [1, 1, 9, 9])]
 
 
+def test_the_category_others_may_be_ignored_for_all_classes(root):
+    write(root, '1,0,30,30,10,10,0,11,0,0', '1,1,5,5,5,5,1,10,0,0')
+    assert [label for _, _, label, _ in ignored_of(convert(root, ignore=['others'])[0])] == list(CLASSES[:-1])
+
+
 def test_a_target_of_minus_1_is_linked(root):
     write(root, '1,-1,10,20,5,6,1,4,0,0', '2,-1,11,20,5,6,1,4,0,0', '1,-1,40,20,5,6,1,4,0,0')
     assert [track for *_, track in boxes_of(convert(root)[0])] == [1, 2, 1]

@@ -44,6 +44,10 @@ def test_an_image_without_text_file_is_empty_and_counted(root):
     assert (report.frames, list(report.left_out.values())) == (3, [1])
 
 
+def test_frames_without_a_box_may_be_left_out(root):
+    assert frames_of(convert(root, labelled_frames_only=True)[0]) == [('images/train/cam1_000010.jpg', 10)]
+
+
 def test_a_sixth_value_is_the_track(root):
     write(root, 'labels/train/cam1_000010.txt', f'{ROW} 5', '0 0.75 0.5 0.125 0.25 8')
     write(root, 'labels/train/cam1_000011.txt', f'{ROW} 8', '0 0.75 0.5 0.125 0.25 5')

@@ -1,4 +1,4 @@
-"""Convert the tracking videos of BDD100K, and other files of Scalabel, to CocoVID."""
+"""Convert the tracking videos of BDD100K to CocoVID."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def convert_bdd100k(source: str | os.PathLike, images: str | os.PathLike, out: s
     """Write the CocoVID file of ``box_track_20``: lists of frames with ``videoName``, ``frameIndex`` and ``labels``.
 
     ``frameIndex`` is the frame id. The image ``name`` lies in the folder ``videoName``, or in ``images`` itself. A box
-    is from x1, y1 to x2, y2. Labels with the attribute ``crowd``, and BDD100K's distractors (``other person``, ``other
-    vehicle``, ``trailer``), are ignored in their category.
+    is from x1, y1 to x2, y2. Labels with the attribute ``crowd`` are ignored in their category (``iscrowd``). So are
+    ``other person``, ``other vehicle`` and ``trailer``, as pedestrian, car and truck, unless ``classes`` or ``ignore`` names them.
 
     Args:
         source: a JSON file, or a folder with JSON files at any depth.
@@ -43,7 +43,11 @@ def convert_bdd100k(source: str | os.PathLike, images: str | os.PathLike, out: s
     Raises InputError when a file is not BDD100K's, an image is missing, or a label is not in ``classes``.
     """
     listed, left_out = ListedImages(Path(images)), Counter()
-    videos = [video for file in annotation_files(Path(source), '.json') for video in _videos(file, listed, left_out)]
+    videos = [video for file in annotation_files(Path(source), '.json')
+              for video in _videos(file, listed, left_out)]
+    others = {label: category for label, category in DISTRACTORS.items() if label not in (*(classes or ()), *ignore)}
+    videos = [video._replace(boxes=[_without_distractor(box, others, left_out) for box in video.boxes])
+              for video in videos]
     categories = number_classes(labels_of(videos, 'label'), classes, ignore)
     builder = CocoVIDBuilder(categories, max_gap, counted_by='label', ignore=ignore)
     builder.report.left_out.update(left_out + listed.left_out())
@@ -70,6 +74,13 @@ def _videos(file: Path, images: ListedImages, left_out: Counter[str]) -> Iterato
 def _box(label: JsonObject, frame: int, number: int) -> Box:
     left, top, right, bottom = (label.object('box2d').number(key) for key in ('x1', 'y1', 'x2', 'y2'))
     category, attributes = label.text('category'), label.object('attributes', {})
-    return Box(number, frame, DISTRACTORS.get(category, category), (left, top, right - left, bottom - top),
-               parse_track(label.identifier('id', None)), attributes.flag('occluded', False),
-               attributes.flag('crowd', False) or category in DISTRACTORS)
+    occluded, crowd = (attributes.flag(attributes.first(key, key.title()), False) for key in ('occluded', 'crowd'))
+    return Box(number, frame, category, (left, top, right - left, bottom - top),
+               parse_track(label.identifier('id', None)), occluded, crowd)
+
+
+def _without_distractor(box: Box, others: dict[str, str], left_out: Counter[str]) -> Box:
+    if box.label not in others:
+        return box
+    left_out[f'boxes of {box.label} ignored as {others[box.label]}, as in the evaluation of BDD100K'] += 1
+    return box._replace(label=others[box.label], is_crowd=True)

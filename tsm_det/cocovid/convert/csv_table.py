@@ -12,7 +12,7 @@ from tsm_det.cocovid.convert.frame_files import parse_number, split_number
 from tsm_det.errors import InputError
 
 _SEPARATORS = ',;\t|'
-# Names in lower case, letters and digits alone. A column with the name on the left wins over the others.
+# Names in lower case, letters and digits alone. The name on the left wins over the others, these over names behind /.
 _NAMES = {
     'frame': 'frameid framenumber frameno framenum framenr frameindex frameidx',
     'image': 'imageid imagename imagefile filename file',
@@ -23,7 +23,7 @@ _NAMES = {
     'bottom': 'ymax y2 ybr bbbottom bboxbottom bboxy2 bboxymax boxbottom',
     'width': 'w bbwidth bboxwidth bboxw boxwidth',
     'height': 'h bbheight bboxheight bboxh boxheight',
-    'track': 'trackid trackingid objectid objid instanceid targetid id'}
+    'track': 'trackid trackingid objectid objid instanceid targetid / id'}
 _SURPLUS = 'surplus values'
 
 
@@ -66,22 +66,26 @@ def read_table(path: Path) -> list[TableRow]:
 
 
 def _columns(names: Sequence[str], path: Path) -> dict[str, str]:
-    """Return the name of the column of each meaning."""
-    columns = {}
-    for meaning, others in _NAMES.items():
-        plain = {name: re.sub('[^a-z0-9]', '', name.lower()) for name in names}
-        found = ([name for name in names if plain[name] == meaning]
-                 or [name for name in names if plain[name] in others.split()])
-        if len(found) > 1:
-            raise InputError(f'{path} has the columns {", ".join(found)}, which may all be the {meaning}: name '
-                             f'the right one {meaning!r}')
-        columns.update(zip([meaning], found, strict=False))
-    size = ['right', 'bottom'] if {'right', 'bottom'} & columns.keys() else ['width', 'height']
-    needed = ['image' if 'image' in columns and 'frame' not in columns else 'frame', 'label', 'x', 'y', *size]
-    if missing := [meaning for meaning in needed if meaning not in columns]:
+    """Return the name of the column of each meaning that is needed, and of the track."""
+    found = {meaning: _candidates(names, meaning) for meaning in _NAMES}
+    size = ['right', 'bottom'] if found['right'] or found['bottom'] else ['width', 'height']
+    needed = ['image' if found['image'] and not found['frame'] else 'frame', 'label', 'x', 'y', *size]
+    if missing := [meaning for meaning in needed if not found[meaning]]:
         raise InputError(f'{path} has no column {", ".join(missing)}, only {", ".join(names) or "none"}: its first '
                          'line must be frame,label,x,y,width,height (optionally with track), or usual names of these')
-    return {meaning: columns[meaning] for meaning in (*needed, 'track') if meaning in columns}
+    for meaning in (*needed, 'track'):
+        if len(found[meaning]) > 1:
+            raise InputError(f'{path} has the columns {", ".join(found[meaning])}, which may all be the {meaning}: '
+                             f'name the right one {meaning!r}')
+    return {meaning: found[meaning][0] for meaning in (*needed, 'track') if found[meaning]}
+
+
+def _candidates(names: Sequence[str], meaning: str) -> list[str]:
+    """Return the columns with the name of a meaning, else those with other names of it, else those with weak ones."""
+    plain = [re.sub('[^a-z0-9]', '', name.lower()) for name in names]
+    tiers = ([name for name, short in zip(names, plain, strict=True) if short in spellings.split()]
+             for spellings in (meaning, *_NAMES[meaning].split('/')))
+    return next(filter(None, tiers), [])
 
 
 def _row(record: dict, columns: dict[str, str], place: str, line: int, separator: str) -> TableRow:

@@ -11,7 +11,7 @@ from functools import partial
 from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import unquote
 
 from tsm_det.cocovid.builder import Box, CocoVIDBuilder, ConversionReport, number_classes
 from tsm_det.cocovid.convert.frame_files import video_frames
@@ -76,8 +76,8 @@ def _find_video(task: JsonObject, folder: Path) -> Path:
     data = task.object('data')
     address = data.text(data.first('video', 'video_url', 'url'))
     # An address, or a path on another machine, or one behind "local-files/?d=": only its last part counts.
-    parts = urlsplit(address.replace('\\', '/'))
-    name = (parse_qs(parts.query).get('d', [''])[0] if parts.path.endswith('/') else unquote(parts.path)).split('/')[-1]
+    path, _, query = address.replace('\\', '/').partition('?')
+    name = unquote(query.removeprefix('d=') if path.endswith('/') else path).split('/')[-1]
     names = [name, re.sub('^[0-9a-f]{8}-', '', name)]
     found = next((folder / each for each in names if each not in ('', '.', '..') and (folder / each).is_file()), None)
     if found is None:
@@ -101,10 +101,10 @@ def _boxes(results: list[JsonObject], length: int, size: tuple[int, int], left_o
             left_out[f'results of type {result.text("type")} left out'] += 1
             continue
         value = result.object('value')
-        labels, stated = value.texts('labels'), value.whole('framesCount', length)
+        labels, stated = value.texts('labels'), value.number('framesCount', length)
         if len(labels) != 1 or abs(stated - length) > max(1, length // 100):
-            raise InputError(f'{value.place} has {len(labels)} labels and is of a video with {stated} frames, but one '
-                             f'label is required and the video has {length}: give each region a label, and the tag '
+            raise InputError(f'{value.place} has {len(labels)} labels and is of a video with {stated:g} frames, but one'
+                             f' label is required and the video has {length}: give each region a label, and the tag '
                              '<Video> the frameRate of the video')
         for frame, shape in _path(value, length):
             yield Box(number, frame - 1, labels[0], _upright(shape, size), result.identifier('id', str(number)))

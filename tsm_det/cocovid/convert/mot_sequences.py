@@ -76,7 +76,8 @@ def find_sequences(root: Path) -> list[MotSequence]:
     if (sequence := _sequence(root, root.resolve().name, '')) is not None:
         return [sequence]
     if _videos(root):
-        return [MotSequence(video.stem, root, gt, '', {}, video) for video, gt in pair_videos(root, '.txt')]
+        pairs = pair_videos(root, '.txt', ('', '_gt'))
+        return [MotSequence(video.stem, root, gt, '', {}, video) for video, gt in pairs]
     folders = sorted(path for path in root.iterdir() if path.is_dir())
     found = [_sequence(path, path.name, f'{path.name}/') for path in folders]
     if not any(found):

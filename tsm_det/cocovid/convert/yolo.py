@@ -15,6 +15,7 @@ from tsm_det.cocovid.convert.frame_files import Frame, image_size, parse_number,
 from tsm_det.cocovid.convert.image_videos import group_images, images_below
 from tsm_det.cocovid.convert.labelled_videos import LabelledVideo, write_videos
 from tsm_det.cocovid.convert.text_records import parse_record, read_lines
+from tsm_det.config import class_names
 from tsm_det.errors import InputError
 
 _NAME_FILES = ('data.yaml', 'dataset.yaml', 'classes.txt', 'obj.names')
@@ -43,7 +44,7 @@ def convert_yolo(root: str | os.PathLike, out: str | os.PathLike, classes: list[
     Raises InputError when there are no names, a text file has no image, or a row is not YOLO's.
     """
     root = Path(root)
-    names = list(classes or _names(root))
+    names = list(class_names(classes) or _names(root))
     categories = number_classes({}, names, ignore)
     images = images_below(root)
     texts = [_text_file(root, name) for name in images]
