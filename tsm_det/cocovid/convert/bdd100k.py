@@ -29,7 +29,8 @@ def convert_bdd100k(source: str | os.PathLike, images: str | os.PathLike, out: s
 
     ``frameIndex`` is the frame id. The image ``name`` lies in the folder ``videoName``, or in ``images`` itself. A box
     is from x1, y1 to x2, y2. Labels with the attribute ``crowd`` are ignored in their category (``iscrowd``). So are
-    ``other person``, ``other vehicle`` and ``trailer``, as pedestrian, car and truck, unless ``classes`` or ``ignore`` names them.
+    ``other person``, ``other vehicle`` and ``trailer``, as pedestrian, car and truck, unless ``classes`` or ``ignore``
+    names them.
 
     Args:
         source: a JSON file, or a folder with JSON files at any depth.

@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from tsm_det.cocovid.builder import Box, CocoVIDBuilder, ConversionReport, number_classes
-from tsm_det.cocovid.convert.cvat_xml import Export, Shape, Track, read_export
+from tsm_det.cocovid.convert.cvat_xml import CvatShape, Export, Track, read_export
 from tsm_det.cocovid.convert.frame_files import Frame, annotation_files, image_size, images_of, video_frames
 from tsm_det.cocovid.convert.frame_numbers import cvat_number
 from tsm_det.cocovid.convert.video_pairs import SUFFIXES
@@ -70,7 +70,7 @@ def convert_cvat(source: str | os.PathLike, videos: str | os.PathLike, out: str 
     return builder.write(out)
 
 
-def _between(track: Track, frames: Sequence[int], to_the_end: bool) -> Iterator[Shape]:
+def _between(track: Track, frames: Sequence[int], to_the_end: bool) -> Iterator[CvatShape]:
     """Interpolate a track as CVAT does: linear in the corners and along the shorter arc of the angle.
 
     A box stays until the next one, also towards one that is outside, and ``to_the_end`` after the last one.

@@ -19,7 +19,7 @@ _EXPORT_AGAIN = 'export the task as "CVAT for video 1.1"'
 _CORNERS = ('xtl', 'ytl', 'xbr', 'ybr')
 
 
-class Shape(NamedTuple):
+class CvatShape(NamedTuple):
     """A box of a track in a frame: left, top, right, bottom in px before it turns about its centre by ``angle``."""
 
     line: int
@@ -45,7 +45,7 @@ class Track(NamedTuple):
 
     name: str | None
     label: str
-    shapes: list[Shape]
+    shapes: list[CvatShape]
 
 
 class Export(NamedTuple):
@@ -95,7 +95,7 @@ def _track(element: Element, frames: range | None, other: Counter[str], path: Pa
     return Track(None if is_shape else f'{element.get("id")} of line {element.get(LINE)}', label, shapes)
 
 
-def _is_one_frame(shapes: list[Shape], frames: range | None) -> bool:
+def _is_one_frame(shapes: list[CvatShape], frames: range | None) -> bool:
     """Whether this is how CVAT writes a shape without a track: seen in one frame, outside in the next, if any."""
     outside = [shape.is_outside for shape in shapes]
     if outside == [False]:
@@ -117,11 +117,11 @@ def _label(element: Element, path: Path) -> str:
     return label
 
 
-def _shape(shape: Element, path: Path, frame: int | None = None) -> Shape:
+def _shape(shape: Element, path: Path, frame: int | None = None) -> CvatShape:
     frame = _number(shape.get('frame'), 'frame', shape, path) if frame is None else frame
     *corners, angle = (_number(shape.get(key, default), key, shape, path, whole=False)
                        for key, default in (*((key, None) for key in _CORNERS), ('rotation', '0')))
-    return Shape(int(shape.get(LINE)), frame, tuple(corners), angle, shape.get('outside') == '1',
+    return CvatShape(int(shape.get(LINE)), frame, tuple(corners), angle, shape.get('outside') == '1',
                  shape.get('occluded') == '1')
 
 
