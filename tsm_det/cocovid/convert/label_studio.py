@@ -42,15 +42,13 @@ def convert_label_studio(file: str | os.PathLike, videos: str | os.PathLike, out
     Raises InputError when the file is not such an export, a task has several annotations, its video is missing or
     has another number of frames than in Label Studio, or a label is not in ``classes``.
     """
-    left_out, labelled, seen = Counter(), [], set()
-    for task in progress(read_objects(file, 'tasks')):
+    left_out, sources, labelled = Counter(), {}, []
+    for task in read_objects(file, 'tasks'):
         if (results := _results(task)) is None:
             left_out['tasks without an annotation left out'] += 1
-            continue
-        path = _find_video(task, Path(videos))
-        if path in seen:
+        elif sources.setdefault(path := _find_video(task, Path(videos)), results) is not results:
             raise InputError(f'{task.place} is of {path.name}, like another task: keep one')
-        seen.add(path)
+    for path, results in progress(list(sources.items())):
         frames = video_frames(path, path.name)
         boxes = list(_boxes(results, len(frames), frames[0].size, left_out))
         labelled.append(LabelledVideo(path.stem, Path(file), boxes, partial(list, frames)))
