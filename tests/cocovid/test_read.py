@@ -121,3 +121,8 @@ def test_other_file_names_are_kept(name):
     content = copy.deepcopy(WHOLE)
     content['images'][0]['file_name'] = name
     assert check_records(content, COCO_VID)[1] == []
+
+
+def test_a_backslash_in_a_file_name_is_a_separator(write):
+    path = write(broken(lambda c: c['images'][0].update(file_name='a\\b\\1.jpg')))
+    assert read_coco_vid(path)['images'][0]['file_name'] == 'a/b/1.jpg'
