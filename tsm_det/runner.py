@@ -27,6 +27,7 @@ from tsm_det.evaluation.dumping import DrawDetections, DumpDetections
 from tsm_det.evaluation.vid_metric import VIDMetric
 from tsm_det.files import check_folder, check_writable, write_json
 from tsm_det.malloc import keep_freed_memory
+from tsm_det.mixed_precision import cpu_optim_wrapper
 from tsm_det.models.loading import load_weights, read_checkpoint, trusted_classes, warn_random_weights
 
 # Warnings of mmengine about its own calls, which no config can avoid.
@@ -40,7 +41,7 @@ def train(config: Config, amp: bool = False, auto_scale_lr: bool = False, resume
 
     Args:
         config: from :func:`tsm_det.config.load_config`.
-        amp: train in mixed precision, which needs CUDA.
+        amp: train in mixed precision: float16 with CUDA, bfloat16 on a CPU.
         auto_scale_lr: scale the learning rate to the batch size.
         resume: a checkpoint, or True for the last one of ``work_dir`` if there is one.
 
@@ -48,12 +49,10 @@ def train(config: Config, amp: bool = False, auto_scale_lr: bool = False, resume
         The last checkpoint.
 
     Raises:
-        InputError: the annotation file, CUDA or a key of the config is missing.
+        InputError: the annotation file or a key of the config is missing.
         KeyboardInterrupt: with a ``note`` that names the last checkpoint.
     """
     if amp:
-        if not torch.cuda.is_available():
-            raise InputError('--amp needs CUDA and this machine has none: train without --amp')
         config.optim_wrapper.update(type='AmpOptimWrapper', loss_scale='dynamic')
     if auto_scale_lr:
         if 'base_batch_size' not in config.get('auto_scale_lr', {}):
@@ -67,6 +66,7 @@ def train(config: Config, amp: bool = False, auto_scale_lr: bool = False, resume
     check_data(config, 'train_dataloader', 'val_dataloader')
     if get_device() == 'cpu':
         keep_freed_memory()
+        config.optim_wrapper = cpu_optim_wrapper(config.optim_wrapper)
     sampler = config.train_dataloader.get('sampler', {})
     if sampler.get('type') == 'KeyFrameSampler' and (
             config.train_cfg.get('by_epoch', config.train_cfg.get('type') == 'EpochBasedTrainLoop')):

@@ -36,7 +36,8 @@ class Operator(Protocol):
     """What a site does with maps ``(N*T, C, H, W)``.
 
     It takes the maps, (N, T), and the past, None at the start of the streams. It returns the new maps; the present,
-    with N rows, which owns its memory; and, if it wrote into the maps, what restores them, else None.
+    with N rows, which owns its memory; and, if it wrote into the maps, what restores them, else None. Its attribute
+    ``site``, if it has one, is the kind of :class:`Site` that it needs.
     """
 
     def __call__(self, frames: Tensor, clip_shape: tuple[int, int],
@@ -95,6 +96,11 @@ def is_recording() -> bool:
     return _bound.tape is not None
 
 
+def bound_clip_shape() -> tuple[int, int]:
+    """N and T of the tape that is bound in this thread."""
+    return _bound.tape.clip_shape
+
+
 class Site:
     """Applies an operator to the input of a module, and restores the input after the module.
 
@@ -115,13 +121,17 @@ class Site:
         module.register_forward_hook(self._leave)
 
     def _enter(self, _module: nn.Module, inputs: tuple) -> tuple | None:
+        changed = self._apply(inputs[0])
+        return None if changed is None else (changed, *inputs[1:])
+
+    def _apply(self, frames: Tensor) -> Tensor | None:
+        """The new map; None if the operator wrote into the old one."""
         tape, index = _bound.tape, self.index
         if tape is None:
             raise RuntimeError(f'{self.name} has a temporal site but ran outside forward_clip: call the whole network')
         if tape.presents[index] is not None and not tape.is_replayed:
             raise RuntimeError(f'{self.name} has a temporal site but ran twice in one pass: leave it out by '
                                'shift_stages or shift_levels')
-        frames = inputs[0]
         tokens = frames.ndim == 3
         if tokens:
             frames = frames.transpose(1, 2).unsqueeze(2)
@@ -129,7 +139,7 @@ class Site:
         if change is not None:
             tape.shifted[index] = change
             return None
-        return (shifted.squeeze(2).transpose(1, 2) if tokens else shifted, *inputs[1:])
+        return shifted.squeeze(2).transpose(1, 2) if tokens else shifted
 
     def _leave(self, *_: object) -> None:
         undo(_bound.tape.shifted.pop(self.index, None))
@@ -186,7 +196,7 @@ def attach_sites(network: nn.Module, names: Sequence[str], operators: Iterable[O
     """Put a site in front of each named module, in this order; the blocks around them keep ``with_cp``."""
     modules = dict(network.named_modules())
     for index, (name, operator) in enumerate(zip(names, operators, strict=True)):
-        Site(index, name, operator).attach(modules[name])
+        getattr(operator, 'site', Site)(index, name, operator).attach(modules[name])
         parts = name.split('.')
         around = (modules['.'.join(parts[:depth])] for depth in reversed(range(1, len(parts))))
         block = next((module for module in around if hasattr(module, 'with_cp')), None)

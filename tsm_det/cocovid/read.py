@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import NamedTuple
 
 from tsm_det.errors import InputError
@@ -122,6 +122,12 @@ def _is_box(value: object) -> bool:
     return isinstance(value, list) and len(value) == 4 and all(map(is_number, value))
 
 
+def _stays_inside(file_name: str) -> bool:
+    """Whether a path, of Unix or Windows, names a file below the folder it is relative to."""
+    path = PureWindowsPath(file_name)  # takes both separators
+    return not (path.anchor or '..' in path.parts or '\0' in file_name)
+
+
 class _Rule(NamedTuple):
     fits: Callable[[object], bool]
     needed: str
@@ -130,9 +136,11 @@ class _Rule(NamedTuple):
 _ID = _Rule(is_whole, 'a whole number from 0')
 _LENGTH = _Rule(lambda value: is_whole(value, 1), 'a whole number from 1')
 _TEXT = _Rule(lambda value: isinstance(value, str) and bool(value.strip()), 'text')
+_INSIDE = _Rule(lambda value: _TEXT.fits(value) and _stays_inside(value),
+                'a path relative to the folder of the images, and inside it')
 _BOX = 'four numbers: x, y, width, height'
 _RULES = {
-    'name': _TEXT, 'file_name': _TEXT, 'width': _LENGTH, 'height': _LENGTH, 'area': _Rule(is_number, 'a number'),
+    'name': _TEXT, 'file_name': _INSIDE, 'width': _LENGTH, 'height': _LENGTH, 'area': _Rule(is_number, 'a number'),
     'bbox': _Rule(_is_box, _BOX), 'bbox?': _Rule(lambda value: value == [] or _is_box(value), _BOX),
     'iscrowd': _Rule(lambda value: value in (0, 1), '0 or 1')}
 

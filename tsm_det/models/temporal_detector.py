@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -26,15 +27,30 @@ class _Detection:
 
     past: ShiftState | None
     keep: slice
-    autocast_type: torch.dtype | None
     present: ShiftState | None = None
 
 
 class _Running(threading.local):
     detection: _Detection | None = None
+    feature_type: torch.dtype | None = None  # of backbone and neck where heads compute in float32
 
 
 _running = _Running()
+
+
+@contextmanager
+def _heads_in_float32(device: str) -> Iterator[None]:
+    """Context manager: limits an autocast to backbone and neck.
+
+    In bfloat16 a box at 1000 px moves in steps of 4 px, and mmcv's NMS refuses it.
+    """
+    outer = _running.feature_type
+    _running.feature_type = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
+    try:
+        with torch.autocast(device, enabled=False):
+            yield
+    finally:
+        _running.feature_type = outer
 
 
 class TemporalDetector:
@@ -130,13 +146,10 @@ class TemporalDetector:
         frames, num_frames = frames_of(data_samples), clip.shape[1]
         samples = [frame.new() for row in range(len(clip))
                    for frame in frames[row * num_frames:(row + 1) * num_frames][keep]]
-        device = clip.device.type
-        dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
-        detection = _Detection(past, keep, dtype)
+        detection = _Detection(past, keep)
         outer, _running.detection = _running.detection, detection
         try:
-            # In bfloat16 a box at 1000 px moves in steps of 4 px, and mmcv's NMS refuses it.
-            with torch.autocast(device, enabled=False):
+            with _heads_in_float32(clip.device.type):
                 return super().predict(clip, samples, rescale), detection.present
         finally:
             _running.detection = outer
@@ -144,23 +157,25 @@ class TemporalDetector:
     def extract_feat(self, batch_inputs: Tensor) -> tuple[Tensor, ...]:
         """Features of images ``(N, C, H, W)`` or of clips ``(N, T, C, H, W)``, from an empty past outside of detect."""
         clip = batch_inputs if batch_inputs.ndim == 5 else batch_inputs.unsqueeze(1)
-        detection = _running.detection
-        if detection is None:
-            return self.extract_clip(clip)[0]
-        dtype = detection.autocast_type
-        with torch.autocast(clip.device.type, dtype, enabled=dtype is not None):
-            feats, detection.present = self.extract_clip(clip, detection.past)
-        feats = tuple(level.unflatten(0, clip.shape[:2])[:, detection.keep].flatten(0, 1) for level in feats)
-        if dtype is not None:
+        detection, dtype = _running.detection, _running.feature_type
+        with torch.autocast(clip.device.type, dtype) if dtype else nullcontext():
+            feats, present = self.extract_clip(clip, detection and detection.past)
+        if dtype:
             feats = tuple(level.float() for level in feats)
+        if detection is None:
+            return feats
+        detection.present = present
+        feats = tuple(level.unflatten(0, clip.shape[:2])[:, detection.keep].flatten(0, 1) for level in feats)
         if clip.shape[0] > 1:
             # mmdet's RoI extractor adds 0 * sum(level): one stream's NaN would spread to all.
             feats = tuple(level.nan_to_num(nan=0, posinf=0, neginf=0) for level in feats)
         return feats
 
     def loss(self, batch_inputs: Tensor, batch_data_samples: Sequence) -> dict:
-        """Losses over all frames of the clips (or images)."""
-        return super().loss(batch_inputs, frames_of(batch_data_samples))
+        """Losses over all frames of the clips (or images). On a CPU, autocast holds for backbone and neck only."""
+        device = batch_inputs.device.type
+        with _heads_in_float32(device) if device == 'cpu' else nullcontext():
+            return super().loss(batch_inputs, frames_of(batch_data_samples))
 
     def _forward(self, batch_inputs: Tensor, batch_data_samples: Sequence | None = None) -> tuple:
         return super()._forward(batch_inputs, batch_data_samples and frames_of(batch_data_samples))

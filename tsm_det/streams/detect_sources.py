@@ -162,10 +162,13 @@ def resume(detector: OnlineDetector, path: str, sources: Sequence[Source], strid
 
 
 def first_frames(positions: Mapping[str, Position], sources: Sequence[Source], stride: int) -> dict[str, int]:
-    """The next frame id of each source; a live source skips the frames it gave since the run stopped."""
+    """The next frame id of each source; a live source skips the frames it gave since the run stopped.
+
+    A clock that was set back meanwhile skips none: frame ids never run backwards.
+    """
     now = time.time()
     return {source.name: position.frame_id + stride + (
-                0 if source.is_recorded else round((now - position.seen_at) * source.fps))
+                0 if source.is_recorded else max(0, round((now - position.seen_at) * source.fps)))
             for source in sources if (position := positions.get(source.name))}
 
 

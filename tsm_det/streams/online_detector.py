@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+import threading
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
 
@@ -27,6 +28,8 @@ from tsm_det.streams.state_file import model_signature, read_state, write_state
 class OnlineDetector:
     """Detects objects in streams, frame by frame, and keeps the state of each stream between calls.
 
+    Threads may share a detector: they take turns. A forked process may not use it: it lacks torch's threads.
+
     Args:
         model: a TSMFasterRCNN in eval mode.
         pipeline: turns ``{'img': [image], ...}`` into ``inputs`` ``(1, C, H, W)`` and ``data_samples``.
@@ -42,6 +45,13 @@ class OnlineDetector:
         self.model = model
         self.pipeline = pipeline
         self.bank = StreamBank(capacity, max_gap)
+        self._turn, self._process = threading.RLock(), os.getpid()
+
+    def __getstate__(self) -> dict:
+        return {name: value for name, value in self.__dict__.items() if name not in ('_turn', '_process')}
+
+    def __setstate__(self, state: dict) -> None:
+        self.__dict__.update(state, _turn=threading.RLock(), _process=os.getpid())
 
     @classmethod
     def from_config(cls, config: str | Config, checkpoint: str | None = None, device: str = 'cpu', capacity: int = 64,
@@ -84,8 +94,17 @@ class OnlineDetector:
 
         Raises:
             ValueError: an image is not (H, W, 3) uint8 or too narrow to resize, an id occurs twice, the numbers of ids
-                and images differ, or there are more streams than the capacity.
+                and images differ, there are more streams than the capacity, or this process was forked after the
+                detector was made.
         """
+        if os.getpid() != self._process:
+            raise InputError(f'the detector was made in process {self._process} but is called in its fork '
+                             f'{os.getpid()}: make it after the fork, or start processes by spawn')
+        with self._turn:
+            return self._detect_batch(images, stream_ids, frame_ids)
+
+    def _detect_batch(self, images: Sequence[np.ndarray], stream_ids: Sequence[Hashable],
+                      frame_ids: Sequence[int] | None) -> list[DetDataSample]:
         for image in images:
             check_image(image)
         self.bank.check_batch(stream_ids)
@@ -115,15 +134,18 @@ class OnlineDetector:
 
     def reset(self, *stream_ids: Hashable) -> None:
         """Start these streams over at their next frame; all streams without an argument, the default one by None."""
-        for stream_id in stream_ids or self.bank.stream_ids():
-            self.bank.drop(stream_id)
+        with self._turn:
+            for stream_id in stream_ids or self.bank.stream_ids():
+                self.bank.drop(stream_id)
 
     def save_state(self, path: str | os.PathLike) -> None:
         """Write the states of all streams to a file.
 
         Raises InputError when it cannot be written, or a stream id is not a string, a whole number or None.
         """
-        write_state(path, self.signature(), self.bank.held())
+        with self._turn:
+            held = self.bank.held()
+        write_state(path, self.signature(), held)
 
     def load_state(self, path: str | os.PathLike) -> None:
         """Replace all streams by those of a file.
@@ -134,7 +156,9 @@ class OnlineDetector:
             InputError: the file is missing, not a state file, of a model with other weights, shift, pipeline or
                 engine, or has more streams than the capacity; the detector keeps its streams.
         """
-        self.bank.restore(read_state(path, self.signature())[0])
+        streams = read_state(path, self.signature())[0]
+        with self._turn:
+            self.bank.restore(streams)
 
     def signature(self) -> str:
         """Digest of the network and the frame preparation, which a state file must match."""
