@@ -14,7 +14,7 @@ from tests.tiny import STEPS, TINY
 from tsm_det import OfflineDetector, config_path
 from tsm_det.config import parse_options
 from tsm_det.datasets.synthetic_vid import make_synthetic_vid
-from tsm_det.streams.online_detector import detections_of
+from tsm_det.streams.online_detector import detections_of, prepare_image
 from tsm_det.video.video_file import VideoFile
 
 CONFIG = config_path('tsm_faster_rcnn_r18_synthvid_offline')
@@ -39,7 +39,6 @@ def data_root(tmp_path_factory):
 
 
 @pytest.mark.slow
-@torch.no_grad()
 def test_a_trained_detector_is_tested_and_detects_as_in_one_pass(run, data_root, tmp_path):
     status, out, err = run(f'train {CONFIG} --work-dir {tmp_path}/work --cfg-options data_root={data_root} '
                            + OPTIONS + ' ' + STEPS)
@@ -63,8 +62,9 @@ def test_a_trained_detector_is_tested_and_detects_as_in_one_pass(run, data_root,
     detector = OfflineDetector.from_config(CONFIG, checkpoint, cfg_options=parse_options(OPTIONS.split()))
     for place, video in enumerate(json.loads((data_root / 'val.json').read_text())['videos']):
         data = detector.model.data_preprocessor(pseudo_collate([
-            detector._prepare(image) for image in VideoFile(data_root / 'val' / f'{place:03d}.mp4')]))
-        whole, _ = detector.model.detect(data['inputs'].transpose(0, 1), data['data_samples'])
+            prepare_image(detector.pipeline, image) for image in VideoFile(data_root / 'val' / f'{place:03d}.mp4')]))
+        with torch.no_grad():
+            whole, _ = detector.model.detect(data['inputs'].transpose(0, 1), data['data_samples'])
         for frame_id, sample in enumerate(whole):
             tested, line = found[video['id'], frame_id], lines[24 * place + frame_id]
             assert_close(tested['bboxes'], sample.pred_instances.bboxes, rtol=0, atol=1e-3)
