@@ -44,6 +44,6 @@ def test_a_rotated_video_behind_http_equals_the_one_on_disk(video_file, matrix, 
     path = video_file(n=3, muxer={'movflags': 'faststart'})
     turn(path, matrix)
     with file_server(path, []) as (_, address):
-        images = list(connect(address, 60, 60).images)
+        images = [shown.image for shown in connect(address, 60, 60).images]
     assert len(images) == 3
     assert all(map(np.array_equal, images, VideoFile(path)))

@@ -19,7 +19,7 @@ def numbers(video_number):
         connection, found = connect(address, LIMIT_S, LIMIT_S), []
         try:
             for image in connection.images:
-                found.append(None if image is None else video_number(image))
+                found.append(None if image is None else video_number(image.image))
         except ConnectionError:
             return connection, found, 'broke off'
         return connection, found, 'ended'
@@ -75,7 +75,7 @@ def test_a_file_that_is_cut_off_gives_whole_frames_before_it_breaks(tmp_path, na
     with file_server(path, [share]) as (_, address):
         images, found = connect(address, LIMIT_S, LIMIT_S).images, []
         with pytest.raises(ConnectionError):
-            found.extend(images)
+            found.extend(shown.image for shown in images)
     assert len(found) > 2
     assert all(map(np.array_equal, found, VideoFile(path)))
 
@@ -123,7 +123,7 @@ def test_a_webcam_gives_frames_until_it_is_unplugged(monkeypatch, address):
     monkeypatch.setattr(cv2, 'VideoCapture', lambda place: made.append(Webcam(place)) or made[-1])
     connection, found = connect(address, 1, 1), []
     with pytest.raises(ConnectionError):
-        found.extend(image[0, 0, 0] for image in connection.images)
+        found.extend(shown.image[0, 0, 0] for shown in connection.images)
     with pytest.raises(ConnectionError, match='no such camera'):
         connect('5', 1, 1)
     assert (found, connection.fps, connection.is_recorded, made[0].is_released) == ([2, 1, 0], 30, False, True)
@@ -150,7 +150,8 @@ def test_a_playlist_that_may_grow_is_a_camera(tmp_path, video_file, end, is_reco
     ('rtsp://u:secret@host/x', 'rtsp://u@host/x'), ('rtsp://u:se@cret@host/x', 'rtsp://u@host/x'),
     ('rtsp://me@example.com:secret@cam:554/1', 'rtsp://me@example.com@cam:554/1'), ('rtsp://u:s:e@h/x', 'rtsp://u@h/x'),
     ('rtsp://u:se#cret@h/x', 'rtsp://u@h/x'), ('rtsp://u:se?cret@h/x', 'rtsp://u@h/x'),
-    ('http://host/a@b', 'http://host/a@b'), ('http://host:80/a:b@c', 'http://host:80/a:b@c'),
+    ('rtsp://u:s/t@h/x@y', 'rtsp://u@h/x@y'), ('rtsp://u:12#4@h/x', 'rtsp://u@h/x'),
+    ('http://[::1]:80/x@y', 'http://[::1]:80/x@y'), ('http://host/a@b', 'http://host/a@b'), ('http://host:80/a:b@c', 'http://host:80/a:b@c'),
     ('http://host:80?a=b@c', 'http://host:80?a=b@c'), ('http://u@[::1]:80/x', 'http://u@[::1]:80/x'), ('0', '0')])
 def test_a_password_is_not_shown(address, shown):
     assert without_password(address) == shown

@@ -8,6 +8,8 @@ from mmcv.transforms import LoadImageFromFile
 from mmdet.registry import TRANSFORMS
 
 from tsm_det.errors import InputError
+from tsm_det.video.decord_file import check_reader, open_frames
+from tsm_det.video.picture_count import check_single
 from tsm_det.video.video_file import VideoFile
 
 
@@ -15,20 +17,24 @@ from tsm_det.video.video_file import VideoFile
 class LoadFrame(LoadImageFromFile):
     """Load an image file, or frame ``frame_in_file`` of a video file.
 
-    Takes ``img_path``, and ``frame_in_file`` (0-based; None or absent: ``img_path`` is an image). Adds ``img``
-    ``(H, W, 3)`` BGR in the displayed orientation, ``img_shape`` and ``ori_shape`` ``(H, W)``.
+    Takes ``img_path``, ``frame_in_file`` (0-based; None or absent: ``img_path`` is an image) and ``reader`` (None or
+    absent: this class's). Adds ``img`` ``(H, W, 3)`` BGR in the displayed orientation, ``img_shape`` and ``ori_shape``
+    ``(H, W)``.
 
     Keeps the last video file open, so that frames in order are read in order. A copy, in this process or another, opens
     its own.
 
     Args:
+        reader: of video files: ``pyav``, or ``decord`` for the files that it reads exactly; see ``open_frames``.
         kwargs: keys of ``LoadImageFromFile``; frames of video files use only ``to_float32``.
 
     Raises InputError when the file is missing or damaged, or the video lacks the frame.
     """
 
-    def __init__(self, **kwargs) -> None:
+    def __init__(self, reader: str = 'pyav', **kwargs) -> None:
         super().__init__(**kwargs)
+        check_reader(reader)
+        self.reader = reader
         self._video: VideoFile | None = None
 
     def transform(self, results: dict) -> dict | None:
@@ -37,7 +43,7 @@ class LoadFrame(LoadImageFromFile):
             return self._load_image(results)
         path = results['img_path']
         if self._video is None or self._video.path != path:
-            self._video = VideoFile(path)
+            self._video = open_frames(path, results.get('reader') or self.reader)
         image = self._video.read(results['frame_in_file'])
         results['img'] = image.astype(np.float32) if self.to_float32 else image
         results['img_shape'] = results['ori_shape'] = image.shape[:2]
@@ -45,6 +51,7 @@ class LoadFrame(LoadImageFromFile):
 
     def _load_image(self, results: dict) -> dict | None:
         path = results['img_path']
+        check_single(path)
         try:
             return super().transform(results)
         except FileNotFoundError as error:
