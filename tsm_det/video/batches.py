@@ -19,7 +19,7 @@ MOST_OPEN = 16
 _POLL_S = 0.002
 
 
-class _Running(NamedTuple):
+class _OpenSource(NamedTuple):
     source: Source
     frames: Iterator[StreamFrame | None]
 
@@ -50,7 +50,7 @@ def batches(sources: Sequence[Source], starts: Mapping[str, int] | None = None, 
             while (source := _next_source(waiting, running, most_open)) is not None:
                 waiting.remove(source)
                 frames = source.frames((starts or {}).get(source.name, 0), stride)
-                running[source.name] = _Running(source, frames if source.is_live else prefetch(frames))
+                running[source.name] = _OpenSource(source, frames if source.is_live else prefetch(frames))
             batch = []
             for name, (_, frames) in list(running.items()):
                 try:
@@ -79,7 +79,7 @@ def batches(sources: Sequence[Source], starts: Mapping[str, int] | None = None, 
         raise failures[0]
 
 
-def _next_source(waiting: Sequence[Source], running: Mapping[str, _Running], most_open: int) -> Source | None:
+def _next_source(waiting: Sequence[Source], running: Mapping[str, _OpenSource], most_open: int) -> Source | None:
     """The first source that can be opened now."""
     recorded = [source for source, _ in running.values() if not source.is_live]
     queues = {_queue(source) for source in recorded} - {None}

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from importlib import import_module
 from types import ModuleType
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -23,15 +24,29 @@ READERS = ('pyav', 'decord')
 # Frames per read: decord decodes ahead without bound for as long as it may.
 _CHUNK = 8
 _FORMATS = ('mov,mp4,m4a,3gp,3g2,mj2', 'matroska,webm')
-# Types of NAL units with an IDR picture; bits of the type in the first byte, types of all pictures; place of the length
-# size in the header of mp4 and mkv.
-_IDR = {'h264': ({5}, 0, 31, range(1, 6), 4), 'hevc': ({19, 20}, 1, 63, range(32), 21)}
+
+
+class _NalUnits(NamedTuple):
+    """Types of NAL units (ISO/IEC 14496-10 and 23008-2, chapter 7.4), their place in the first byte of a unit, and the
+    byte of the decoder configuration (14496-15) that holds the number of bytes of a unit's length.
+    """
+
+    idr: frozenset[int]
+    pictures: frozenset[int]
+    shift: int
+    mask: int
+    length_place: int
+
+
+_CODECS = {'h264': _NalUnits(frozenset({5}), frozenset(range(1, 6)), 0, 31, 4),
+           'hevc': _NalUnits(frozenset({19, 20}), frozenset(range(32)), 1, 63, 21)}
 
 
 def open_frames(path: str | os.PathLike, reader: str = 'pyav') -> VideoFile:
     """Open a video file for random access by a reader, ``pyav`` or ``decord``.
 
-    decord reads a file only if :func:`doubt` finds nothing; otherwise PyAV does, and the log says why.
+    decord reads a file only if :func:`packet_doubt` and :func:`picture_doubt` find nothing; otherwise PyAV does, and
+    the log says why.
 
     Raises:
         InputError: the file cannot be read, or ``reader`` is unknown or not installed.
@@ -85,7 +100,7 @@ class DecordFile(VideoFile):
                              "reader='pyav'") from error
 
 
-def doubt(path: str) -> str | None:
+def packet_doubt(path: str) -> str | None:
     """Why decord may give other frames than sequential decoding, by the packets of a file; None if it cannot.
 
     decord seeks to a key frame and counts shown frames from there on. That is exact if the container removes no frame,
@@ -96,7 +111,7 @@ def doubt(path: str) -> str | None:
         codec = stream.codec.canonical_name
         if container.format.name not in _FORMATS:
             return f'it is {container.format.name}, not mp4, mkv or webm'
-        if codec not in (*_IDR, 'vp9'):
+        if codec not in (*_CODECS, 'vp9'):
             return f'{codec} does not mark frames where decoding can start'
         number, key = 0, None
         for packet in container.demux(stream):
@@ -109,17 +124,17 @@ def doubt(path: str) -> str | None:
                 return 'it is damaged or has no time stamps'
             if packet.is_keyframe:
                 key = packet.pts
-                if codec in _IDR and not _is_idr(bytes(packet), stream):
+                if codec in _CODECS and not _is_idr(bytes(packet), stream):
                     return f'its key frame at {float(packet.pts * packet.time_base):g} s is no IDR frame'
             elif key is None or packet.pts < key:
                 return f'a frame is shown before its key frame at {float(packet.pts * packet.time_base):g} s'
         if stream.frames and number != stream.frames:
             return f'its edit list shows {number} of {stream.frames} frames'
-    return _doubt_of_reader(path)
+    return None
 
 
-def _doubt_of_reader(path: str) -> str | None:
-    """Why decord's frames may look different: other decoders and conversions than PyAV's."""
+def picture_doubt(path: str) -> str | None:
+    """Why decord's frames may look different from PyAV's; None if they do not."""
     stream = open_video(path)
     with stream.container as container:
         if stream.codec_context.format.components[0].bits != 8:
@@ -138,22 +153,22 @@ def _doubt_of_reader(path: str) -> str | None:
 
 @lru_cache(maxsize=4096)
 def _logged_doubt(path: str, _size: int, _changed_ns: int) -> str | None:
-    if reason := doubt(path):
+    if reason := packet_doubt(path) or picture_doubt(path):
         logging.getLogger(__name__).warning('%s is read by PyAV, not by decord: %s', path, reason)
     return reason
 
 
 def _is_idr(packet: bytes, stream: VideoStream) -> bool:
     """Whether all pictures of a packet are IDR; False when its NAL units have no lengths in front."""
-    idr, shift, mask, pictures, place = _IDR[stream.codec.canonical_name]
+    units = _CODECS[stream.codec.canonical_name]
     header = stream.codec_context.extradata or b''
-    if len(header) <= place or header[0] != 1:
+    if len(header) <= units.length_place or header[0] != 1:
         return False
-    width, found, at = (header[place] & 3) + 1, set(), 0
-    while at + width < len(packet):
-        found.add(packet[at + width] >> shift & mask)
-        at += width + int.from_bytes(packet[at:at + width], 'big')
-    return bool(found & idr) and found & set(pictures) <= idr
+    width, found, place = (header[units.length_place] & 3) + 1, set(), 0
+    while place + width < len(packet):
+        found.add(packet[place + width] >> units.shift & units.mask)
+        place += width + int.from_bytes(packet[place:place + width], 'big')
+    return bool(found & units.idr) and found & units.pictures <= units.idr
 
 
 def _decord() -> ModuleType:
