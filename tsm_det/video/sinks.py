@@ -123,7 +123,8 @@ class VideoSink(AbstractContextManager):
 
     def _open(self, size: tuple[int, int], begin_s: float) -> None:
         self._size, self._begin_s, self._last = size, begin_s, -1
-        codec, options, max_denominator = 'libx264', {'preset': 'veryfast'}, 1001
+        # B-frames are stored out of order, with times that do not add up to those of display where the rate varies.
+        codec, options, max_denominator = 'libx264', {'preset': 'veryfast', 'bf': '0'}, 1001
         if codec not in av.codecs_available:
             logging.getLogger(__name__).warning('this PyAV has no libx264: writing MPEG-4 part 2, which browsers lack')
             codec, options, max_denominator = 'mpeg4', {'flags': '+qscale', 'global_quality': str(3 * 118)}, 65
