@@ -96,7 +96,7 @@ def test_a_video_id_of_null_is_none(load):
 
 
 @pytest.mark.parametrize(('reader', 'used'), [(None, DecordFile), ('decord', DecordFile), ('pyav', VideoFile)])
-def test_the_reader_of_a_data_set_goes_before_that_of_its_pipeline(load, tmp_path, video_file, monkeypatch, reader, used):
+def test_the_reader_of_a_data_set_goes_before_its_pipelines(load, tmp_path, video_file, monkeypatch, reader, used):
     monkeypatch.setitem(sys.modules, 'decord', SimpleNamespace())
     monkeypatch.setattr(decord_file, 'picture_doubt', lambda _: None)
     monkeypatch.setattr(DecordFile, '_image', VideoFile._image)
