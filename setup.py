@@ -8,6 +8,7 @@ namespace: dict = {}
 exec(Path('tsm_det/version.py').read_text(), namespace)
 
 extras = {
+    'decord': ['decord'],
     'demo': ['gradio>=6,<7'],
     'onnx': ['onnx', 'onnxruntime', 'onnxscript'],
 }

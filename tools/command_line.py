@@ -35,6 +35,17 @@ def add_device(parser: ArgumentParser) -> None:
     parser.add_argument('--device', default='cpu', help='cpu (default) or cuda:0')
 
 
+def add_live_sources(parser: ArgumentParser) -> None:
+    """Add the options of cameras and network streams."""
+    add = parser.add_argument
+    add('--every-frame', action='store_true', help='drop no frame of a live source; detection may fall behind')
+    add('--stall-limit', type=float, default=10, metavar='S', help='stop a live source after S seconds without a '
+        'frame (default: 10)')
+    add('--rtsp-transport', choices=['tcp', 'udp'], default='tcp', help='transport of rtsp (default: tcp)')
+    add('--webcam-size', type=int, nargs=2, metavar=('W', 'H'), help='size of webcam frames in px')
+    add('--webcam-fps', type=float, metavar='F', help='frames per second of a webcam')
+
+
 def add_launcher(parser: ArgumentParser) -> None:
     """Add the options that job launchers set."""
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='job launcher')

@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 
-from command_line import add_cfg_options, add_device, add_engine, make_parser, path_of, run
+from command_line import add_cfg_options, add_device, add_engine, add_live_sources, make_parser, path_of, run
 
 
 def parse_args() -> Namespace:
@@ -11,17 +11,16 @@ def parse_args() -> Namespace:
     add = parser.add_argument
     add('config', help='config file, or a .onnx file in place of CONFIG CHECKPOINT')
     add('checkpoint', help="checkpoint file, or 'none' for random weights")
-    add('sources', nargs='*', metavar='SOURCE', help='video file, folder or glob of images, webcam (0 or /dev/video0), '
-        'or address (rtsp://..., http://...); several run as one batch')
-    add('--out', help='mp4 file with the detections drawn; a folder for several sources')
+    add('sources', nargs='*', metavar='SOURCE', help='video file, folder or glob of images or of videos, webcam (0 or '
+        '/dev/video0), address (rtsp://..., http://...), or NAME.txt that lists them; several run as one batch')
+    add('--out', help='mp4 file with the detections drawn, or a folder/ of them')
     add('--json', help='JSON lines file, one line per frame')
     add('--show', action='store_true', help='also show windows; q quits')
     add('--score-thr', type=float, default=0.3, help='lowest score to keep (default: 0.3)')
     add('--stride', type=int, default=1, metavar='N', help='detect in every N-th frame (default: 1)')
     add('--max-frames', type=int, metavar='N', help='stop after N frames of each source (default: all)')
-    add('--every-frame', action='store_true', help='drop no frame of a live source; detection may fall behind')
-    add('--stall-limit', type=float, default=10, metavar='S', help='stop a live source after S seconds without a '
-        'frame (default: 10)')
+    add('--at-once', type=int, default=16, metavar='N', help='open N recorded sources at a time (default: 16)')
+    add_live_sources(parser)
     add('--max-gap', type=int, metavar='N', help='reset a stream when its frame id grows by more than N (default: '
         'never); 0 resets it at every frame')
     add('--save-state', metavar='PATH', help='write the states of all streams here, also during the run')
@@ -43,13 +42,16 @@ def main(args: Namespace) -> None:
     from tsm_det.config import parse_options
     from tsm_det.export.exported_detector import open_detector
     from tsm_det.streams.detect_sources import detect_sources, open_sources
+    from tsm_det.video.connection import CameraSettings
 
-    sources = open_sources(args.sources, args.every_frame, args.stall_limit)
-    detector = open_detector(args.config, path_of(args.checkpoint), args.device, max(64, len(sources)), args.max_gap,
+    sources = open_sources(args.sources, args.every_frame, args.stall_limit,
+                           CameraSettings(args.rtsp_transport, args.webcam_size, args.webcam_fps))
+    together = args.at_once + sum(source.is_live for source in sources)
+    detector = open_detector(args.config, path_of(args.checkpoint), args.device, max(64, together), args.max_gap,
                              parse_options(args.cfg_options), args.engine)
     frames = detect_sources(
         detector, sources, args.out, args.json, args.score_thr, args.show, args.stride, args.max_frames,
-        args.save_state, args.save_every, args.resume_state)
+        args.save_state, args.save_every, args.resume_state, args.at_once)
     print(f'{frames} frames: {", ".join(path for path in (args.out, args.json) if path) or "nothing written"}')
 
 

@@ -1,12 +1,17 @@
 """Reading CocoVID files."""
 
 import json
+import sys
+from types import SimpleNamespace
 
 import pytest
 from mmdet.registry import DATASETS
 
 from tests.tiny import init_default_scope
 from tsm_det.errors import InputError
+from tsm_det.video import decord_file
+from tsm_det.video.decord_file import DecordFile
+from tsm_det.video.video_file import VideoFile
 
 
 def coco_vid(frame_ids=(0, 1, 2), boxes_on=(0,), **image_fields):
@@ -100,3 +105,23 @@ def test_a_video_id_of_null_is_none(load):
 def test_a_pipeline_that_mixes_images_is_refused(load, mixing, around):
     with pytest.raises(InputError, match=rf'annotations\.json has {mixing},'):
         load(coco_vid(), pipeline=[around(dict(type=mixing))], lazy_init=True)
+
+
+@pytest.mark.parametrize(('reader', 'used'), [(None, DecordFile), ('decord', DecordFile), ('pyav', VideoFile)])
+def test_the_reader_of_a_data_set_goes_before_its_pipelines(load, tmp_path, video_file, monkeypatch, reader, used):
+    monkeypatch.setitem(sys.modules, 'decord', SimpleNamespace())
+    monkeypatch.setattr(decord_file, 'picture_doubt', lambda _: None)
+    monkeypatch.setattr(DecordFile, '_image', VideoFile._image)
+    content = coco_vid()
+    for k, image in enumerate(content['images']):
+        image.update(file_name=video_file(n=3, g='1').name, frame_in_file=k)
+    pipeline = [{'type': 'UniformRefFrameSample', 'num_ref_imgs': 0}, {
+        'type': 'TransformBroadcaster', 'transforms': [{'type': 'LoadFrame', 'reader': 'decord'}]}]
+    dataset = load(content, data_prefix={'img_path': str(tmp_path)}, pipeline=pipeline, reader=reader)
+    dataset[0]
+    assert type(dataset.pipeline.transforms[1].transforms.transforms[0]._video) is used
+
+
+def test_an_unknown_reader_is_refused(load):
+    with pytest.raises(InputError, match=r"'cv2'.*pyav, decord"):
+        load(coco_vid(), reader='cv2')

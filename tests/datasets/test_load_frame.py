@@ -8,10 +8,14 @@ import cv2
 import numpy as np
 import pytest
 from mmdet.registry import TRANSFORMS
+from PIL import Image
 
+from tests.displayed import MIRRORS, ROTATIONS, displayed, write_matrix
 from tests.tiny import init_default_scope
+from tsm_det.cocovid.convert.frame_files import image_size, video_frames
 from tsm_det.datasets.load_frame import LoadFrame
 from tsm_det.errors import InputError
+from tsm_det.video.video_file import VideoFile
 
 
 @pytest.fixture
@@ -65,6 +69,24 @@ def test_it_works_inside_the_broadcaster_of_clips(videos, video_number):
     clip = load({'img_path': videos[:1] * 3 + videos[1:], 'frame_in_file': [5, 6, 7, 1]})
     assert [video_number(image) for image in clip['img']] == [5, 6, 7, 1]
     assert clip['ori_shape'] == [(48, 64)] * 4
+
+
+@pytest.mark.parametrize('matrix', ROTATIONS + MIRRORS)
+def test_frames_and_images_have_the_displayed_orientation(video_file, tmp_path, matrix):
+    path = video_file(n=3)
+    stored = VideoFile(path).read(2)
+    write_matrix(path, matrix)
+    frame = LoadFrame()({'img_path': str(path), 'frame_in_file': 2})
+    assert np.array_equal(frame['img'], displayed(stored, matrix))
+    assert frame['ori_shape'] == frame['img'].shape[:2] == video_frames(path, 'video.mp4')[0].size
+    # EXIF numbers the same seven.
+    orientation = [6, 3, 8, 2, 4, 5, 7][(ROTATIONS + MIRRORS).index(matrix)]
+    image, exif = tmp_path / 'image.png', Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(stored[..., ::-1]).save(image, exif=exif)
+    loaded = LoadFrame()({'img_path': str(image)})
+    assert np.array_equal(loaded['img'], frame['img'])
+    assert loaded['ori_shape'] == image_size(image)
 
 
 @pytest.mark.parametrize('content', [None, b'', b'no image'])

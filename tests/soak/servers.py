@@ -8,6 +8,8 @@ runs on over all connections: what nobody was connected to see is not counted.
 
 from __future__ import annotations
 
+import base64
+import re
 import socket
 import socketserver
 import threading
@@ -45,6 +47,7 @@ class Camera:
         self.draw = draw
         self.sent = 0  # frames, over all connections
         self.connections = 0
+        self.transports: list[str] = []  # of each connection over RTSP
         self.closing = threading.Event()
 
     def connect(self) -> Sequence | None:
@@ -114,7 +117,7 @@ def file_server(path: Path, cuts: Sequence[float], has_length: bool = True) -> I
 
 @contextmanager
 def rtsp_camera(script: Sequence, draw: Callable) -> Iterator[tuple[Camera, str]]:
-    """A camera and its address, H.264 over RTSP, its packets interleaved in the one TCP connection."""
+    """A camera and its address, H.264 over RTSP, its packets by UDP or interleaved in the one TCP connection."""
     camera = Camera(script, draw)
 
     class Handler(socketserver.StreamRequestHandler):
@@ -123,10 +126,23 @@ def rtsp_camera(script: Sequence, draw: Callable) -> Iterator[tuple[Camera, str]
             while steps is not None and (request := self.rfile.readline().split()):
                 headers = dict(line.split(b': ', 1) for line in iter(lambda: self.rfile.readline().strip(), b''))
                 method = request[0].decode()
+                if method == 'SETUP':
+                    self.transport = headers[b'Transport'].decode()
+                    camera.transports.append('tcp' if 'interleaved' in self.transport else 'udp')
                 self._answer(method, headers[b'CSeq'])
                 if method == 'PLAY':
-                    _send_h264(self.connection, camera.play(steps))
+                    with self._sender() as send:
+                        _send_h264(send, camera.play(steps))
                     return
+
+        @contextmanager
+        def _sender(self) -> Iterator[Callable[[bytes], None]]:
+            if camera.transports[-1] == 'tcp':
+                yield lambda packet: self.connection.sendall(b'$\0' + len(packet).to_bytes(2, 'big') + packet)
+                return
+            port = int(re.search(r'client_port=(\d+)', self.transport).group(1))
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+                yield lambda packet: udp.sendto(packet, ('127.0.0.1', port))
 
         def _answer(self, method: str, number: bytes) -> None:
             body = ''
@@ -134,7 +150,7 @@ def rtsp_camera(script: Sequence, draw: Callable) -> Iterator[tuple[Camera, str]
             if method == 'OPTIONS':
                 lines.append('Public: OPTIONS, DESCRIBE, SETUP, PLAY')
             elif method == 'SETUP':
-                lines.append('Transport: RTP/AVP/TCP;unicast;interleaved=0-1')
+                lines.append(f'Transport: {self.transport}' + ';server_port=9-9' * (camera.transports[-1] == 'udp'))
             elif method == 'DESCRIBE':
                 body = 'v=0\r\ns=camera\r\nm=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=control:video\r\n'
                 lines += ['Content-Type: application/sdp', f'Content-Length: {len(body)}']
@@ -146,13 +162,31 @@ def rtsp_camera(script: Sequence, draw: Callable) -> Iterator[tuple[Camera, str]
 
 
 @contextmanager
+def guarded_camera() -> Iterator[tuple[list[str], str]]:
+    """A camera that refuses everybody: the names and passwords it was told over RTSP, and its host and port."""
+    told: list[str] = []
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            while self.rfile.readline().strip():
+                headers = dict(line.split(b': ', 1) for line in iter(lambda: self.rfile.readline().strip(), b''))
+                if (words := headers.get(b'Authorization', b'').split()) and words[0] == b'Basic':
+                    told.append(base64.b64decode(words[1]).decode())
+                self.wfile.write(b'RTSP/1.0 401 Unauthorized\r\nCSeq: %s\r\nWWW-Authenticate: Basic realm="x"\r\n\r\n'
+                                 % headers[b'CSeq'])
+
+    with _listening(socketserver.ThreadingTCPServer(('127.0.0.1', 0), Handler)) as port:
+        yield told, f'127.0.0.1:{port}'
+
+
+@contextmanager
 def mute_server() -> Iterator[str]:
     """Host and port that take connections and never answer."""
     with socket.create_server(('127.0.0.1', 0)) as server:
         yield f'127.0.0.1:{server.getsockname()[1]}'
 
 
-def _send_h264(connection: socket.socket, images: Iterator[np.ndarray]) -> None:
+def _send_h264(send: Callable[[bytes], None], images: Iterator[np.ndarray]) -> None:
     """Each NAL unit in one RTP packet (RFC 6184), which small pictures allow; a new encoder for a new size."""
     encoder, number, begin = None, 0, time.monotonic()
     for image in images:
@@ -166,7 +200,7 @@ def _send_h264(connection: socket.socket, images: Iterator[np.ndarray]) -> None:
             is_last = unit is units[-1]
             packet = (bytes([0x80, 96 | 0x80 * is_last]) + (number % 65536).to_bytes(2, 'big')
                       + stamp.to_bytes(4, 'big') + b'live' + unit)
-            connection.sendall(b'$\0' + len(packet).to_bytes(2, 'big') + packet)
+            send(packet)
 
 
 def _encoder(height: int, width: int) -> av.VideoCodecContext:

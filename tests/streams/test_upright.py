@@ -1,34 +1,23 @@
-"""Video of a rotated phone: frames, boxes and the drawn video have the displayed orientation."""
+"""Video of a rotated or mirrored camera: frames, boxes and the drawn video have the displayed orientation."""
 
 import json
-import struct
 
 import numpy as np
 import pytest
 
+from tests.displayed import MIRRORS, ROTATIONS, displayed, write_matrix
 from tests.soak.servers import file_server
 from tsm_det.streams.detect_sources import detect_sources, open_sources
 from tsm_det.streams.online_detector import detections_of
 from tsm_det.video.connection import connect
 from tsm_det.video.video_file import VideoFile
 
-# (display matrix, quarter turns to the left that it asks for)
-TURNS = [((0, 1, -1, 0), 3), ((-1, 0, 0, -1), 2), ((0, -1, 1, 0), 1)]
 
-
-def turn(path, matrix):
-    """Write the display matrix that a phone writes."""
-    content = bytearray(path.read_bytes())
-    a, b, c, d = (side << 16 for side in matrix)
-    struct.pack_into('>9i', content, content.index(b'tkhd') + 44, a, b, 0, c, d, 0, 0, 0, 1 << 30)
-    path.write_bytes(content)
-
-
-@pytest.mark.parametrize(('matrix', 'turns'), TURNS)
-def test_boxes_of_a_rotated_video_equal_those_of_upright_frames(make_detector, video_file, tmp_path, matrix, turns):
+@pytest.mark.parametrize('matrix', ROTATIONS + MIRRORS)
+def test_boxes_of_a_turned_video_equal_those_of_upright_frames(make_detector, video_file, tmp_path, matrix):
     path = video_file(n=4, height=96, width=128)
-    upright = [np.ascontiguousarray(np.rot90(image, turns)) for image in VideoFile(path)]
-    turn(path, matrix)
+    upright = [displayed(image, matrix) for image in VideoFile(path)]
+    write_matrix(path, matrix)
     detect_sources(make_detector(), open_sources([str(path)]), out=str(tmp_path / 'out.mp4'),
                    json_lines=str(tmp_path / 'lines.jsonl'), score_thr=0)
     found = [json.loads(line)['detections'] for line in (tmp_path / 'lines.jsonl').read_text().splitlines()]
@@ -39,11 +28,11 @@ def test_boxes_of_a_rotated_video_equal_those_of_upright_frames(make_detector, v
     assert {image.shape for image in VideoFile(tmp_path / 'out.mp4')} == {upright[0].shape}
 
 
-@pytest.mark.parametrize(('matrix', 'turns'), TURNS)
-def test_a_rotated_video_behind_http_equals_the_one_on_disk(video_file, matrix, turns):
+@pytest.mark.parametrize('matrix', ROTATIONS + MIRRORS)
+def test_a_turned_video_behind_http_equals_the_one_on_disk(video_file, matrix):
     path = video_file(n=3, muxer={'movflags': 'faststart'})
-    turn(path, matrix)
+    write_matrix(path, matrix)
     with file_server(path, []) as (_, address):
-        images = list(connect(address, 60, 60).images)
+        images = [shown.image for shown in connect(address, 60, 60).images]
     assert len(images) == 3
     assert all(map(np.array_equal, images, VideoFile(path)))

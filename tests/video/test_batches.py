@@ -4,6 +4,7 @@ import logging
 from dataclasses import dataclass
 from itertools import repeat
 from threading import Thread
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -27,14 +28,18 @@ class Scripted:
     num_frames: int | None = None
     files: tuple = ()
     closed: bool = False
+    queue: str | None = None
+    is_open: ClassVar = set()
 
     def frames(self, start=0, stride=1):
+        self.is_open.add(self.name)
         try:
             for entry in self.script[start::stride]:
                 if isinstance(entry, Exception):
                     raise entry
                 yield None if entry is None else StreamFrame(self.name, entry, entry / self.fps, IMAGE)
         finally:
+            self.is_open.discard(self.name)
             self.closed = True
 
 
@@ -105,3 +110,31 @@ def test_leaving_early_closes_every_source(is_live):
     next(stream)
     stream.close()
     assert all(source.closed for source in sources)
+
+
+@pytest.mark.parametrize('max_frames', [None, 2])
+def test_a_bounded_number_of_recorded_sources_is_open_at_a_time(max_frames):
+    sources = [Scripted(f'{k}', list(range(1 + k % 4))) for k in range(30)]
+    cameras = [Scripted(name, [None, 1], is_live=True) for name in ('yard', 'gate')]
+    seen, sizes = [], []
+    for batch in batches([*sources, *cameras], most_open=5, max_frames=max_frames):
+        assert len(Scripted.is_open - {'yard', 'gate'}) <= 5
+        seen += [(frame.stream, frame.frame_id) for frame in batch]
+        sizes.append(len({frame.stream for frame in batch} - {'yard', 'gate'}))
+    expected = [(source.name, k) for source in sources for k in source.script[:max_frames]]
+    assert sorted(seen) == sorted([*expected, ('yard', 1), ('gate', 1)])
+    assert max(sizes) == 5
+    assert all(source.closed for source in [*sources, *cameras])
+
+
+def test_sources_of_one_queue_run_one_after_another_beside_others():
+    folder = [Scripted(name, [0, 1], queue='folder') for name in 'ab']
+    assert ids(batches([*folder, Scripted('c', [0, 1, 2])])) == [
+        [('a', 0), ('c', 0)], [('a', 1), ('c', 1)], [('c', 2)], [('b', 0)], [('b', 1)]]
+
+
+def test_the_next_source_follows_a_failed_one():
+    stream = batches([Scripted('a', [InputError('a is broken')]), Scripted('b', [0])], most_open=1)
+    assert ids([next(stream)]) == [[('b', 0)]]
+    with pytest.raises(InputError, match='a is broken'):
+        next(stream)

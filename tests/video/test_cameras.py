@@ -10,7 +10,7 @@ import pytest
 from tsm_det.errors import InputError
 from tsm_det.video import cameras as module
 from tsm_det.video.cameras import LiveSource
-from tsm_det.video.connection import Connection
+from tsm_det.video.connection import Connection, TimedImage
 
 BREAK = ConnectionError('broken')
 # At almost 0 fps a break costs one frame id, whatever its duration.
@@ -30,13 +30,13 @@ def camera(monkeypatch):
             script = next(waiting, BREAK)
             if isinstance(script, Exception):
                 raise script
-            return Connection(play(script), **made)
+            return Connection(play(script, made['fps'] if made.get('is_recorded') else None), **made)
         monkeypatch.setattr(module, 'connect', connect)
         return LiveSource(address, **keys)
     return camera
 
 
-def play(script):
+def play(script, file_fps=None):
     for step in script:
         if isinstance(step, Exception):
             raise step
@@ -45,7 +45,8 @@ def play(script):
         elif callable(step):
             step()
         else:
-            yield None if step is None else np.full((2, 2, 3), step, np.uint8)
+            yield None if step is None else TimedImage(
+                np.full((2, 2, 3), step, np.uint8), file_fps and step / file_fps)
 
 
 def given(frames, limit=10**9):
@@ -175,7 +176,7 @@ def test_leaving_closes_the_connection_and_ends_the_thread(camera):
 
     def images():
         try:
-            yield from (np.zeros((2, 2, 3), np.uint8) for _ in range(10**9))
+            yield from (TimedImage(np.zeros((2, 2, 3), np.uint8)) for _ in range(10**9))
         finally:
             closed.append(True)
     source = camera([], every_frame=True)

@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+from fractions import Fraction
 
 import av
 import cv2
@@ -67,7 +68,7 @@ def test_a_line_that_a_killed_process_left_incomplete_is_cut(tmp_path, length):
 def test_a_video_can_be_read_back(tmp_path, video_frame, video_number, height, width):
     with VideoSink(tmp_path / 'made' / 'out.mp4', fps=12.5) as sink:
         for k in range(30):
-            sink.write(video_frame(k)[:height, :width])
+            sink.write(video_frame(k)[:height, :width], k / 12.5)
     video = VideoFile(tmp_path / 'made' / 'out.mp4')
     assert {frame.shape for frame in video} == {(48, 64, 3)}
     assert [video_number(frame) for frame in video] == list(range(30))
@@ -77,7 +78,7 @@ def test_a_video_can_be_read_back(tmp_path, video_frame, video_number, height, w
 
 def test_a_video_plays_in_browsers(tmp_path, video_frame):
     with VideoSink(tmp_path / 'out.mp4', fps=25) as sink:
-        sink.write(video_frame(0))
+        sink.write(video_frame(0), 0)
     with av.open(str(tmp_path / 'out.mp4')) as container:
         stream = container.streams.video[0]
         assert (stream.codec.canonical_name, stream.pix_fmt, stream.start_time) == ('h264', 'yuv420p', 0)
@@ -86,7 +87,7 @@ def test_a_video_plays_in_browsers(tmp_path, video_frame):
 def test_the_file_on_disk_plays_before_the_end(tmp_path, video_frame, video_number):
     with VideoSink(tmp_path / 'out.mp4', fps=5) as sink:
         for k in range(60):
-            sink.write(video_frame(k))
+            sink.write(video_frame(k), k / 5)
         part = list(VideoFile(tmp_path / 'out.part.mp4'))
         assert not (tmp_path / 'out.mp4').exists()
     assert [video_number(frame) for frame in part] == list(range(len(part)))
@@ -95,15 +96,15 @@ def test_the_file_on_disk_plays_before_the_end(tmp_path, video_frame, video_numb
 
 def test_frames_before_an_error_are_kept(tmp_path, video_frame):
     with pytest.raises(KeyboardInterrupt), VideoSink(tmp_path / 'out.mp4', fps=25) as sink:
-        sink.write(video_frame(0))
+        sink.write(video_frame(0), 0)
         raise KeyboardInterrupt
     assert len(VideoFile(tmp_path / 'out.mp4')) == 1
 
 
 def test_frames_of_another_size_are_scaled_to_the_first(tmp_path, video_frame):
     with VideoSink(tmp_path / 'out.mp4', fps=25) as sink:
-        sink.write(video_frame(0))
-        sink.write(video_frame(1, 96, 200))
+        sink.write(video_frame(0), 0)
+        sink.write(video_frame(1, 96, 200), 0.04)
     assert [frame.shape for frame in VideoFile(tmp_path / 'out.mp4')] == [(48, 64, 3)] * 2
 
 
@@ -117,22 +118,31 @@ def test_frames_with_times_are_shown_at_them(tmp_path, video_frame):
     assert shown_s == pytest.approx([0, 0.1, 0.1, 1.5, 1.55, 4], abs=1e-3)
 
 
+@pytest.mark.parametrize('fps', [2.5, 24, 25, 30, 60, Fraction(24000, 1001), Fraction(30000, 1001)])
+@pytest.mark.parametrize('n', [1, 2, 30])
+def test_a_constant_rate_is_kept_to_the_digit(tmp_path, video_frame, fps, n):
+    with VideoSink(tmp_path / 'out.mp4', float(fps)) as sink:
+        for k in range(n):
+            sink.write(video_frame(k), float(k / fps))
+    with av.open(str(tmp_path / 'out.mp4')) as container:
+        assert container.streams.video[0].average_rate == fps
+
+
 def test_no_frame_is_no_file(tmp_path):
     with VideoSink(tmp_path / 'out.mp4', fps=25):
         pass
     assert not os.listdir(tmp_path)
 
 
-@pytest.mark.parametrize('times_s', [[None] * 30, [k / 10 for k in range(30)]])
 @pytest.mark.parametrize('fps', [12.5, 30000 / 1001, 120000 / 1001])
-def test_without_libx264_it_writes_mpeg4(tmp_path, video_frame, video_number, monkeypatch, fps, times_s):
+def test_without_libx264_it_writes_mpeg4(tmp_path, video_frame, video_number, monkeypatch, fps):
     monkeypatch.setattr(av, 'codecs_available', set())
     with VideoSink(tmp_path / 'out.mp4', fps) as sink:
-        for k, time_s in enumerate(times_s):
-            sink.write(video_frame(k), time_s)
+        for k in range(30):
+            sink.write(video_frame(k), k / 10)
     video = VideoFile(tmp_path / 'out.mp4')
     assert [video_number(image) for image in video] == list(range(30))
-    assert video.fps == pytest.approx(10 if times_s[0] is not None else fps, rel=1e-2)
+    assert video.times_s == pytest.approx([k / 10 for k in range(30)], abs=1e-4)
 
 
 @pytest.mark.parametrize('sink', [JsonLinesSink, lambda path: VideoSink(path, fps=25)])
@@ -151,7 +161,7 @@ def test_a_full_disk_is_reported(tmp_path, video_frame):
     with pytest.raises(InputError, match='No space left'), VideoSink(tmp_path / 'out.mp4', fps=5) as video:
         (tmp_path / 'out.part.mp4').symlink_to('/dev/full')
         for k in range(60):
-            video.write(video_frame(k))
+            video.write(video_frame(k), k / 5)
     assert not (tmp_path / 'out.mp4').exists()
 
 

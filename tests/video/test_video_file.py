@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.displayed import MIRRORS, ROTATIONS, displayed, write_matrix
 from tsm_det.errors import InputError
 from tsm_det.video.video_file import VideoFile
 
@@ -85,17 +86,24 @@ def test_frames_hidden_by_the_edit_list_are_skipped(video_file, video_number):
     assert [video_number(video.read(k)) for k in (15, 0, 19)] == [28, 13, 32]
 
 
-@pytest.mark.parametrize(('matrix', 'turns'), [((0, 1, -1, 0), 3), ((-1, 0, 0, -1), 2), ((0, -1, 1, 0), 1)])
-def test_frames_have_the_displayed_orientation(video_file, matrix, turns):
-    path = video_file(n=3)
-    upright = sequentially(path)
-    content = bytearray(path.read_bytes())
-    a, b, c, d = (side << 16 for side in matrix)
-    struct.pack_into('>9i', content, content.index(b'tkhd') + 44, a, b, 0, c, d, 0, 0, 0, 1 << 30)
-    path.write_bytes(content)
-    assert all(np.array_equal(frame, np.rot90(image, turns))
-               for frame, image in zip(VideoFile(path), upright, strict=True))
-    assert np.array_equal(VideoFile(path).read(0), cv2.VideoCapture(str(path), cv2.CAP_FFMPEG).read()[1])
+@pytest.mark.parametrize('name', ['video.mp4', 'video.mov'])
+@pytest.mark.parametrize('matrix', ROTATIONS + MIRRORS)
+def test_frames_have_the_displayed_orientation(video_file, name, matrix):
+    path = video_file(name, n=3)
+    stored = sequentially(path)
+    write_matrix(path, matrix)
+    assert all(np.array_equal(frame, displayed(image, matrix))
+               for frame, image in zip(VideoFile(path), stored, strict=True))
+    if matrix in ROTATIONS:  # OpenCV mirrors nothing
+        assert np.array_equal(VideoFile(path).read(0), cv2.VideoCapture(str(path), cv2.CAP_FFMPEG).read()[1])
+
+
+@pytest.mark.parametrize('matrix', [(1, 0, 0, 1), (2, 0, 0, 2), (0, 0, 0, 0), (1, 1, -1, 1)])
+def test_a_matrix_without_quarter_turns_or_mirrors_changes_nothing(video_file, matrix):
+    path = video_file(n=1)
+    stored = sequentially(path)
+    write_matrix(path, matrix)
+    assert np.array_equal(VideoFile(path).read(0), stored[0])
 
 
 def test_each_read_gives_a_new_array(video_file):

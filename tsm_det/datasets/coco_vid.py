@@ -14,10 +14,11 @@ from tsm_det.cocovid.read import TRAINING, category_ids, read_coco_vid
 from tsm_det.datasets.clips import ConsecutiveFrames
 from tsm_det.errors import InputError
 from tsm_det.randomness import seeded
+from tsm_det.video.decord_file import check_reader
 
 # TransformBroadcaster needs the same keys in all frames, so optional ones are dropped here.
 _FRAME_KEYS = ('img_id', 'img_path', 'height', 'width', 'frame_id', 'video_id', 'frame_in_file',
-               'is_vid_train_frame', 'instances')
+               'is_vid_train_frame', 'instances', 'reader')
 
 
 @DATASETS.register_module()
@@ -31,6 +32,7 @@ class CocoVIDDataset(BaseVideoDataset):
 
     Args:
         hint: advice for the message when the annotation file is missing.
+        reader: of video files, ``pyav`` or ``decord``; None leaves it to ``LoadFrame``.
         kwargs: keys of ``BaseVideoDataset``: ``ann_file``, ``data_root``, ``data_prefix``, ...
 
     Raises:
@@ -38,8 +40,11 @@ class CocoVIDDataset(BaseVideoDataset):
             has fewer test videos than there are processes; or the pipeline mixes images (Mosaic, MixUp, CopyPaste).
     """
 
-    def __init__(self, *args, hint: str = 'see data/README.md for how to make it', **kwargs) -> None:
-        self.hint = hint
+    def __init__(self, *args, hint: str = 'see data/README.md for how to make it', reader: str | None = None,
+                 **kwargs) -> None:
+        if reader is not None:
+            check_reader(reader)
+        self.hint, self.reader = hint, reader
         super().__init__(*args, **kwargs)
         if mixing := sorted({type(step).__name__ for step in _steps(self.pipeline) if hasattr(step, 'get_indexes')}):
             raise InputError(f'the pipeline for {self.ann_file} has {", ".join(mixing)}, which puts other images into '
@@ -67,7 +72,8 @@ class CocoVIDDataset(BaseVideoDataset):
         # A still is its own video; a tuple never equals a video's id.
         alone = {'video_id': ('image', image['id']), 'frame_id': 0, 'frame_in_file': None, 'is_vid_train_frame': True}
         stated = {key: value for key, value in image.items() if value is not None}
-        info = super().parse_data_info({**raw_data_info, 'raw_img_info': {**alone, **stated, 'img_id': image['id']}})
+        ours = {'img_id': image['id'], 'reader': self.reader}
+        info = super().parse_data_info({**raw_data_info, 'raw_img_info': {**alone, **stated, **ours}})
         return {key: info[key] for key in _FRAME_KEYS}
 
     def filter_data(self) -> list[dict]:

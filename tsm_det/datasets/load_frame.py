@@ -8,7 +8,9 @@ from mmcv.transforms import LoadImageFromFile
 from mmdet.registry import TRANSFORMS
 
 from tsm_det.errors import InputError
+from tsm_det.video.decord_file import check_reader, open_frames
 from tsm_det.video.levels import ValueRange, check_range, read_image, warn_of_lost_levels
+from tsm_det.video.picture_count import check_single
 from tsm_det.video.video_file import VideoFile
 
 
@@ -16,13 +18,15 @@ from tsm_det.video.video_file import VideoFile
 class LoadFrame(LoadImageFromFile):
     """Load an image file, or frame ``frame_in_file`` of a video file.
 
-    Takes ``img_path``, and ``frame_in_file`` (0-based; None or absent: ``img_path`` is an image). Adds ``img``
-    ``(H, W, 3)`` BGR in the displayed orientation, ``img_shape`` and ``ori_shape`` ``(H, W)``.
+    Takes ``img_path``, ``frame_in_file`` (0-based; None or absent: ``img_path`` is an image) and ``reader`` (None or
+    absent: this class's). Adds ``img`` ``(H, W, 3)`` BGR in the displayed orientation, ``img_shape`` and ``ori_shape``
+    ``(H, W)``.
 
     Keeps the last video file open, so that frames in order are read in order. A copy, in this process or another, opens
     its own.
 
     Args:
+        reader: of video files: ``pyav``, or ``decord`` for the files that it reads exactly; see ``open_frames``.
         value_range: of images of 16 bits: the values that become black and white, or percentiles of each image such
             as ``('1%', '99%')``; None keeps the upper eight bits, with a warning.
         kwargs: keys of ``LoadImageFromFile``; frames of video files use only ``to_float32``.
@@ -30,10 +34,11 @@ class LoadFrame(LoadImageFromFile):
     Raises InputError when the file is missing or damaged, or the video lacks the frame.
     """
 
-    def __init__(self, value_range: ValueRange | None = None, **kwargs) -> None:
+    def __init__(self, reader: str = 'pyav', value_range: ValueRange | None = None, **kwargs) -> None:
         super().__init__(**kwargs)
+        check_reader(reader)
         check_range(value_range)
-        self.value_range = value_range
+        self.reader, self.value_range = reader, value_range
         self._video: VideoFile | None = None
 
     def transform(self, results: dict) -> dict | None:
@@ -41,8 +46,9 @@ class LoadFrame(LoadImageFromFile):
         path = results['img_path']
         if results.get('frame_in_file') is not None:
             if self._video is None or self._video.path != path:
-                self._video = VideoFile(path)
+                self._video = open_frames(path, results.get('reader') or self.reader)
             return self._add(self._video.read(results['frame_in_file']), results)
+        check_single(path)
         try:
             if self.value_range is None:
                 warn_of_lost_levels(path)

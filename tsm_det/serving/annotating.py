@@ -61,16 +61,16 @@ class Annotator:
             f'frame {stream.frames} since reset ({stream.reset})')
 
     def annotate_video(self, path: str, stream: DemoStream, score_thr: float) -> Iterator[tuple[str, str]]:
-        """Annotate the frames of a video file, no faster than its frame rate; the stream starts over.
+        """Annotate the frames of a video file, none before its time; the stream starts over.
 
         Raises InputError when the file is not a video, damaged, or over a limit.
         """
         stream.bank.clear()
         _check_header(path)
         video, start = VideoFile(path, _MOST_FRAMES), time.perf_counter()
-        for frame_id, image in enumerate(video):
+        for frame_id, (image, time_s) in enumerate(zip(video, video.times_s, strict=True)):
+            time.sleep(np.clip(start + time_s - time.perf_counter(), 0, 1))
             yield self.annotate(image, stream, score_thr, frame_id)
-            time.sleep(np.clip(start + (frame_id + 1) / video.fps - time.perf_counter(), 0, 1))
 
     def _detect(self, image: np.ndarray, bank: StreamBank, score_thr: float, frame_id: int) -> tuple[list, str | None]:
         detector = copy.copy(self._detector)  # the same network with the memory of this stream

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,25 +18,27 @@ from tsm_det.streams.offline_detector import OfflineDetector
 from tsm_det.streams.offline_sources import check_recordings, detect_recordings
 from tsm_det.streams.online_detector import OnlineDetector, detections_of
 from tsm_det.streams.state_file import Position, read_state, write_state
-from tsm_det.video.batches import batches
+from tsm_det.video.batches import MOST_OPEN, batches
 from tsm_det.video.cameras import StreamFrame
-from tsm_det.video.connection import without_password
+from tsm_det.video.connection import DEFAULT_CAMERA, CameraSettings, without_password
 from tsm_det.video.outputs import Outputs, check_outputs
 from tsm_det.video.prefetch import prefetch
+from tsm_det.video.source_names import source_names
 from tsm_det.video.sources import RecordedSource, Source, open_source
 
 
 def detect_sources(detector: OnlineDetector | OfflineDetector, sources: Sequence[Source], out: str | None = None,
                    json_lines: str | None = None, score_thr: float = 0.3, show: bool = False, stride: int = 1,
                    max_frames: int | None = None, save_state: str | None = None, save_every: int = 100,
-                   resume_state: str | None = None) -> int:
+                   resume_state: str | None = None, most_open: int = MOST_OPEN) -> int:
     """Run sources through a detector, one stream per source; decoding, detecting and writing overlap.
 
     Args:
         detector: its streams of these sources start over, or continue from ``resume_state``. An OfflineDetector takes
             recordings only, one after the other, and has no state to save.
         sources: from :func:`open_sources`.
-        out: mp4 file with the detections drawn in; with several sources a folder of such files.
+        out: mp4 file with the detections drawn in, shown at the times of the frames; with several sources, or if it is
+            a folder or ends in ``/``, a folder of such files.
         json_lines: JSON lines file, one line per frame.
         score_thr: lowest score of a detection.
         show: draw into windows too; the key q ends the run.
@@ -45,6 +48,7 @@ def detect_sources(detector: OnlineDetector | OfflineDetector, sources: Sequence
         resume_state: state file to continue from, and to save to without ``save_state``. ``json_lines`` is truncated
             at its frames and appended to; an existing video is renamed. Frames that a live source gave meanwhile are a
             gap in its frame ids.
+        most_open: largest number of recorded sources open at a time.
 
     Returns the number of frames.
 
@@ -52,11 +56,14 @@ def detect_sources(detector: OnlineDetector | OfflineDetector, sources: Sequence
         InputError: a source cannot be read, or a file cannot be written or is a source; results until then are kept. Or
             an OfflineDetector got a live source or a state file.
     """
-    for flag, number in (('--stride', stride), ('--max-frames', max_frames), ('--save-every', save_every)):
+    for flag, number in (('--stride', stride), ('--max-frames', max_frames), ('--save-every', save_every),
+                         ('--at-once', most_open)):
         if number is not None and number < 1:
             raise InputError(f'{flag} is {number} but must be at least 1')
     if not 0 <= score_thr <= 1:
         raise InputError(f'--score-thr is {score_thr} but must be from 0 to 1')
+    out, json_lines, save_state, resume_state = (
+        path and os.path.expanduser(path) for path in (out, json_lines, save_state, resume_state))
     save_state = save_state or resume_state
     is_offline = isinstance(detector, OfflineDetector)
     if is_offline:
@@ -71,7 +78,7 @@ def detect_sources(detector: OnlineDetector | OfflineDetector, sources: Sequence
     with ExitStack() as stack:
         outputs = stack.enter_context(Outputs(sources, out, json_lines, show, stride, last))
         detected = detect_recordings(detector, sources, score_thr, stride, max_frames) if is_offline else _detect(
-            detector, batches(sources, starts, stride, max_frames), score_thr)
+            detector, batches(sources, starts, stride, max_frames, most_open), score_thr)
         results = stack.enter_context(closing(prefetch(detected)))
         bar = stack.enter_context(tqdm(total=None if None in totals else sum(totals), unit='frame', mininterval=1))
         progress = RunProgress(detector, sources, stride, save_state, save_every, positions)
@@ -79,6 +86,7 @@ def detect_sources(detector: OnlineDetector | OfflineDetector, sources: Sequence
         for batch, streams in results:
             for frame, detections, reset in batch:
                 outputs.write(frame, detections, reset)
+            outputs.finish_others({frame.stream for frame, _, _ in batch})
             progress.keep([frame for frame, _, _ in batch], streams)
             num_frames += len(batch)
             bar.update(len(batch))
@@ -87,22 +95,28 @@ def detect_sources(detector: OnlineDetector | OfflineDetector, sources: Sequence
     return num_frames
 
 
-def open_sources(names: Sequence[str], every_frame: bool = False, stall_limit_s: float = 10.0) -> list[Source]:
+def open_sources(names: Sequence[str], every_frame: bool = False, stall_limit_s: float = 10.0,
+                 camera: CameraSettings = DEFAULT_CAMERA) -> list[Source]:
     """Open sources for :func:`detect_sources`, with distinct names; arguments as in ``open_source``.
+
+    A list ``NAME.txt`` stands for its lines, a folder or a pattern of videos for its videos, one after another.
 
     Raises:
         InputError: a source cannot be opened, or is named twice, perhaps with two passwords.
     """
-    if not stall_limit_s > 0:
-        raise InputError(f'--stall-limit is {stall_limit_s:g} s but must be above 0')
-    [(shown, count)] = Counter(map(without_password, names)).most_common(1)
+    for flag, number in (('--stall-limit', stall_limit_s), ('--webcam-fps', camera.webcam_fps),
+                         *(('--webcam-size', side) for side in camera.webcam_size or ())):
+        if number is not None and not number > 0:
+            raise InputError(f'{flag} is {number:g} but must be above 0')
+    found = source_names(names)
+    [(shown, count)] = Counter(without_password(name) for name, _ in found).most_common(1)
     if count > 1:
         raise InputError(f'the source {shown} is named twice but a stream has one detector: name it once')
-    sources = [open_source(name, every_frame, stall_limit_s) for name in names]
+    sources = [open_source(name, every_frame, stall_limit_s, camera, queue) for name, queue in found]
     counts = Counter(source.name for source in sources)
     # Files of the same name in several folders go by their paths.
     return [replace(source, name=name) if counts[source.name] > 1 and isinstance(source, RecordedSource) else source
-            for name, source in zip(names, sources, strict=True)]
+            for (name, _), source in zip(found, sources, strict=True)]
 
 
 class RunProgress:

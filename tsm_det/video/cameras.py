@@ -13,7 +13,15 @@ from typing import NamedTuple
 import numpy as np
 
 from tsm_det.errors import InputError
-from tsm_det.video.connection import Connection, connect, without_password
+from tsm_det.video.connection import (
+    DEFAULT_CAMERA,
+    CameraSettings,
+    Connection,
+    TimedImage,
+    check_password,
+    connect,
+    without_password,
+)
 from tsm_det.video.prefetch import Background
 
 _MIN_PAUSE_S, _MAX_PAUSE_S = 0.25, 5.0
@@ -47,6 +55,7 @@ class LiveSource:
         every_frame: drop no frame; the stream falls behind when the detector is slower.
         stall_limit_s: longest time without a frame, over all connections. A connection without a frame for half of it
             counts as lost.
+        camera: transport of rtsp, size and rate of a webcam.
 
     Raises:
         InputError: on creation, when nothing answers at the address; while iterating, at the stall limit, or when a
@@ -56,13 +65,15 @@ class LiveSource:
     is_live = True
     files = ()
 
-    def __init__(self, address: str, every_frame: bool = False, stall_limit_s: float = 10.0) -> None:
+    def __init__(self, address: str, every_frame: bool = False, stall_limit_s: float = 10.0,
+                 camera: CameraSettings = DEFAULT_CAMERA) -> None:
+        check_password(address)
         self.name = without_password(address)
         self.stall_limit_s = stall_limit_s
         self.dropped = 0
-        self._address = address
+        self._address, self._camera = address, camera
         try:
-            self._first: Connection | None = connect(address, stall_limit_s, stall_limit_s / 2)
+            self._first: Connection | None = connect(address, stall_limit_s, stall_limit_s / 2, camera)
         except ConnectionError as error:
             raise InputError(f'nothing can be read from {self.name} ({error}): check the address, that the camera is '
                              'on, and that no other program uses it') from error
@@ -96,16 +107,16 @@ class LiveSource:
         """Run in the reading thread until the consumer has left."""
         begin = None
         with closing(self._images(has_left, start)) as images:
-            for frame_id, image in enumerate(images, start):
+            for frame_id, shown in enumerate(images, start):
                 if has_left.is_set():
                     return
-                if image is not None and (frame_id - start) % stride == 0:
+                if shown is not None and (frame_id - start) % stride == 0:
                     now = time.monotonic()
                     begin = now if begin is None else begin
-                    time_s = frame_id / self.fps if self.is_recorded else start / self.fps + now - begin
-                    yield StreamFrame(self.name, frame_id, time_s, image)
+                    time_s = start / self.fps + now - begin if shown.time_s is None else shown.time_s
+                    yield StreamFrame(self.name, frame_id, time_s, shown.image)
 
-    def _images(self, has_left: Event, start: int) -> Iterator[np.ndarray | None]:
+    def _images(self, has_left: Event, start: int) -> Iterator[TimedImage | None]:
         """Yield the images of all connections; None stands for a lost frame."""
         passed, failures = start if self.is_recorded else 0, 0
         connection, self._first = self._first or self._reconnect(has_left), None
@@ -138,7 +149,7 @@ class LiveSource:
         pause_s = _MIN_PAUSE_S
         while not has_left.wait(pause_s):
             try:
-                return connect(self._address, self.stall_limit_s / 2, self.stall_limit_s / 2)
+                return connect(self._address, self.stall_limit_s / 2, self.stall_limit_s / 2, self._camera)
             except ConnectionError:
                 pause_s = min(2 * pause_s, _MAX_PAUSE_S)
         return None

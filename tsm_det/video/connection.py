@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
+from urllib.parse import quote
 
 import av
 import cv2
 import numpy as np
 
-from tsm_det.video.video_file import turned
+from tsm_det.errors import InputError
+from tsm_det.video.frame_times import FrameClock, stamp_of, usual_step
+from tsm_det.video.orientation import upright
 
 _ADDRESSES = ('rtsp://', 'rtsps://', 'rtmp://', 'http://', 'https://', 'udp://', 'tcp://', 'srt://', '/dev/video')
 _DEFAULT_FPS = 30.0
@@ -18,15 +22,33 @@ _DEFAULT_FPS = 30.0
 _MAX_FPS = 1000.0
 
 
+class CameraSettings(NamedTuple):
+    """Wishes: ``tcp`` or ``udp`` for rtsp; size (W, H) and rate of a webcam, None for the camera's own."""
+
+    rtsp_transport: str = 'tcp'
+    webcam_size: tuple[int, int] | None = None
+    webcam_fps: float | None = None
+
+
+DEFAULT_CAMERA = CameraSettings()
+
+
+class TimedImage(NamedTuple):
+    """An image ``(H, W, 3)`` BGR uint8 in the displayed orientation; seconds since the first one of a recording."""
+
+    image: np.ndarray
+    time_s: float | None = None
+
+
 class Connection(NamedTuple):
     """An open camera or network stream.
 
-    ``images`` are ``(H, W, 3)`` BGR uint8 in the displayed orientation, None for a damaged one; they raise
-    ConnectionError where the stream breaks off, and closing them closes the connection. ``fps`` is 30 if unknown.
-    ``is_recorded``: each connection gives the same file from its beginning. ``num_frames`` is approximate, or None.
+    ``images`` are None for a damaged one; they raise ConnectionError where the stream breaks off, and closing them
+    closes the connection. ``fps`` is 30 if unknown. ``is_recorded``: each connection gives the same file from its
+    beginning. ``num_frames`` is approximate, or None.
     """
 
-    images: Iterator[np.ndarray | None]
+    images: Iterator[TimedImage | None]
     fps: float
     is_recorded: bool = False
     num_frames: int | None = None
@@ -40,10 +62,21 @@ def is_live_address(source: str) -> bool:
 def without_password(address: str) -> str:
     """Remove the password from an address, for messages."""
     # The last @ before the path ends the password, which may contain others. Digits are a port.
-    return re.sub(r'(//[^/?#:]*):(?!\d+[/?#])[^/]*@', r'\1@', address)
+    return re.sub(r'(//[^/?#:\[]*):(?!\d+[/?])(?:[^/]*|[^@]*)@', r'\1@', address)
 
 
-def connect(address: str, open_limit_s: float, read_limit_s: float) -> Connection:
+def check_password(address: str) -> None:
+    """Raise InputError when a password contains #, ? or /, which end the host of an address."""
+    host, mark, rest = re.fullmatch(r'(?:\w+://)?([^/?#]*)([/?#]?)(.*)', address, re.DOTALL).groups()
+    is_host = '@' in host or re.fullmatch(r'([^:[]*|\[.*\])(:\d*)?', host)
+    is_query = mark == '?' and '=' in rest.split('@')[0]
+    if '@' in rest and not (is_host and (mark == '/' or is_query)):
+        raise InputError(f'the password of {host.split(":")[0]} contains {mark} but an address ends its host there: '
+                         f'write {quote(mark, safe="")} for it')
+
+
+def connect(address: str, open_limit_s: float, read_limit_s: float,
+            settings: CameraSettings = DEFAULT_CAMERA) -> Connection:
     """Connect to a webcam (``'0'``, ``/dev/video0``) or network stream.
 
     ``open_limit_s`` is the longest time until a network stream answers, ``read_limit_s`` without data after that.
@@ -52,26 +85,43 @@ def connect(address: str, open_limit_s: float, read_limit_s: float) -> Connectio
         ConnectionError: nothing answers there, or the stream has no video.
     """
     if '://' in address:
-        return _connect_network(address, open_limit_s, read_limit_s)
+        return _connect_network(address, open_limit_s, read_limit_s, settings.rtsp_transport)
     capture = cv2.VideoCapture(int(address) if address.isdecimal() else address)
     if not capture.isOpened():
         raise ConnectionError('no such camera')
+    _set_up(capture, address, settings)
     return Connection(_webcam_images(capture), _plausible_fps(capture.get(cv2.CAP_PROP_FPS)))
 
 
-def _webcam_images(capture: cv2.VideoCapture) -> Iterator[np.ndarray]:
+def _set_up(capture: cv2.VideoCapture, address: str, settings: CameraSettings) -> None:
+    """Ask for a size and a rate; a camera takes the nearest that it has."""
+    width, height = settings.webcam_size or (None, None)
+    wishes = {cv2.CAP_PROP_FRAME_WIDTH: width, cv2.CAP_PROP_FRAME_HEIGHT: height, cv2.CAP_PROP_FPS: settings.webcam_fps}
+    wishes = {key: wish for key, wish in wishes.items() if wish is not None}
+    if wishes:  # USB is too slow for large uncompressed frames
+        capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*'MJPG'))
+    for key, wish in wishes.items():
+        capture.set(key, wish)
+    given = {key: capture.get(key) for key in wishes}
+    if any(abs(given[key] - wish) > 0.5 for key, wish in wishes.items()):
+        said, asked = (', '.join(f'{number:g}' for number in numbers.values()) for numbers in (given, wishes))
+        logging.getLogger(__name__).warning('webcam %s gives %s, not %s as asked (width, height or frames per second)',
+                                            address, said, asked)
+
+
+def _webcam_images(capture: cv2.VideoCapture) -> Iterator[TimedImage]:
     try:
         while (read := capture.read())[0]:
-            yield read[1]
+            yield TimedImage(read[1])
         raise ConnectionError('it gave no frame')
     finally:
         capture.release()
 
 
-def _connect_network(address: str, open_limit_s: float, read_limit_s: float) -> Connection:
+def _connect_network(address: str, open_limit_s: float, read_limit_s: float, rtsp_transport: str) -> Connection:
     # PyAV: OpenCV repeats its last image when the size changes within a connection.
     try:
-        container = av.open(address, timeout=(open_limit_s, read_limit_s), options={'rtsp_transport': 'tcp'})
+        container = av.open(address, timeout=(open_limit_s, read_limit_s), options={'rtsp_transport': rtsp_transport})
     except (av.FFmpegError, OSError, ValueError) as error:
         raise ConnectionError(_reason(error)) from error
     stream = container.streams.best('video')
@@ -83,15 +133,17 @@ def _connect_network(address: str, open_limit_s: float, read_limit_s: float) -> 
     if not container.duration and (container.size <= 0 or container.format.name == 'hls'):
         return Connection(_images(container, _camera_frames(container, stream)), fps)
     num_frames = stream.frames or (round(container.duration / av.time_base * fps) if container.duration else None)
-    return Connection(_images(container, _recorded_frames(container, stream, num_frames)), fps, True, num_frames)
+    clock = FrameClock(stream.time_base, usual_step((), stream.time_base, fps))
+    return Connection(_images(container, _recorded_frames(container, stream, num_frames), clock), fps, True, num_frames)
 
 
-def _images(container: av.container.InputContainer, frames: Iterator[av.VideoFrame | None]) -> Iterator[
-        np.ndarray | None]:
+def _images(container: av.container.InputContainer, frames: Iterator[av.VideoFrame | None],
+            clock: Callable[[int | None], float | None] = lambda _: None) -> Iterator[TimedImage | None]:
     try:
         with container:
             for frame in frames:
-                yield frame and turned(frame.to_ndarray(format='bgr24'), frame.rotation)
+                yield frame and TimedImage(upright(frame.to_ndarray(format='bgr24'), frame),
+                                           clock(stamp_of(frame, container.format.name)))
     except (av.FFmpegError, IndexError) as error:  # damage can make PyAV raise an IndexError
         raise ConnectionError(_reason(error)) from error
 

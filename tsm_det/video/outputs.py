@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from itertools import count
 from pathlib import Path
@@ -39,6 +39,7 @@ class Outputs(ExitStack):
         self._videos = {source.name: self.enter_context(VideoSink(paths[source.name], source.fps / stride))
                         for source in sources if out}
         self._live = {source.name for source in sources if source.is_live}
+        self._written: set[str] = set()
         self._lines = self.enter_context(JsonLinesSink(json_lines, last_frames)) if json_lines else None
         self._show = show
 
@@ -47,6 +48,13 @@ class Outputs(ExitStack):
         if self._show:
             with suppress(cv2.error):  # an OpenCV without windows
                 cv2.destroyAllWindows()
+
+    def finish_others(self, streams: Container[str]) -> None:
+        """Close the videos of the recorded sources that have ended: they have frames, but none in this batch."""
+        for name in self._written - self._live:
+            if name not in streams:
+                self._written.remove(name)
+                self._videos[name].close()
 
     def write(self, frame: StreamFrame, detections: list[dict], reset: str | None) -> None:
         """Write one frame's detections to all outputs.
@@ -60,7 +68,8 @@ class Outputs(ExitStack):
         if self._videos or self._show:
             drawn = draw_detections(frame.image, detections)
         if self._videos:
-            self._videos[frame.stream].write(drawn, frame.time_s if frame.stream in self._live else None)
+            self._videos[frame.stream].write(drawn, frame.time_s)
+            self._written.add(frame.stream)
         if self._show:
             try:
                 cv2.imshow(frame.stream, drawn)
@@ -86,11 +95,15 @@ def check_outputs(sources: Sequence[Source], out: str | None = None, json_lines:
 
 
 def _video_paths(sources: Sequence[Source], out: str | None) -> dict[str, Path]:
-    if out and out.lower().endswith('.mp4') != (len(sources) == 1):
+    if not out:
+        return {}
+    is_folder = os.path.isdir(out) or out.endswith(('/', os.sep))
+    is_file = out.lower().endswith('.mp4') and not is_folder
+    if len(sources) == 1 and is_file:
+        return {sources[0].name: Path(out)}
+    if is_file or (len(sources) == 1 and not is_folder):
         raise InputError(f'--out is {out} but {len(sources)} source(s) need '
-                         f'{"a file name ending in .mp4" if len(sources) == 1 else "a folder for their videos"}')
-    if not out or len(sources) == 1:
-        return {source.name: Path(out) for source in sources if out}
+                         f'{"a file name ending in .mp4 or a folder/" if len(sources) == 1 else "a folder/"}')
     paths: dict[str, Path] = {}
     for source in sources:
         stem = ''.join(letter if letter.isalnum() or letter in '-_.' else '_' for letter in Path(source.name).stem)

@@ -18,7 +18,8 @@ from tsm_det.errors import InputError
 from tsm_det.files import check_writable, writing
 
 _LINE_START = b'{"frame_id": '
-_TICK_S = Fraction(1, 60_000)  # MPEG-4 part 2 allows at most 65,535 ticks per second
+# Seconds per tick by codec, to hold the usual rates exactly. MPEG-4 part 2 allows at most 65,535 ticks per second.
+_TICKS_S = {'libx264': Fraction(1, 120_000), 'mpeg4': Fraction(1, 60_000)}
 
 
 class JsonLinesSink(AbstractContextManager):
@@ -84,13 +85,14 @@ def _length_up_to(path: Path, last_frames: Mapping[str, int]) -> int:
 
 
 class VideoSink(AbstractContextManager):
-    """Writes frames to an H.264 mp4.
+    """Writes frames to an H.264 mp4 that shows them at their times.
 
     Until it is closed, the video is ``NAME.part.mp4``, which plays up to its last second even after a crash.
     The first frame fixes the size, rounded up to even numbers by repeating the last row or column; later frames are
     scaled to it. Without a frame there is no file.
 
-    ``path`` ends in ``.mp4`` and is overwritten; missing folders are created.
+    ``path`` ends in ``.mp4`` and is overwritten; missing folders are created. ``fps``, the mean rate, is for how long
+    the last frame is shown, and for key frames.
 
     Raises:
         InputError: the file cannot be written, on creation, at a frame or on leaving.
@@ -104,14 +106,20 @@ class VideoSink(AbstractContextManager):
         check_writable(path)
 
     def __exit__(self, *_: object) -> None:
-        if self._container is not None:
-            with writing(self.path, av.FFmpegError):
-                self._container.mux(self._stream.encode())
-                self._container.close()
-                os.replace(self.part, self.path)
+        self.close()
 
-    def write(self, image: np.ndarray, time_s: float | None = None) -> None:
-        """Append a frame ``(H, W, 3)`` BGR uint8, with its time if the rate varies: for all frames or for none."""
+    def close(self) -> None:
+        """Write the end of the video, once."""
+        if self._container is not None:
+            container, self._container = self._container, None
+            with writing(self.path, av.FFmpegError):
+                container.mux(self._stream.encode())
+                container.close()
+                os.replace(self.part, self.path)
+            self._stream = None
+
+    def write(self, image: np.ndarray, time_s: float) -> None:
+        """Append a frame ``(H, W, 3)`` BGR uint8; times are relative to the first frame's."""
         with writing(self.path, av.FFmpegError):
             if self._container is None:
                 self._open(image.shape[1::-1], time_s)
@@ -120,17 +128,18 @@ class VideoSink(AbstractContextManager):
             right, below = self._size[0] % 2, self._size[1] % 2
             image = cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_REPLICATE)
             frame = av.VideoFrame.from_ndarray(image, format='bgr24')
-            if time_s is not None:
-                frame.pts = self._last = max(self._last + 1, round((time_s - self._begin_s) / _TICK_S))
-                frame.time_base = _TICK_S
+            frame.pts = self._last = max(self._last + 1, round((time_s - self._begin_s) / self._tick_s))
+            frame.time_base = self._tick_s
             self._container.mux(self._stream.encode(frame))
 
-    def _open(self, size: tuple[int, int], begin_s: float | None) -> None:
+    def _open(self, size: tuple[int, int], begin_s: float) -> None:
         self._size, self._begin_s, self._last = size, begin_s, -1
-        codec, options, max_denominator = 'libx264', {'preset': 'veryfast'}, 1001
+        # B-frames are stored out of order, with times that do not add up to those of display where the rate varies.
+        codec, options, max_denominator = 'libx264', {'preset': 'veryfast', 'bf': '0'}, 1001
         if codec not in av.codecs_available:
             logging.getLogger(__name__).warning('this PyAV has no libx264: writing MPEG-4 part 2, which browsers lack')
             codec, options, max_denominator = 'mpeg4', {'flags': '+qscale', 'global_quality': str(3 * 118)}, 65
+        self._tick_s = _TICKS_S[codec]
         # Fragments of one second, each complete, so that the file plays at any time.
         container = av.open(str(self.part), 'w', format='mp4', options={
             'movflags': 'frag_keyframe+delay_moov+default_base_moof', 'flush_packets': '1'})
@@ -138,6 +147,5 @@ class VideoSink(AbstractContextManager):
         self._stream = container.add_stream(codec, rate, {**options, 'g': str(max(1, round(self.fps)))})
         self._stream.width, self._stream.height = (side + side % 2 for side in size)
         self._stream.pix_fmt = 'yuv420p'
-        if begin_s is not None:
-            self._stream.codec_context.time_base = _TICK_S
+        self._stream.codec_context.time_base = self._tick_s
         self._container = container

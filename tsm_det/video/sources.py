@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from glob import glob, has_magic
-from pathlib import Path
 from typing import ClassVar, Protocol
 
 import cv2
@@ -15,11 +13,12 @@ import numpy as np
 
 from tsm_det.errors import InputError
 from tsm_det.video.cameras import LiveSource, StreamFrame
-from tsm_det.video.connection import is_live_address
+from tsm_det.video.connection import DEFAULT_CAMERA, CameraSettings, is_live_address
 from tsm_det.video.file_length import is_cut_off
+from tsm_det.video.picture_count import check_single
+from tsm_det.video.source_names import IMAGE_SUFFIXES, files_of, is_many
 from tsm_det.video.video_file import VideoFile
 
-IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
 # Images carry no time: treat them as a video at this rate.
 IMAGE_FPS = 30.0
 
@@ -48,20 +47,26 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class RecordedSource:
-    """Frames of a video file or of images; times are ``frame_id / fps``, also where the frame rate varies."""
+    """Frames of a video file, at the times of their stamps, or of images.
+
+    Sources with the same ``queue`` run one after another.
+    """
 
     name: str
     fps: float
     images: VideoFile | ImageFiles
     files: Sequence[str]
+    queue: str | None = None
     is_live: ClassVar = False
     is_recorded: ClassVar = True
     num_frames = property(lambda self: len(self.images))
 
     def frames(self, start: int = 0, stride: int = 1) -> Iterator[StreamFrame]:
-        """Yield frame ``start`` and every ``stride``-th after it."""
-        for frame_id in range(start, len(self.images), stride):
-            yield StreamFrame(self.name, frame_id, frame_id / self.fps, self.images.read(frame_id))
+        """Yield frame ``start`` and every ``stride``-th after it; the file is open until the end."""
+        times_s = self.images.times_s
+        with closing(self.images):
+            for frame_id in range(start, len(self.images), stride):
+                yield StreamFrame(self.name, frame_id, times_s[frame_id], self.images.read(frame_id))
 
 
 @dataclass(frozen=True)
@@ -69,13 +74,21 @@ class ImageFiles:
     """Images on disk, read on demand."""
 
     paths: Sequence[str]
+    times_s = property(lambda self: [k / IMAGE_FPS for k in range(len(self.paths))])
 
     def __len__(self) -> int:
         return len(self.paths)
 
+    def close(self) -> None:
+        """Nothing stays open between reads."""
+
     def read(self, k: int) -> np.ndarray:
-        """Read image ``k``, counted from 0, ``(H, W, 3)`` BGR uint8; raise InputError when it is damaged."""
+        """Read image ``k``, counted from 0, ``(H, W, 3)`` BGR uint8.
+
+        Raises InputError when it is damaged or holds several pictures.
+        """
         path = self.paths[k]
+        check_single(path)
         try:
             image = cv2.imread(path)
         except cv2.error:  # more pixels than OpenCV accepts
@@ -85,39 +98,32 @@ class ImageFiles:
         return image
 
 
-def open_source(source: str | os.PathLike, every_frame: bool = False, stall_limit_s: float = 10.0) -> Source:
-    """Open a source given on a command line.
+def open_source(source: str | os.PathLike, every_frame: bool = False, stall_limit_s: float = 10.0,
+                camera: CameraSettings = DEFAULT_CAMERA, queue: str | None = None) -> Source:
+    """Open one source given on a command line.
 
     Args:
         source: a video file; a folder of images, a glob of images such as ``'frames/*.jpg'``, or one image, in
             natural order (2 before 10) and at ``IMAGE_FPS``; a webcam, ``'0'`` or ``/dev/video0``; or an address
-            such as ``rtsp://...``, ``http://...``.
-        every_frame, stall_limit_s: of a live source; see ``LiveSource``.
+            such as ``rtsp://...``, ``http://...``. ``~`` is the home folder.
+        every_frame, stall_limit_s, camera: of a live source; see ``LiveSource``.
+        queue: of a recorded source; see ``RecordedSource``.
 
     Raises:
         InputError: there is nothing to read.
     """
-    path = os.fspath(source)
+    path = os.path.expanduser(source)
     if is_live_address(path):
-        return LiveSource(path, every_frame, stall_limit_s)
+        return LiveSource(path, every_frame, stall_limit_s, camera)
     name = os.path.basename(os.path.abspath(path))
-    if os.path.isdir(path):
-        return _image_source(name, path, Path(path).iterdir())
-    if has_magic(path) and not os.path.exists(path):
-        return _image_source(path, path, map(Path, glob(path, recursive=True)))
-    if path.lower().endswith(IMAGE_SUFFIXES):
-        return _image_source(name, path, filter(Path.exists, [Path(path)]))
-    video = VideoFile(path)
-    return RecordedSource(name, video.fps, video, [path])
-
-
-def _image_source(name: str, place: str, paths: Iterable[Path]) -> RecordedSource:
-    # File managers write notes whose names start with a dot.
-    images = [str(path) for path in paths if path.suffix.lower() in IMAGE_SUFFIXES and path.name[0] != '.']
-    if not images:
-        raise InputError(f'{place} has no image ({", ".join(IMAGE_SUFFIXES)}) but a folder or a pattern must give the '
-                         'images of one stream: check the path, and name videos one by one')
-    # Natural order: splitting by a group puts the numbers at odd positions.
-    images.sort(key=lambda path: [
-        int(part) if k % 2 else part.lower() for k, part in enumerate(re.split(r'(\d+)', path))])
-    return RecordedSource(name, IMAGE_FPS, ImageFiles(images), images)
+    if is_many(path):
+        name, images = name if os.path.isdir(path) else path, files_of(path)
+    elif path.lower().endswith(IMAGE_SUFFIXES):
+        images = list(filter(os.path.exists, [path]))
+    else:
+        video = VideoFile(path)
+        return RecordedSource(name, video.fps, video, [path], queue)
+    if not images or not images[0].lower().endswith(IMAGE_SUFFIXES):
+        raise InputError(f'{path} has no image ({", ".join(IMAGE_SUFFIXES)}) but must give the images of one stream: '
+                         'check the path')
+    return RecordedSource(name, IMAGE_FPS, ImageFiles(images), images, queue)

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 import av
-import cv2
 import numpy as np
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from tsm_det.errors import InputError
+from tsm_det.video.orientation import upright
 from tsm_det.video.video_index import index_video, open_video
 
 # Decoded frames kept for reads slightly back in time, as in a clip around a frame (22 MB at 720p).
@@ -26,8 +26,9 @@ class VideoFile:
     Reading the next frame decodes one frame. Random access decodes from the key frame before in mp4, mov, mkv and webm
     files, and from the start of the file in other formats: convert those before training on them.
 
-    ``fps`` is the stated rate, the mean where the rate varies, 30 if unknown. Pickling keeps the path only; a forked
-    process opens the file again. No threads are started, so worker processes can be forked at any time.
+    ``times_s`` are the seconds from frame 0 to each frame, by the time stamps. ``fps`` is the stated rate, the mean
+    where the rate varies, 30 if unknown. Pickling keeps the path only; a forked process opens the file again. No
+    threads are started, so worker processes can be forked at any time.
 
     Args:
         path: an existing video file.
@@ -42,8 +43,8 @@ class VideoFile:
     def __init__(self, path: str | os.PathLike, most_frames: int | None = None) -> None:
         self.path = os.fspath(path)
         self._index = index_video(self.path, most_frames)
-        self.fps = self._index.fps
-        self._forget()
+        self.times_s, self.fps = self._index.times_s, self._index.fps
+        self.close()
 
     def __len__(self) -> int:
         return len(self._index.stamps)
@@ -52,7 +53,7 @@ class VideoFile:
         return (self.read(k) for k in range(len(self)))
 
     def __reduce__(self) -> tuple:
-        return VideoFile, (self.path,)
+        return type(self), (self.path,)
 
     def read(self, k: int) -> np.ndarray:
         """Read frame ``k``, counted from 0: a new array ``(H, W, 3)`` BGR uint8 in the displayed orientation.
@@ -63,28 +64,32 @@ class VideoFile:
             raise InputError(f'frame {k} of {self.path} was asked for but it has frames 0 to {len(self) - 1}: '
                              'check that frame numbers start at 0 and belong to this file')
         if self._process != os.getpid():
-            self._forget()
-        if k not in self._kept:
-            self._decode(k)
-        image = self._reformatter.reformat(self._kept[k], format='bgr24', threads=1).to_ndarray()
-        return turned(image, self._kept[k].rotation)
+            self.close()
+        return self._image(k)
 
-    def __del__(self) -> None:
-        self._close()
-
-    def _close(self) -> None:
-        # A container and its streams reference each other and keep the decoder's frames until garbage collection.
-        if self._stream is not None:
-            self._stream.container.close()
-        self._stream = None
-
-    def _forget(self) -> None:
-        self._close()
+    def close(self) -> None:
+        """Release the decoder and its frames; the next read opens the file again."""
+        self._end()
         self._process = os.getpid()
         self._frames: Iterator[av.VideoFrame] = iter(())
         self._next = -1  # the next frame of self._frames; -1 when not decoding
         self._kept: dict[int, av.VideoFrame] = {}
         self._reformatter = VideoReformatter()
+
+    def __del__(self) -> None:
+        self._end()
+
+    def _end(self) -> None:
+        # A container and its streams reference each other and keep the decoder's frames until garbage collection.
+        if self._stream is not None:
+            self._stream.container.close()
+        self._stream = None
+
+    def _image(self, k: int) -> np.ndarray:
+        if k not in self._kept:
+            self._decode(k)
+        image = self._reformatter.reformat(self._kept[k], format='bgr24', threads=1).to_ndarray()
+        return upright(image, self._kept[k])
 
     def _decode(self, k: int) -> None:
         start = self._index.starts[bisect_right(self._index.starts, k) - 1]
@@ -101,7 +106,7 @@ class VideoFile:
     def _begin(self, start: int) -> None:
         """Seek to ``start``, a start of the index."""
         if start == 0 or self._stream is None:
-            self._close()
+            self._end()
             self._stream = open_video(self.path)
         self._frames = _decode_from(self._stream, self._index.stamps[start] if start else None)
         self._next = start
@@ -129,12 +134,3 @@ def _decode_from(stream: VideoStream, stamp: int | None) -> Iterator[av.VideoFra
     for frame in stream.container.decode(stream):
         if stamp is None or frame.pts is None or frame.pts >= stamp:
             yield frame
-
-
-_TURNS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
-
-
-def turned(image: np.ndarray, degrees: int) -> np.ndarray:
-    """Rotate a stored image ``(H, W, C)`` counterclockwise, to its displayed orientation."""
-    turn = _TURNS.get(degrees % 360)
-    return image if turn is None else cv2.rotate(image, turn)

@@ -13,6 +13,7 @@ from av.video.stream import VideoStream
 
 from tsm_det.errors import InputError
 from tsm_det.video.file_length import is_cut_off
+from tsm_det.video.frame_times import FrameClock, stamp_of, usual_step
 
 _DEFAULT_FPS = 30.0
 # Formats with reliable time stamps, and whether seeking to one is exact.
@@ -24,11 +25,13 @@ _ONE_TO_ONE = {'av1', 'ffv1', 'h264', 'hevc', 'mjpeg', 'mpeg4', 'prores', 'vp9'}
 class VideoIndex(NamedTuple):
     """The frames of a video file: time stamps in display order, None where the container has none.
 
-    Decoding can start at frames ``starts``, ascending from 0. ``fps`` is the mean where the rate varies.
+    Decoding can start at frames ``starts``, ascending from 0. ``times_s`` are seconds since frame 0. ``fps`` is the
+    mean where the rate varies.
     """
 
     stamps: list[int | None]
     starts: list[int]
+    times_s: list[float]
     fps: float
 
 
@@ -93,12 +96,14 @@ def _index_packets(path: str, most_frames: int | None) -> VideoIndex | None:
     with stream.container as container:
         if container.format.name not in _SEEKABLE or stream.codec.canonical_name not in _ONE_TO_ONE:
             return None
-        stamps, keys, hidden, is_corrupt = [], set(), set(), False
+        stamps, keys, hidden, is_corrupt, last = [], set(), set(), False, None
         for packet in _up_to(most_frames, (packet for packet in container.demux(stream) if packet.size), path):
             stamps.append(packet.pts)
             keys |= {packet.pts} if packet.is_keyframe else set()
             hidden |= {packet.pts} if packet.is_discard else set()  # removed by the container's edit list
-            is_corrupt |= packet.is_corrupt
+            # Recordings joined one behind the other start their stamps again.
+            is_corrupt |= packet.is_corrupt or (None not in (last, packet.dts) and packet.dts < last)
+            last = packet.dts
         if not stamps or is_corrupt or None in stamps or len(set(stamps)) < len(stamps):
             return None
         # The decoder may skip frames that reference frames before the start of the file.
@@ -107,15 +112,16 @@ def _index_packets(path: str, most_frames: int | None) -> VideoIndex | None:
         shown = sorted(set(stamps) - hidden)
         is_exact = _SEEKABLE[container.format.name]
         starts = [k for k, stamp in enumerate(shown) if k == 0 or (is_exact and stamp in keys)]
-        return VideoIndex(shown, starts, _fps(stream, shown))
+        return VideoIndex(shown, starts, *_times_and_fps(stream, shown))
 
 
 def _index_frames(path: str, most_frames: int | None) -> VideoIndex:
     """Index a file by decoding it."""
     stream = open_video(path)
     with stream.container as container:
-        stamps = [frame.pts for frame in _up_to(most_frames, container.decode(stream), path)]
-        return VideoIndex(stamps, [0], _fps(stream, stamps))
+        name = container.format.name
+        stamps = [(frame.pts, stamp_of(frame, name)) for frame in _up_to(most_frames, container.decode(stream), path)]
+        return VideoIndex([pts for pts, _ in stamps], [0], *_times_and_fps(stream, [stamp for _, stamp in stamps]))
 
 
 def _up_to(most_frames: int | None, items: Iterable, path: str) -> Iterator:
@@ -125,13 +131,12 @@ def _up_to(most_frames: int | None, items: Iterable, path: str) -> Iterator:
         yield item
 
 
-def _fps(stream: VideoStream, stamps: list[int | None]) -> float:
-    """The stated rate if it matches the time of the last frame, else the mean rate."""
+def _times_and_fps(stream: VideoStream, stamps: list[int | None]) -> tuple[list[float], float]:
+    """The times, and the stated rate if it matches the time of the last frame, else the mean rate."""
     stated = float(stream.average_rate or stream.guessed_rate or _DEFAULT_FPS)
-    known = [stamp for stamp in stamps if stamp is not None]
-    steps, ticks = len(known) - 1, max(known, default=0) - min(known, default=0)
-    if steps < 1 or not ticks:
-        return stated
-    seconds = float(ticks * stream.time_base)
+    clock = FrameClock(stream.time_base, usual_step(stamps, stream.time_base, stated))
+    times_s = list(map(clock, stamps))
+    steps, seconds = len(times_s) - 1, times_s[-1] if times_s else 0
     # Within half a frame: stamps are rounded, to milliseconds in Matroska.
-    return stated if abs(steps / stated - seconds) < 0.5 / stated else steps / seconds
+    is_stated = seconds == 0 or abs(steps / stated - seconds) < 0.5 / stated
+    return times_s, stated if is_stated else steps / seconds

@@ -11,6 +11,7 @@ from PIL import Image
 
 from tsm_det.cocovid.read import stays_inside
 from tsm_det.errors import InputError
+from tsm_det.video.picture_count import check_single
 from tsm_det.video.sources import IMAGE_SUFFIXES
 from tsm_det.video.video_file import VideoFile
 
@@ -53,8 +54,9 @@ def images_of(folder: Path, suffixes: tuple[str, ...] = IMAGE_SUFFIXES) -> list[
 def image_size(path: Path) -> tuple[int, int]:
     """Return the size (H, W) of an image as displayed, from its header.
 
-    Raises InputError when the file is missing or not an image.
+    Raises InputError when the file is missing, not an image, or several.
     """
+    check_single(path)
     try:
         with Image.open(path) as image:
             # Asking a PNG file without EXIF for its orientation would decode all of it. OpenCV turns no WebP.

@@ -1,0 +1,86 @@
+"""The sources that names on a command line stand for: lists, folders and patterns."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from glob import glob, has_magic
+from pathlib import Path
+from typing import NamedTuple
+
+from tsm_det.errors import InputError
+from tsm_det.video.connection import is_live_address
+
+IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
+VIDEO_SUFFIXES = ('.3gp', '.asf', '.avi', '.flv', '.gif', '.m2ts', '.m4v', '.mkv', '.mov', '.mp4', '.mpeg', '.mpg',
+                  '.mts', '.ogv', '.ts', '.vob', '.webm', '.wmv')
+
+
+class SourceName(NamedTuple):
+    """The name of one source; sources with the same ``queue`` run one after another."""
+
+    name: str
+    queue: str | None = None
+
+
+def source_names(names: Iterable[str]) -> list[SourceName]:
+    """Resolve the sources of a command line.
+
+    A text file ``NAME.txt`` lists sources, one per line, with comments behind ``#``. A folder or a pattern of videos
+    stands for them all, in natural order, in one queue. ``~`` is the home folder.
+
+    Raises:
+        InputError: a list cannot be read or is empty, or a folder holds videos and images.
+    """
+    return [source for name in names for line in (_lines(name) if name.lower().endswith('.txt') else [name])
+            for source in _resolve(os.path.expanduser(line))]
+
+
+def files_of(place: str) -> list[str]:
+    """The images, or the videos, of a folder or a pattern, in natural order (2 before 10).
+
+    Raises InputError when it holds both.
+    """
+    paths = Path(place).iterdir() if os.path.isdir(place) else map(Path, glob(place, recursive=True))
+    # File managers write notes whose names start with a dot.
+    paths = [str(path) for path in paths if path.name[0] != '.']
+    images, videos = ([path for path in paths if path.lower().endswith(suffixes)]
+                      for suffixes in (IMAGE_SUFFIXES, VIDEO_SUFFIXES))
+    if images and videos:
+        raise InputError(f'{place} holds {len(images)} image(s) and {len(videos)} video(s), such as '
+                         f'{os.path.basename(images[0])} and {os.path.basename(videos[0])}, but must hold one kind: '
+                         "give a pattern such as 'FOLDER/*.mp4'")
+    # Splitting by a group puts the numbers at odd positions.
+    return sorted(images or videos, key=lambda path: [
+        int(part) if k % 2 else part.lower() for k, part in enumerate(re.split(r'(\d+)', path))])
+
+
+def is_many(name: str) -> bool:
+    """Whether a name is a folder or a pattern."""
+    return os.path.isdir(name) or (has_magic(name) and not os.path.exists(name))
+
+
+def _resolve(name: str) -> list[SourceName]:
+    if is_live_address(name) or not is_many(name):
+        return [SourceName(name)]
+    files = files_of(name)
+    is_videos = bool(files) and files[0].lower().endswith(VIDEO_SUFFIXES)
+    return [SourceName(path, name) for path in files] if is_videos else [SourceName(name)]
+
+
+def _lines(path: str) -> Iterator[str]:
+    try:
+        lines = Path(path).expanduser().read_text(encoding='utf-8-sig').splitlines()
+    except (OSError, ValueError) as error:
+        raise InputError(f'{path} cannot be read as a list of sources ({error}): give a UTF-8 text file with one '
+                         'source per line') from error
+    sources = [source for line in lines if (source := _without_comment(line.strip()))]
+    if not sources:
+        raise InputError(f'{path} lists no source: write one address or path per line')
+    yield from sources
+
+
+def _without_comment(line: str) -> str:
+    """Cut a comment off; a name may contain # itself."""
+    return line if os.path.exists(os.path.expanduser(line)) else re.split(r'(?:^|\s+)#', line)[0]
