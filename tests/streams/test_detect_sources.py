@@ -9,6 +9,9 @@ import cv2
 import numpy as np
 import pytest
 
+from tsm_det import OnlineDetector, config_path
+from tsm_det.config import load_config
+from tsm_det.datasets.load_frame import LoadFrame
 from tsm_det.errors import InputError
 from tsm_det.streams import detect_sources as module
 from tsm_det.streams.detect_sources import detect_sources, open_sources
@@ -196,3 +199,25 @@ def test_q_in_a_window_ends_the_run_like_ctrl_c(make_detector, videos, tmp_path,
         run(make_detector(), videos[:1], tmp_path / 'l.jsonl', show=True)
     assert len(read(tmp_path / 'l.jsonl')) == 3
     assert os.listdir(tmp_path / 'east') == ['video.mp4']
+
+
+def test_16_bit_images_reach_the_detector_as_in_training(tmp_path, monkeypatch):
+    (tmp_path / 'counts').mkdir()
+    counts = np.random.default_rng(0).integers(27_000, 29_000, (3, 96, 96)).astype(np.uint16)
+    for k, image in enumerate(counts):
+        cv2.imwrite(str(tmp_path / 'counts' / f'{k}.png'), image)
+    config = load_config(config_path('tsm_faster_rcnn_r18_synthvid'))
+    loader = config.test_dataloader.dataset.pipeline[0].transforms[0]
+    loader.value_range = (27_000, 29_000)
+    detector, seen = OnlineDetector.from_config(config), []
+    detect = detector.detect_batch
+    monkeypatch.setattr(detector, 'detect_batch', lambda images, *rest: seen.extend(images) or detect(images, *rest))
+    assert detect_sources(detector, open_sources([str(tmp_path / 'counts')])) == 3
+    load = LoadFrame(value_range=loader.value_range)
+    for k in range(3):
+        expected = load.transform({'img_path': str(tmp_path / 'counts' / f'{k}.png')})['img']
+        np.testing.assert_array_equal(seen[k], expected)
+    assert seen[0].max() > 250
+    del loader.value_range
+    assert OnlineDetector.from_config(config).model.dataset_meta['value_range'] is None
+    assert OnlineDetector.from_config(config).signature() != detector.signature()

@@ -65,7 +65,7 @@ class ExportedModel:
         except Exception as error:  # onnxruntime has an exception for each way of failing
             raise InputError(f'{path} cannot be loaded ({" ".join(str(error).split())[:200]}): give a file of '
                              'tools/export_onnx.py') from error
-        self.dataset_meta = {'classes': self.runtime.classes}
+        self.dataset_meta = {'classes': self.runtime.classes, 'value_range': self.runtime.meta.get('value_range')}
         self.data_preprocessor = _Stack()
         self._digest = hashlib.sha256(Path(path).read_bytes()).digest()
 

@@ -58,7 +58,7 @@ def write_onnx(detector: OnlineDetector, size: tuple[int, int], path: str | os.P
     for output in program.model.graph.outputs[:3]:
         output.shape[0] = 'detections'
     program.model.metadata_props['tsm_det'] = json.dumps(
-        {'frame': list(size), 'resize': resize, **_description(graph, detector.classes)})
+        {'frame': list(size), 'resize': resize, **_description(graph, detector.model.dataset_meta)})
     runtime = Path(path).with_name(_RUNTIME.name)
     write_bytes(program.model_proto.SerializeToString(), path)
     write_bytes(_RUNTIME.read_bytes(), runtime)
@@ -122,12 +122,13 @@ def describe_resizing(detector: OnlineDetector, size: tuple[int, int]) -> tuple[
                      'one bilinear Resize to a scale and no other change of the frame: remove the others')
 
 
-def _description(graph: DetectorGraph, classes: tuple[str, ...]) -> dict:
+def _description(graph: DetectorGraph, dataset_meta: dict) -> dict:
     """Metadata of the model, without the frame's."""
     preprocessor, config = graph.model.data_preprocessor, graph.test_cfg()
     normalised = preprocessor._enable_normalize
     return {
-        'tsm_det': __version__, 'classes': list(classes), 'image': list(graph.size),
+        'tsm_det': __version__, 'classes': list(dataset_meta['classes']),
+        'value_range': dataset_meta.get('value_range'), 'image': list(graph.size),
         'network': [side + padding for side, padding in zip(graph.size, graph.padding, strict=True)],
         'in_graph': {'channels': 'RGB' if preprocessor._channel_conversion else 'BGR',
                      'mean': preprocessor.mean.flatten().tolist() if normalised else [0.0] * 3,

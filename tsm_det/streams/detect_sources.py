@@ -24,7 +24,7 @@ from tsm_det.video.connection import DEFAULT_CAMERA, CameraSettings, without_pas
 from tsm_det.video.outputs import Outputs, check_outputs
 from tsm_det.video.prefetch import prefetch
 from tsm_det.video.source_names import source_names
-from tsm_det.video.sources import RecordedSource, Source, open_source
+from tsm_det.video.sources import RecordedSource, Source, in_levels, open_source
 
 
 def detect_sources(detector: OnlineDetector | OfflineDetector, sources: Sequence[Source], out: str | None = None,
@@ -68,6 +68,7 @@ def detect_sources(detector: OnlineDetector | OfflineDetector, sources: Sequence
     is_offline = isinstance(detector, OfflineDetector)
     if is_offline:
         check_recordings(sources, save_state)
+    sources = [in_levels(source, detector.model.dataset_meta.get('value_range')) for source in sources]
     check_outputs(sources, out, json_lines, save_state)
     positions = resume(detector, resume_state, sources, stride) if resume_state else {}
     last = {name: position.frame_id for name, position in positions.items()} if resume_state else None

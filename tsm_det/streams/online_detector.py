@@ -162,7 +162,8 @@ class OnlineDetector:
 
     def signature(self) -> str:
         """Digest of the network and the frame preparation, which a state file must match."""
-        return model_signature(self.model, repr(self.transforms()))
+        value_range = self.model.dataset_meta.get('value_range')
+        return model_signature(self.model, f'{self.transforms()!r}{value_range or ""}')
 
     def transforms(self) -> list:
         """The pipeline's transforms of one frame."""
@@ -187,7 +188,10 @@ def model_and_pipeline(config: str | Config, checkpoint: str | None = None, devi
     config = copy.deepcopy(config) if isinstance(config, Config) else load_config(config)
     override(config, cfg_options or {})
     model = with_engine(build_detector(config, checkpoint, device), engine)
-    return model, Compose(image_pipeline(dataset_config(config).pipeline))
+    pipeline = dataset_config(config).pipeline
+    steps = image_pipeline(pipeline)
+    model.dataset_meta['value_range'] = _broadcaster(pipeline)['transforms'][0].get('value_range')
+    return model, Compose(steps)
 
 
 def prepare_image(pipeline: Compose, image: np.ndarray, stream_id: Hashable = None, frame_id: int = 0) -> dict:
@@ -221,7 +225,7 @@ def image_pipeline(pipeline: Sequence[dict]) -> list[dict]:
     Raises InputError when the pipeline has no TransformBroadcaster that starts with a loader.
     """
     steps = [dict(step) for step in pipeline]
-    broadcaster = next((step for step in steps if step['type'].endswith('TransformBroadcaster')), None)
+    broadcaster = _broadcaster(steps)
     if broadcaster is None or 'Load' not in broadcaster['transforms'][0]['type']:
         raise InputError('the test pipeline needs a TransformBroadcaster that starts with a loader: '
                          'take the pipeline of configs/_base_/')
@@ -229,6 +233,10 @@ def image_pipeline(pipeline: Sequence[dict]) -> list[dict]:
         {'type': 'mmdet.LoadImageFromNDArray'},
         *(step for step in broadcaster['transforms'][1:] if 'Annotations' not in step['type'])]
     return steps
+
+
+def _broadcaster(pipeline: Sequence[dict]) -> dict | None:
+    return next((step for step in pipeline if step['type'].endswith('TransformBroadcaster')), None)
 
 
 def check_image(image: np.ndarray) -> None:

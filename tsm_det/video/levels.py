@@ -41,7 +41,10 @@ def warn_of_lost_levels(path: str | os.PathLike) -> None:
     if (folder := Path(path).parent) in _seen:
         return
     _seen.add(folder)
-    image = cv2.imread(os.fspath(path), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+    try:
+        image = cv2.imread(os.fspath(path), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+    except cv2.error:  # more pixels than OpenCV accepts: whoever reads it next says so
+        return
     if image is not None and image.dtype == np.uint16:
         logging.getLogger(__name__).warning(
             '%s has 16 bits, values %d to %d: %d different ones become %d grey levels. Set value_range of LoadFrame in '

@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Protocol
 
-import cv2
 import numpy as np
 
 from tsm_det.errors import InputError
 from tsm_det.video.cameras import LiveSource, StreamFrame
 from tsm_det.video.connection import DEFAULT_CAMERA, CameraSettings, is_live_address
 from tsm_det.video.file_length import is_cut_off
+from tsm_det.video.levels import ValueRange, read_image, warn_of_lost_levels
 from tsm_det.video.picture_count import check_single
 from tsm_det.video.source_names import IMAGE_SUFFIXES, files_of, is_many
 from tsm_det.video.video_file import VideoFile
@@ -71,9 +71,10 @@ class RecordedSource:
 
 @dataclass(frozen=True)
 class ImageFiles:
-    """Images on disk, read on demand."""
+    """Images on disk, read on demand; ``value_range`` is that of ``read_image``."""
 
     paths: Sequence[str]
+    value_range: ValueRange | None = None
     times_s = property(lambda self: [k / IMAGE_FPS for k in range(len(self.paths))])
 
     def __len__(self) -> int:
@@ -89,13 +90,22 @@ class ImageFiles:
         """
         path = self.paths[k]
         check_single(path)
+        if self.value_range is None:
+            warn_of_lost_levels(path)
         try:
-            image = cv2.imread(path)
-        except cv2.error:  # more pixels than OpenCV accepts
-            image = None
-        if image is None or is_cut_off(path):
-            raise InputError(f'{path} cannot be read as a whole image: replace it or remove it from the folder')
-        return image
+            if is_cut_off(path):
+                raise OSError(f'{path} is cut off')
+            return read_image(path, self.value_range)
+        except OSError as error:
+            raise InputError(f'{path} cannot be read as a whole image: replace it or remove it from the '
+                             'folder') from error
+
+
+def in_levels(source: Source, value_range: ValueRange | None) -> Source:
+    """The same source; its images of 16 bits, if any, are read by a range of values."""
+    if isinstance(source, RecordedSource) and isinstance(source.images, ImageFiles):
+        return replace(source, images=replace(source.images, value_range=value_range))
+    return source
 
 
 def open_source(source: str | os.PathLike, every_frame: bool = False, stall_limit_s: float = 10.0,
