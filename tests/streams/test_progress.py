@@ -1,6 +1,7 @@
 """A resumed run continues the right sources at the right frames, without losing or overwriting results."""
 
 import json
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -150,3 +151,17 @@ def test_a_clock_that_was_set_back_makes_no_camera_go_back(monkeypatch):
     for moved, first in ((4.0, 101 + 100), (-3600.0, 101)):
         monkeypatch.setattr('time.time', lambda moved=moved: 1000.0 + moved)
         assert first_frames({'gate': Position(100, None, 1, 1000.0)}, [camera], 1) == {'gate': first}
+
+
+def test_another_recording_of_the_same_name_and_length_is_refused(make_detector, video_file, tmp_path):
+    path = str(video_file('gate.mp4', n=9))
+    state = str(tmp_path / 'state.pt')
+    before = run(make_detector(), [path], tmp_path, max_frames=4, save_state=state)
+    content = Path(path).read_bytes()
+    assert len(run(make_detector(), [path], tmp_path, max_frames=1, resume_state=state)) == len(before) + 1
+    assert video_file('other.mp4', n=9, crf='40').read_bytes() != content
+    os.replace(tmp_path / 'other.mp4', path)
+    lines = (tmp_path / 'lines.jsonl').read_text()
+    with pytest.raises(InputError, match=r'gate\.mp4 is another recording'):
+        run(make_detector(), [path], tmp_path, resume_state=state)
+    assert (tmp_path / 'lines.jsonl').read_text() == lines

@@ -21,6 +21,7 @@ from tsm_det.streams.state_file import Position, read_state, write_state
 from tsm_det.video.batches import MOST_OPEN, batches
 from tsm_det.video.cameras import StreamFrame
 from tsm_det.video.connection import DEFAULT_CAMERA, CameraSettings, without_password
+from tsm_det.video.fingerprint import fingerprint
 from tsm_det.video.outputs import Outputs, check_outputs
 from tsm_det.video.prefetch import prefetch
 from tsm_det.video.source_names import source_names
@@ -131,6 +132,7 @@ class RunProgress:
         self._path, self._every, self._stride = path, every, stride
         self._signature = detector.signature() if path else ''
         self._num_frames = {source.name: source.num_frames for source in sources}
+        self._recordings = {source.name: _recording(source) for source in sources} if path else {}
         self._positions = dict(positions)
         self._streams, self._num_batches = detector.bank.held() if path else [], 0
 
@@ -138,7 +140,8 @@ class RunProgress:
         """Record a batch whose results are written, and the streams after it."""
         for frame in frames:
             self._positions[frame.stream] = Position(
-                frame.frame_id, self._num_frames[frame.stream], self._stride, time.time())
+                frame.frame_id, self._num_frames[frame.stream], self._stride, time.time(),
+                self._recordings.get(frame.stream))
         self._streams = streams
         self._num_batches += bool(frames)
         if frames and self._num_batches % self._every == 0:
@@ -154,7 +157,8 @@ def resume(detector: OnlineDetector, path: str, sources: Sequence[Source], strid
     """Restore the detector's streams, those of other sources as far as the capacity allows; return the positions.
 
     Raises:
-        InputError: the file cannot be read or is of another model, or a source has another length or stride.
+        InputError: the file cannot be read or is of another model, or a source is another recording, or has another
+            length or stride.
     """
     streams, positions = read_state(path, detector.signature())
     # OnlineDetector.save_state knows no sources, only the last frame of each stream.
@@ -167,6 +171,9 @@ def resume(detector: OnlineDetector, path: str, sources: Sequence[Source], strid
         elif None not in (position.num_frames, source.num_frames) and position.num_frames != source.num_frames:
             raise InputError(f'{source.name} has {source.num_frames} frames but had {position.num_frames} when {path} '
                              'was saved: give the same file, or start without the state')
+        elif position.recording not in (None, _recording(source)):
+            raise InputError(f'{source.name} is another recording than when {path} was saved: give the same file, or '
+                             'start without the state')
         elif position.stride not in (None, stride):
             raise InputError(f'--stride is {stride} but {path} was saved with {position.stride}: give the same '
                              'stride, or start without the state')
@@ -174,6 +181,10 @@ def resume(detector: OnlineDetector, path: str, sources: Sequence[Source], strid
     ours_last = sorted(streams, key=lambda stream: stream.stream_id in names)
     detector.bank.restore(ours_last[-detector.bank.capacity:])
     return positions
+
+
+def _recording(source: Source) -> str | None:
+    return fingerprint(source.files) if source.is_recorded and source.files else None
 
 
 def first_frames(positions: Mapping[str, Position], sources: Sequence[Source], stride: int) -> dict[str, int]:

@@ -20,12 +20,16 @@ _PREPROCESSING = ('mean', 'std', '_channel_conversion', 'pad_size_divisor', 'pad
 
 
 class Position(NamedTuple):
-    """Progress of a run in a source: its last frame, seen at a Unix time; None is unknown."""
+    """Progress of a run in a source: its last frame, seen at a Unix time; None is unknown.
+
+    ``recording`` is the fingerprint of a recorded source.
+    """
 
     frame_id: int
     num_frames: int | None
     stride: int | None
     seen_at: float
+    recording: str | None = None
 
 
 def model_signature(model: nn.Module, preparation: str = '') -> str:
