@@ -9,6 +9,7 @@ from mmdet.registry import TRANSFORMS
 
 from tsm_det.errors import InputError
 from tsm_det.video.decord_file import check_reader, open_frames
+from tsm_det.video.levels import ValueRange, check_range, read_image, warn_of_lost_levels
 from tsm_det.video.picture_count import check_single
 from tsm_det.video.video_file import VideoFile
 
@@ -26,40 +27,44 @@ class LoadFrame(LoadImageFromFile):
 
     Args:
         reader: of video files: ``pyav``, or ``decord`` for the files that it reads exactly; see ``open_frames``.
+        value_range: of images of 16 bits: the values that become black and white, or percentiles of each image such
+            as ``('1%', '99%')``; None keeps the upper eight bits, with a warning.
         kwargs: keys of ``LoadImageFromFile``; frames of video files use only ``to_float32``.
 
     Raises InputError when the file is missing or damaged, or the video lacks the frame.
     """
 
-    def __init__(self, reader: str = 'pyav', **kwargs) -> None:
+    def __init__(self, value_range: ValueRange | None = None, reader: str = 'pyav', **kwargs) -> None:
         super().__init__(**kwargs)
         check_reader(reader)
-        self.reader = reader
+        check_range(value_range)
+        self.reader, self.value_range = reader, value_range
         self._video: VideoFile | None = None
 
     def transform(self, results: dict) -> dict | None:
         """Add the image to ``results``."""
-        if results.get('frame_in_file') is None:
-            return self._load_image(results)
         path = results['img_path']
-        if self._video is None or self._video.path != path:
-            self._video = open_frames(path, results.get('reader') or self.reader)
-        image = self._video.read(results['frame_in_file'])
-        results['img'] = image.astype(np.float32) if self.to_float32 else image
-        results['img_shape'] = results['ori_shape'] = image.shape[:2]
-        return results
-
-    def _load_image(self, results: dict) -> dict | None:
-        path = results['img_path']
+        if results.get('frame_in_file') is not None:
+            if self._video is None or self._video.path != path:
+                self._video = open_frames(path, results.get('reader') or self.reader)
+            return self._add(self._video.read(results['frame_in_file']), results)
         check_single(path)
         try:
-            return super().transform(results)
+            if self.value_range is None:
+                warn_of_lost_levels(path)
+                return super().transform(results)
+            return self._add(read_image(path, self.value_range), results)
         except FileNotFoundError as error:
             raise InputError(f'the image {path} is missing: check data_root and the file names in '
                              'the annotation file') from error
         except (OSError, AssertionError, cv2.error) as error:
             raise InputError(f'{path} cannot be read as an image: fetch it again, or give frame_in_file '
                              'if it is a video') from error
+
+    def _add(self, image: np.ndarray, results: dict) -> dict:
+        results['img'] = image.astype(np.float32) if self.to_float32 else image
+        results['img_shape'] = results['ori_shape'] = image.shape[:2]
+        return results
 
     def __getstate__(self) -> dict:
         return {**self.__dict__, '_video': None}
