@@ -19,7 +19,7 @@ def parse_args() -> Namespace:
     add('--score-thr', type=float, default=0.3, help='lowest score to keep (default: 0.3)')
     add('--stride', type=int, default=1, metavar='N', help='detect in every N-th frame (default: 1)')
     add('--max-frames', type=int, metavar='N', help='stop after N frames of each source (default: all)')
-    add('--at-once', type=int, default=16, metavar='N', help='open N recorded sources at a time (default: 16)')
+    add('--at-once', type=int, default=8, metavar='N', help='open N recorded sources at a time (default: 8)')
     add_live_sources(parser)
     add('--max-gap', type=int, metavar='N', help='reset a stream when its frame id grows by more than N (default: '
         'never); 0 resets it at every frame')

@@ -95,18 +95,6 @@ def test_a_video_id_of_null_is_none(load):
     assert len(load(content)) == 3
 
 
-@pytest.mark.parametrize('mixing', ['Mosaic', 'MixUp', 'CachedMosaic', 'CachedMixUp', 'CopyPaste'])
-@pytest.mark.parametrize('around', [
-    lambda step: step,
-    lambda step: dict(type='TransformBroadcaster', transforms=[dict(type='LoadFrame'), step]),
-    lambda step: dict(type='RandomApply', transforms=[step]),
-    lambda step: dict(type='RandomChoice', transforms=[[dict(type='LoadFrame')], [step]])],
-    ids=['alone', 'broadcast', 'applied', 'chosen'])
-def test_a_pipeline_that_mixes_images_is_refused(load, mixing, around):
-    with pytest.raises(InputError, match=rf'annotations\.json has {mixing},'):
-        load(coco_vid(), pipeline=[around(dict(type=mixing))], lazy_init=True)
-
-
 @pytest.mark.parametrize(('reader', 'used'), [(None, DecordFile), ('decord', DecordFile), ('pyav', VideoFile)])
 def test_the_reader_of_a_data_set_goes_before_its_pipelines(load, tmp_path, video_file, monkeypatch, reader, used):
     monkeypatch.setitem(sys.modules, 'decord', SimpleNamespace())
@@ -125,3 +113,15 @@ def test_the_reader_of_a_data_set_goes_before_its_pipelines(load, tmp_path, vide
 def test_an_unknown_reader_is_refused(load):
     with pytest.raises(InputError, match=r"'cv2'.*pyav, decord"):
         load(coco_vid(), reader='cv2')
+
+
+@pytest.mark.parametrize('mixing', ['Mosaic', 'MixUp', 'CachedMosaic', 'CachedMixUp', 'CopyPaste'])
+@pytest.mark.parametrize('around', [
+    lambda step: step,
+    lambda step: dict(type='TransformBroadcaster', transforms=[dict(type='LoadFrame'), step]),
+    lambda step: dict(type='RandomApply', transforms=[step]),
+    lambda step: dict(type='RandomChoice', transforms=[[dict(type='LoadFrame')], [step]])],
+    ids=['alone', 'broadcast', 'applied', 'chosen'])
+def test_a_pipeline_that_mixes_images_is_refused(load, mixing, around):
+    with pytest.raises(InputError, match=rf'annotations\.json has {mixing},'):
+        load(coco_vid(), pipeline=[around(dict(type=mixing))], lazy_init=True)

@@ -72,7 +72,7 @@ def test_one_source_may_have_a_folder_for_its_video(make_detector, folder, tmp_p
 
 
 def test_a_folder_of_sources_is_not_overwritten(make_detector, folder):
-    with pytest.raises(InputError, match=r'1\.mp4 is a source'):
+    with pytest.raises(InputError, match=r'1\.mp4 is an input'):
         detect_sources(make_detector(), open_sources([str(folder / '1.mp4')]), str(folder))
     with pytest.raises(InputError, match=r'--out is drawn but 1 source'):
         detect_sources(make_detector(), open_sources([str(folder / '1.mp4')]), 'drawn')

@@ -28,7 +28,7 @@ def test_other_names_stay_and_run_on_their_own(tmp_path):
     (tmp_path / 'empty').mkdir()
     cv2.imwrite(str(tmp_path / '1.png'), np.zeros((8, 8, 3), np.uint8))
     names = [str(tmp_path), f'{tmp_path}/*.png', f'{tmp_path}/1.png', f'{tmp_path}/empty/', 'missing.mp4', '0',
-             'rtsp://u:p@cam/1', 'http://host/list.txt?a=*', '/dev/video1', 'missing/*.jpg']
+             'rtsp://u:p@cam/1', 'http://host/list.txt', 'http://host/x?a=*', '/dev/video1', 'missing/*.jpg']
     assert source_names(names) == [SourceName(name) for name in names]
 
 

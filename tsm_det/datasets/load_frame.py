@@ -34,7 +34,7 @@ class LoadFrame(LoadImageFromFile):
     Raises InputError when the file is missing or damaged, or the video lacks the frame.
     """
 
-    def __init__(self, reader: str = 'pyav', value_range: ValueRange | None = None, **kwargs) -> None:
+    def __init__(self, value_range: ValueRange | None = None, reader: str = 'pyav', **kwargs) -> None:
         super().__init__(**kwargs)
         check_reader(reader)
         check_range(value_range)

@@ -13,8 +13,8 @@ from tsm_det.video.cameras import StreamFrame
 from tsm_det.video.prefetch import prefetch
 from tsm_det.video.sources import Source
 
-# Recorded sources that are open at a time: each holds about 28 MB at 720p.
-MOST_OPEN = 16
+# Recorded sources that are open at a time: each holds about 80 MB at 720p.
+MOST_OPEN = 8
 # Pause while no camera has a new frame.
 _POLL_S = 0.002
 

@@ -33,8 +33,9 @@ def source_names(names: Iterable[str]) -> list[SourceName]:
     Raises:
         InputError: a list cannot be read or is empty, or a folder holds videos and images.
     """
-    return [source for name in names for line in (_lines(name) if name.lower().endswith('.txt') else [name])
-            for source in _resolve(os.path.expanduser(line))]
+    lines = [line for name in names for line in (
+        _lines(name) if name.lower().endswith('.txt') and not is_live_address(name) else [name])]
+    return [source for line in lines for source in _resolve(os.path.expanduser(line))]
 
 
 def files_of(place: str) -> list[str]:
