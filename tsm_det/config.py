@@ -24,14 +24,21 @@ def config_path(name: str) -> str:
 
     Raises InputError when there is no such config; the message lists all.
     """
+    path = _config_folder() / f'{name.removesuffix(".py")}.py'
+    if not path.is_file():
+        raise InputError(f'no config is called {name!r}: choose one of {", ".join(config_names())}')
+    return str(path)
+
+
+def config_names() -> list[str]:
+    """Names of all configs of tsm_det."""
+    return sorted(config.stem for config in _config_folder().glob('*.py'))
+
+
+def _config_folder() -> Path:
     package = Path(__file__).parent
     # Configs are in the package once installed, beside it in a clone.
-    folder = next(folder for folder in (package / 'configs', package.parent / 'configs') if folder.is_dir())
-    path = folder / f'{name.removesuffix(".py")}.py'
-    if not path.is_file():
-        known = ', '.join(sorted(config.stem for config in folder.glob('*.py')))
-        raise InputError(f'no config is called {name!r}: choose one of {known}')
-    return str(path)
+    return next(folder for folder in (package / 'configs', package.parent / 'configs') if folder.is_dir())
 
 
 def load_config(path: str, cfg_options: dict | None = None, work_dir: str | None = None,
@@ -72,7 +79,7 @@ def _with_video_data(config: Config, data: Config) -> Config:
 def _read(path: str) -> Config:
     try:
         return Config.fromfile(path)
-    except (SyntaxError, OSError, ImportError, KeyError) as error:
+    except (SyntaxError, OSError, ImportError, KeyError, TypeError) as error:
         raise InputError(f'the config {path} cannot be read ({error}): fix it or take one of configs/') from error
 
 

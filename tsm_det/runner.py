@@ -19,6 +19,7 @@ from mmengine.runner import Runner
 from tsm_det.cocovid.read import read_coco_vid
 from tsm_det.config import dataset_config, evaluators_of
 from tsm_det.datasets.coco_vid import CocoVIDDataset
+from tsm_det.datasets.window_loader import WindowLoader
 from tsm_det.distributed import process_group
 from tsm_det.engines import with_engine
 from tsm_det.errors import InputError
@@ -26,7 +27,8 @@ from tsm_det.evaluation.dumping import DrawDetections, DumpDetections
 from tsm_det.evaluation.vid_metric import VIDMetric
 from tsm_det.files import check_folder, check_writable, write_json
 from tsm_det.malloc import keep_freed_memory
-from tsm_det.models.loading import check_readable, load_weights, trusted_classes, warn_random_weights
+from tsm_det.mixed_precision import cpu_optim_wrapper
+from tsm_det.models.loading import load_weights, read_checkpoint, trusted_classes, warn_random_weights
 
 # Warnings of mmengine about its own calls, which no config can avoid.
 _MMENGINE_NOISE = ('"FileClient"', '"HardDiskBackend"', 'The prefix is not set')
@@ -39,7 +41,7 @@ def train(config: Config, amp: bool = False, auto_scale_lr: bool = False, resume
 
     Args:
         config: from :func:`tsm_det.config.load_config`.
-        amp: train in mixed precision, which needs CUDA.
+        amp: train in mixed precision: float16 with CUDA, bfloat16 on a CPU.
         auto_scale_lr: scale the learning rate to the batch size.
         resume: a checkpoint, or True for the last one of ``work_dir`` if there is one.
 
@@ -47,12 +49,10 @@ def train(config: Config, amp: bool = False, auto_scale_lr: bool = False, resume
         The last checkpoint.
 
     Raises:
-        InputError: the annotation file, CUDA or a key of the config is missing.
+        InputError: the annotation file or a key of the config is missing.
         KeyboardInterrupt: with a ``note`` that names the last checkpoint.
     """
     if amp:
-        if not torch.cuda.is_available():
-            raise InputError('--amp needs CUDA and this machine has none: train without --amp')
         config.optim_wrapper.update(type='AmpOptimWrapper', loss_scale='dynamic')
     if auto_scale_lr:
         if 'base_batch_size' not in config.get('auto_scale_lr', {}):
@@ -62,10 +62,11 @@ def train(config: Config, amp: bool = False, auto_scale_lr: bool = False, resume
     if checkpoint := _last_checkpoint(config.work_dir) if resume is True else resume:
         config.resume, config.load_from = True, str(checkpoint)
     if config.load_from:
-        check_readable(config.load_from)
+        read_checkpoint(config.load_from)
     check_data(config, 'train_dataloader', 'val_dataloader')
     if get_device() == 'cpu':
         keep_freed_memory()
+        config.optim_wrapper = cpu_optim_wrapper(config.optim_wrapper)
     sampler = config.train_dataloader.get('sampler', {})
     if sampler.get('type') == 'KeyFrameSampler' and (
             config.train_cfg.get('by_epoch', config.train_cfg.get('type') == 'EpochBasedTrainLoop')):
@@ -73,6 +74,8 @@ def train(config: Config, amp: bool = False, auto_scale_lr: bool = False, resume
     with process_group(config), trusted_classes():
         runner = _runner(config)
         runner.register_hook(_CheckNumClasses())
+        if config.get('val_cfg'):
+            _in_windows(runner, 'val_loop')
         try:
             runner.train()
         except KeyboardInterrupt as end:
@@ -86,7 +89,7 @@ def train(config: Config, amp: bool = False, auto_scale_lr: bool = False, resume
 
 def test(config: Config, checkpoint: str | None, out: str | None = None, show_dir: str | None = None,
          metrics: str | None = None, engine: str = 'eager') -> dict[str, float]:
-    """Stream every test video frame by frame and score it.
+    """Stream every test video frame by frame, or in windows if the detector reads future frames, and score it.
 
     Args:
         config: from :func:`tsm_det.config.load_config`.
@@ -119,6 +122,7 @@ def test(config: Config, checkpoint: str | None, out: str | None = None, show_di
             _check_classes(load_weights(model, checkpoint), runner)
         if engine != 'eager':
             runner.model = with_engine(model, engine)
+        _in_windows(runner, 'test_loop')
         if out:
             runner.test_evaluator.metrics.append(DumpDetections(out))
         if show_dir:
@@ -161,6 +165,14 @@ def _check_classes(checkpoint: dict, runner: Runner) -> None:
     if learned and tuple(learned) != tuple(scored):
         raise InputError(f'the checkpoint knows the classes {", ".join(learned)} but the test data has '
                          f'{", ".join(scored)}: set test_dataloader.dataset.metainfo.classes to the checkpoint\'s')
+
+
+def _in_windows(runner: Runner, loop: str) -> None:
+    """Let a loop give whole windows of a video to a detector that reads future frames."""
+    model = _unwrapped(runner)
+    if getattr(model, 'direction', 'past') == 'both':
+        loop = getattr(runner, loop)
+        loop.dataloader = WindowLoader(loop.dataloader, model.window, model.margin)
 
 
 def _last_checkpoint(work_dir: str) -> Path | None:

@@ -73,9 +73,9 @@ def trusted_classes() -> AbstractContextManager:
     return torch.serialization.safe_globals([OneCycleParamScheduler])
 
 
-def check_readable(checkpoint: str) -> None:
-    """Raise InputError when a checkpoint is missing or cannot be read."""
-    _read(checkpoint, lambda: CheckpointLoader.load_checkpoint(checkpoint, map_location='cpu'))
+def read_checkpoint(checkpoint: str) -> dict:
+    """Read a checkpoint onto the CPU; raise InputError when it is missing or cannot be read."""
+    return _read(checkpoint, lambda: CheckpointLoader.load_checkpoint(checkpoint, map_location='cpu'))
 
 
 def load_weights(model: torch.nn.Module, checkpoint: str) -> dict:

@@ -275,8 +275,7 @@ def test_a_track_column_wins_over_linking(folder):
 
 @pytest.mark.parametrize(('text', 'message'), [
     ('', 'has no column frame, label, x, y, width, height'),
-    ('frame,label,x,y,w,h\n', 'has no column width, height'),
-    ('frame;label;x;y;width;height\n', 'has no column'),
+    ('frame,label,x,y,depth\n', 'has no column width, height'),
     (f'{HEADER}\n0,bird,1,1,4,4\n0,bird,one,1,4,4\n', r"line 3: x is 'one' but must be a number"),
     (f'{HEADER}\n0,bird,,1,4,4\n', r"line 2: x is ''"),
     (f'{HEADER}\n0.5,bird,1,1,4,4\n', r"frame is '0.5' but must be a whole number"),

@@ -9,10 +9,9 @@ from pathlib import Path, PurePosixPath
 
 from tsm_det.cocovid.builder import Box, CocoVIDBuilder, ConversionReport
 from tsm_det.cocovid.convert.frame_files import Frame, check_size, image_size, parse_track, split_number
-from tsm_det.cocovid.convert.frame_numbers import are_time_stamps
+from tsm_det.cocovid.convert.image_videos import images_below, name_groups, order_time_stamps
 from tsm_det.cocovid.read import COCO, is_whole, read_coco_vid
 from tsm_det.errors import InputError
-from tsm_det.video.sources import IMAGE_SUFFIXES
 
 _RULES = {'video_id': lambda value: isinstance(value, str) or is_whole(value), 'frame_id': is_whole}
 
@@ -48,7 +47,7 @@ def convert_coco_frames(file: str | os.PathLike, images: str | os.PathLike, out:
                              counted_by='annotation', ignore=ignore, labelled_frames_only=labelled_frames_only)
     videos = _videos(content, file, builder.report.notes)
     _check_files(content['images'], folder, file)
-    if (more := _count_images(folder) - len(content['images'])) > 0:
+    if (more := len(images_below(folder)) - len(content['images'])) > 0:
         builder.report.left_out[f'images in {folder} that {Path(file).name} does not list left out'] = more
     boxes = defaultdict(list)
     for annotation in content['annotations']:
@@ -75,12 +74,9 @@ def _videos(content: dict, file: str | os.PathLike, notes: list[str]) -> list[tu
     if 'video_id' in stated:
         names = _stated_names(content.get('videos'), groups)
     else:
-        names = _names(sorted(groups), Path(file).stem)
+        names = name_groups(sorted(groups), Path(file).stem)
     videos = {name: dict(sorted(groups[video].items())) for video, name in names.items()}
-    if stamped := [name for name, frames in videos.items() if 'frame_id' not in stated and are_time_stamps(frames)]:
-        notes.append(f'the file names of {len(stamped)} videos ({stamped[0]}, ...) are time stamps: their frames are '
-                     'numbered in order')
-    return [(name, dict(enumerate(frames.values())) if name in stamped else frames) for name, frames in videos.items()]
+    return list(videos.items()) if 'frame_id' in stated else order_time_stamps(videos, notes)
 
 
 def _is_stated(key: str, images: list[dict], file: str | os.PathLike) -> bool:
@@ -117,27 +113,11 @@ def _stated_names(videos: object, ids: Iterable[int | str]) -> dict[int | str, s
     return {number: name if count[name] == 1 else f'{name}/{number}' for number, name in names.items()}
 
 
-def _names(groups: list[tuple[PurePosixPath, str]], default: str) -> dict[tuple[PurePosixPath, str], str]:
-    """Choose the shortest different names for the videos of each folder and prefix."""
-    prefixes, names = Counter(parent for parent, _ in groups), {}
-    for parent, prefix in groups:
-        folder = [] if parent == PurePosixPath() else [str(parent)]
-        own = [] if folder and prefixes[parent] == 1 else [prefix.rstrip('_-. ')]
-        names[parent, prefix] = '/'.join(filter(None, folder + own)) or default
-    count = Counter(names.values())
-    return {group: name if count[name] == 1 else '/'.join(map(str, group)) for group, name in names.items()}
-
-
 def _check_files(images: list[dict], folder: Path, file: str | os.PathLike) -> None:
     missing = [image['file_name'] for image in images if not os.path.isfile(folder / image['file_name'])]
     if missing:
         raise InputError(f'{len(missing)} of the {len(images)} images of {file} are not in {folder}, the first is '
                          f'{missing[0]}: name the folder that the file names are relative to')
-
-
-def _count_images(folder: Path) -> int:
-    return sum(name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith('.')
-               for _, _, names in os.walk(folder) for name in names)
 
 
 def _frames(images: dict[int, dict], folder: Path, file: str | os.PathLike) -> list[Frame]:

@@ -9,10 +9,10 @@ from itertools import pairwise
 from pathlib import Path
 
 from tsm_det.cocovid.builder import Box, CocoVIDBuilder, ConversionReport, number_classes
-from tsm_det.cocovid.convert.csv_videos import SUFFIXES
-from tsm_det.cocovid.convert.cvat_xml import Export, Shape, Track, read_export
-from tsm_det.cocovid.convert.frame_files import Frame, image_size, images_of, video_frames
+from tsm_det.cocovid.convert.cvat_xml import CvatShape, Export, Track, read_export
+from tsm_det.cocovid.convert.frame_files import Frame, annotation_files, image_size, images_of, video_frames
 from tsm_det.cocovid.convert.frame_numbers import cvat_number
+from tsm_det.cocovid.convert.video_pairs import SUFFIXES
 from tsm_det.errors import InputError
 
 
@@ -41,7 +41,7 @@ def convert_cvat(source: str | os.PathLike, videos: str | os.PathLike, out: str 
 
     Raises InputError when a file cannot be read, its video is missing or another one, or a label is not in ``classes``.
     """
-    exports = [read_export(path) for path in _files(Path(source))]
+    exports = [read_export(path) for path in annotation_files(Path(source), '.xml')]
     places = _places(exports, Path(videos))
     if classes is None:
         classes = list(dict.fromkeys(label for export in exports for label in export.labels)) or None
@@ -70,16 +70,7 @@ def convert_cvat(source: str | os.PathLike, videos: str | os.PathLike, out: str 
     return builder.write(out)
 
 
-def _files(source: Path) -> list[Path]:
-    if source.is_file():
-        return [source]
-    files = sorted(source.rglob('*.xml')) if source.is_dir() else []
-    if not files:
-        raise InputError(f'{source} holds no XML file: name one, or a folder with unpacked exports of CVAT')
-    return files
-
-
-def _between(track: Track, frames: Sequence[int], to_the_end: bool) -> Iterator[Shape]:
+def _between(track: Track, frames: Sequence[int], to_the_end: bool) -> Iterator[CvatShape]:
     """Interpolate a track as CVAT does: linear in the corners and along the shorter arc of the angle.
 
     A box stays until the next one, also towards one that is outside, and ``to_the_end`` after the last one.

@@ -8,19 +8,18 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
-from xml.etree.ElementTree import Element, TreeBuilder
-from xml.parsers import expat
+from xml.etree.ElementTree import Element
 
 from tsm_det.cocovid.convert.frame_files import parse_number
 from tsm_det.cocovid.convert.frame_numbers import cvat_number
+from tsm_det.cocovid.convert.xml_file import LINE, parse_xml
 from tsm_det.errors import InputError
 
-_LINE = ' line'  # not a possible name of an XML attribute
 _EXPORT_AGAIN = 'export the task as "CVAT for video 1.1"'
 _CORNERS = ('xtl', 'ytl', 'xbr', 'ybr')
 
 
-class Shape(NamedTuple):
+class CvatShape(NamedTuple):
     """A box of a track in a frame: left, top, right, bottom in px before it turns about its centre by ``angle``."""
 
     line: int
@@ -46,7 +45,7 @@ class Track(NamedTuple):
 
     name: str | None
     label: str
-    shapes: list[Shape]
+    shapes: list[CvatShape]
 
 
 class Export(NamedTuple):
@@ -64,7 +63,7 @@ class Export(NamedTuple):
 
 def read_export(path: Path) -> Export:
     """Read a file; raise InputError when it is not an export of one task or job."""
-    root = _parse(path)
+    root = parse_xml(path)
     if root.tag != 'annotations':
         raise InputError(f'{path} begins with <{root.tag}> but <annotations> is required: {_EXPORT_AGAIN}')
     if root.find('meta/project') is not None:
@@ -78,7 +77,7 @@ def read_export(path: Path) -> Export:
     for image in root.iterfind('image'):
         frame = _frame_of(image, path)
         if pictures.setdefault(frame, name := image.get('name', '')) != name:
-            raise InputError(f'{path} line {image.get(_LINE)} is a second image of frame {frame}: export it again')
+            raise InputError(f'{path} line {image.get(LINE)} is a second image of frame {frame}: export it again')
         tracks += [Track(None, _label(shape, path), [_shape(shape, path, frame)])
                    for shape in _boxes(image, other)]
     size = root.find('meta//original_size')
@@ -89,34 +88,14 @@ def read_export(path: Path) -> Export:
         other)
 
 
-def _parse(path: Path) -> Element:
-    """Return the root element; elements know their line. A DTD is refused: its entities could grow without end."""
-    builder, parser = TreeBuilder(), expat.ParserCreate()
-
-    def refuse(*_) -> None:
-        raise InputError(f'{path} has a document type, which CVAT does not write and which can be an attack: '
-                         'export it again, or remove the line <!DOCTYPE ...>')
-
-    parser.StartDoctypeDeclHandler = refuse
-    parser.StartElementHandler = lambda tag, keys: builder.start(tag, {**keys, _LINE: str(parser.CurrentLineNumber)})
-    parser.EndElementHandler = builder.end
-    parser.CharacterDataHandler = builder.data
-    try:
-        with path.open('rb') as file:
-            parser.ParseFile(file)
-    except (OSError, expat.ExpatError) as error:
-        raise InputError(f'{path} cannot be read as XML ({error}): export it again') from error
-    return builder.close()
-
-
 def _track(element: Element, frames: range | None, other: Counter[str], path: Path) -> Track:
     label = _label(element, path)
     shapes = sorted((_shape(shape, path) for shape in _boxes(element, other)), key=lambda shape: shape.frame)
     is_shape = _is_one_frame(shapes, frames)
-    return Track(None if is_shape else f'{element.get("id")} of line {element.get(_LINE)}', label, shapes)
+    return Track(None if is_shape else f'{element.get("id")} of line {element.get(LINE)}', label, shapes)
 
 
-def _is_one_frame(shapes: list[Shape], frames: range | None) -> bool:
+def _is_one_frame(shapes: list[CvatShape], frames: range | None) -> bool:
     """Whether this is how CVAT writes a shape without a track: seen in one frame, outside in the next, if any."""
     outside = [shape.is_outside for shape in shapes]
     if outside == [False]:
@@ -134,22 +113,22 @@ def _boxes(parent: Element, other: Counter[str]) -> Iterator[Element]:
 
 def _label(element: Element, path: Path) -> str:
     if not (label := element.get('label', '').strip()):
-        raise InputError(f'{path} line {element.get(_LINE)} has a {element.tag} without a label: export it again')
+        raise InputError(f'{path} line {element.get(LINE)} has a {element.tag} without a label: export it again')
     return label
 
 
-def _shape(shape: Element, path: Path, frame: int | None = None) -> Shape:
+def _shape(shape: Element, path: Path, frame: int | None = None) -> CvatShape:
     frame = _number(shape.get('frame'), 'frame', shape, path) if frame is None else frame
     *corners, angle = (_number(shape.get(key, default), key, shape, path, whole=False)
                        for key, default in (*((key, None) for key in _CORNERS), ('rotation', '0')))
-    return Shape(int(shape.get(_LINE)), frame, tuple(corners), angle, shape.get('outside') == '1',
+    return CvatShape(int(shape.get(LINE)), frame, tuple(corners), angle, shape.get('outside') == '1',
                  shape.get('occluded') == '1')
 
 
 def _frame_of(image: Element, path: Path) -> int:
     number = cvat_number(image.get('name', ''))
     if number is None and (number := _number(image.get('id'), 'id', image, path)) < 0:
-        raise InputError(f'{path} line {image.get(_LINE)} has the image {number} but they count from 0: export it '
+        raise InputError(f'{path} line {image.get(LINE)} has the image {number} but they count from 0: export it '
                          'again')
     return number
 
@@ -174,7 +153,7 @@ def _annotated_frames(meta: Element, path: Path) -> range | None:
 
 
 def _number(text: str | None, what: str, element: Element, path: Path, whole: bool = True) -> float:
-    number = parse_number(text, what, f'{path} line {element.get(_LINE)}', whole)
+    number = parse_number(text, what, f'{path} line {element.get(LINE)}', whole)
     if not math.isfinite(number):
-        raise InputError(f'{path} line {element.get(_LINE)}: {what} is {text!r} but must be finite: export it again')
+        raise InputError(f'{path} line {element.get(LINE)}: {what} is {text!r} but must be finite: export it again')
     return number

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import configparser
 import os
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -10,16 +9,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tsm_det.cocovid.builder import Box, CocoVIDBuilder, ConversionReport
-from tsm_det.cocovid.convert.frame_files import (
-    Frame,
-    check_size,
-    image_size,
-    images_of,
-    parse_number,
-    parse_track,
-    split_number,
-)
-from tsm_det.cocovid.convert.frame_numbers import RowNumbers, are_time_stamps, cvat_number, find_first_frame
+from tsm_det.cocovid.convert.frame_files import Frame, parse_number, parse_track, split_number
+from tsm_det.cocovid.convert.frame_numbers import RowNumbers, cvat_number, find_first_frame
+from tsm_det.cocovid.convert.mot_sequences import MotSequence, find_sequences
+from tsm_det.cocovid.convert.text_records import read_lines
 from tsm_det.config import class_names
 from tsm_det.errors import InputError
 
@@ -27,8 +20,6 @@ from tsm_det.errors import InputError
 CLASSES = ('pedestrian', 'person_on_vehicle', 'car', 'bicycle', 'motorbike', 'non_mot_vehicle', 'static_person',
            'distractor', 'occluder', 'occluder_on_ground', 'occluder_full', 'reflection')
 _ITS_SEQUENCES = re.compile(r'MOT(16|17|20)-[0-9]{2}(-(DPM|FRCNN|SDP))?', re.IGNORECASE)
-GT = Path('gt', 'gt.txt')
-INFO = 'seqinfo.ini'
 _CLASS_HINT = 'class (remove columns 8 to 10 if they hold coordinates)'
 _COLUMNS = ('frame', 'track', 'left', 'top', 'width', 'height', 'flag', 'class')
 
@@ -39,10 +30,11 @@ def convert_mot(root: str | os.PathLike, out: str | os.PathLike, classes: list[s
                 progress: Callable[[list], Iterable] = iter) -> ConversionReport:
     """Write the CocoVID file of one sequence or of a folder of sequences.
 
-    A sequence is a folder with ``gt/gt.txt`` and numbered images in ``img1/``, or in the ``imDir`` of
-    ``seqinfo.ini``. Rows of ``gt.txt``: frame (from 1), track (-1: unknown, will be linked), left, top, width, height,
-    and optionally a flag (0: the box becomes an ignored region), a class (-1: none), and columns that are ignored.
-    Frame k becomes frame id k - 1. Rows may also count from 0, and images too.
+    A sequence is a folder with ``gt/gt.txt`` or ``gt.txt``, and numbered images in ``img1/`` (or in the ``imDir`` of
+    ``seqinfo.ini``) or one video. A folder may also hold videos ``NAME.mp4`` with their rows in ``NAME.txt``. Rows are
+    frame (from 1), track (-1: unknown, will be linked), left, top, width, height, and optionally a flag (0: the box
+    becomes an ignored region), a class (-1: none), and columns that are ignored. Frame k becomes frame id k - 1. Rows
+    may also count from 0, and images too.
 
     Args:
         root: the sequence, or the folder of sequences.
@@ -60,13 +52,13 @@ def convert_mot(root: str | os.PathLike, out: str | os.PathLike, classes: list[s
     Raises InputError when a sequence is incomplete or cannot be read, a row has an unknown class, or nothing tells the
     names of the classes or whether frames count from 0 or from 1.
     """
-    sequences = _find_sequences(Path(root))
-    rows = [_read_rows(sequence.folder / GT) for sequence in sequences]
+    sequences = find_sequences(Path(root))
+    rows = [_read_rows(sequence.gt) for sequence in sequences]
     names = _class_names(sequences, rows, classes)
     numbers = [{row.frame for row in its_rows} for its_rows in rows]
     frames = [sequence.frames(its) for sequence, its in progress(list(zip(sequences, numbers, strict=True)))]
     first_frame = find_first_frame(
-        [RowNumbers(sequence.folder / GT, its, its_frames[-1].frame_id)
+        [RowNumbers(sequence.gt, its, its_frames[-1].frame_id)
          for sequence, its, its_frames in zip(sequences, numbers, frames, strict=True)],
         first_frame, None if any(map(_counts_from_0, frames)) else 1)
     categories = {name: number for number, name in enumerate(names, start=1) if name not in ignore}
@@ -75,7 +67,7 @@ def convert_mot(root: str | os.PathLike, out: str | os.PathLike, classes: list[s
         builder.report.notes.append('frames in gt.txt count from 0')
     for sequence, its_rows, its_frames in zip(sequences, rows, frames, strict=True):
         boxes = [row.to_box(_class_name(row, names, sequence), origin, first_frame) for row in its_rows]
-        builder.add_video(sequence.name, its_frames, boxes, sequence.folder / GT)
+        builder.add_video(sequence.name, its_frames, boxes, sequence.gt)
     return builder.write(out)
 
 
@@ -93,57 +85,9 @@ class _Row(NamedTuple):
                    None if label is None else parse_track(self.track), is_crowd=self.flag == 0)
 
 
-class _Sequence(NamedTuple):
-    name: str
-    folder: Path
-    prefix: str  # of its file names
-    info: dict[str, str]  # [Sequence] of seqinfo.ini, keys in lower case; empty without the file
-
-    def frames(self, rows: set[int]) -> list[Frame]:
-        """List the frames in order: image number k is frame k - 1, or frame k where numbers begin at 0.
-
-        Time stamps, unless the frames in ``rows`` are such numbers too, become places in order.
-        """
-        folder = self.info.get('imdir', 'img1')
-        images = images_of(self.folder / folder, *([(self.info['imext'].lower(),)] if 'imext' in self.info else []))
-        length, size = self._stated('seqlength'), (self._stated('imheight'), self._stated('imwidth'))
-        if length not in (None, len(images)):
-            raise InputError(f'{self.folder / folder} holds {len(images)} images but {INFO} states {length}: '
-                             'fetch the missing ones, or correct seqLength')
-        if None not in size:
-            check_size(images[0], size, INFO)
-        numbers = dict(sorted(_numbers(images).items()))
-        if are_time_stamps(numbers) and max(rows, default=0) <= len(images):
-            numbers = dict(enumerate(numbers.values(), start=1))
-        return [Frame(number - min(1, *numbers), f'{self.prefix}{folder}/{path.name}',
-                      image_size(path) if None in size else size) for number, path in numbers.items()]
-
-    def labels(self) -> list[str]:
-        """Return the names in ``gt/labels.txt``, which CVAT writes."""
-        path = self.folder / 'gt' / 'labels.txt'
-        return [line.strip() for line in _lines(path) if line.strip()] if path.is_file() else []
-
-    def _stated(self, key: str) -> int | None:
-        return parse_number(self.info[key], key, str(self.folder / INFO), whole=True) if key in self.info else None
-
-
-def _find_sequences(root: Path) -> list[_Sequence]:
-    if (root / GT).is_file():
-        return [_Sequence(root.resolve().name, root, '', _info(root))]
-    folders = sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
-    sequences = [_Sequence(path.name, path, f'{path.name}/', _info(path)) for path in folders if (path / GT).is_file()]
-    if not sequences:
-        raise InputError(f'{root} holds no sequence (a folder with {GT}): name the folder that the sequences are in')
-    for path in folders:
-        if not (path / GT).is_file() and ((path / INFO).is_file() or (path / 'img1').is_dir()):
-            raise InputError(f'{path} has no {GT}: add it (empty if nothing is visible), or move the '
-                             'sequence elsewhere')
-    return sequences
-
-
 def _read_rows(path: Path) -> list[_Row]:
     return [_row(line, number, f'{path} line {number}')
-            for number, line in enumerate(_lines(path), start=1) if line.strip()]
+            for number, line in enumerate(read_lines(path), start=1) if line.strip()]
 
 
 def _row(line: str, number: int, place: str) -> _Row:
@@ -159,16 +103,9 @@ def _row(line: str, number: int, place: str) -> _Row:
     return _Row(number, values['frame'], values['track'], box, values['flag'], class_id)
 
 
-def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text(encoding='utf-8-sig').splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f'{path} cannot be read ({error}): it must be text in UTF-8') from error
-
-
-def _class_names(sequences: list[_Sequence], rows: list[list[_Row]], classes: list[str] | None) -> list[str]:
+def _class_names(sequences: list[MotSequence], rows: list[list[_Row]], classes: list[str] | None) -> list[str]:
     """Return the names of the classes in order."""
-    with_class, without = ([sequence.folder / GT for sequence, its in zip(sequences, rows, strict=True)
+    with_class, without = ([sequence.gt for sequence, its in zip(sequences, rows, strict=True)
                             if any((row.class_id is None) == is_missing for row in its)]
                            for is_missing in (False, True))
     if with_class and without:
@@ -183,18 +120,18 @@ def _class_names(sequences: list[_Sequence], rows: list[list[_Row]], classes: li
     return names
 
 
-def _known_names(sequences: list[_Sequence]) -> Sequence[str]:
+def _known_names(sequences: list[MotSequence]) -> Sequence[str]:
     if names := _shared_labels(sequences):
         return names
     for sequence in sequences:
         name = sequence.info.get('name', sequence.folder.resolve().name)
         if not _ITS_SEQUENCES.fullmatch(name):
-            raise InputError(f'{sequence.folder / GT} numbers its classes but nothing names them, as {name} is no '
+            raise InputError(f'{sequence.gt} numbers its classes but nothing names them, as {name} is no '
                              'sequence of MOT16, MOT17 or MOT20: name all classes in order with --classes')
     return CLASSES
 
 
-def _shared_labels(sequences: list[_Sequence]) -> list[str]:
+def _shared_labels(sequences: list[MotSequence]) -> list[str]:
     (first, names), *others = {sequence.folder: sequence.labels() for sequence in sequences}.items()
     for folder, other in others:
         if other != names:
@@ -206,42 +143,16 @@ def _shared_labels(sequences: list[_Sequence]) -> list[str]:
 def _counts_from_0(frames: list[Frame]) -> bool:
     """Whether images are numbered from 0 by another tool than CVAT, whose rows count from 1 all the same."""
     name = Path(frames[0].file_name).name
-    return split_number(name)[1] == 0 and cvat_number(name) is None
+    return frames[0].frame_in_file is None and split_number(name)[1] == 0 and cvat_number(name) is None
 
 
-def _class_name(row: _Row, names: list[str], sequence: _Sequence) -> str | None:
+def _class_name(row: _Row, names: list[str], sequence: MotSequence) -> str | None:
     """Return the label of a row; None for a row of flag 0 that is of no known class."""
     if row.class_id is None:
         return names[0]
     if not 1 <= row.class_id <= len(names):
         if row.flag == 0:
             return None
-        raise InputError(f'{sequence.folder / GT} line {row.line} has class {row.class_id} but there are names '
+        raise InputError(f'{sequence.gt} line {row.line} has class {row.class_id} but there are names '
                          f'for 1 to {len(names)} ({", ".join(names)}): name all classes in order with --classes')
     return names[row.class_id - 1]
-
-
-def _numbers(images: list[Path]) -> dict[int, Path]:
-    numbers = {}
-    for path in images:
-        if (split := split_number(path.name)) is None:
-            raise InputError(f'{path} has no number at the end of its name, which links it to rows of gt.txt: '
-                             'rename the images 000001, 000002, ...')
-        if (other := numbers.setdefault(split[1], path)) != path:
-            raise InputError(f'{path} and {other.name} have the same number, which links them to rows of gt.txt: '
-                             'rename or remove one')
-    return numbers
-
-
-def _info(folder: Path) -> dict[str, str]:
-    path = folder / INFO
-    if not path.is_file():
-        return {}
-    parser = configparser.ConfigParser(interpolation=None)
-    try:
-        parser.read_string(path.read_text(encoding='utf-8-sig'), str(path))
-        return dict(parser['Sequence'])
-    except (configparser.Error, KeyError, OSError, UnicodeDecodeError) as error:
-        reason = ' '.join(str(error).split())
-        raise InputError(f'{path} cannot be read ({reason}): it must have a section [Sequence] with lines '
-                         'such as seqLength=600, or be removed') from error
