@@ -28,6 +28,7 @@ from tsm_det.evaluation.vid_metric import VIDMetric
 from tsm_det.files import check_folder, check_writable, write_json
 from tsm_det.malloc import keep_freed_memory
 from tsm_det.mixed_precision import cpu_optim_wrapper
+from tsm_det.models.ignored_regions import SpareIgnoredRegions
 from tsm_det.models.loading import load_weights, read_checkpoint, trusted_classes, warn_random_weights
 
 # Warnings of mmengine about its own calls, which no config can avoid.
@@ -73,7 +74,8 @@ def train(config: Config, amp: bool = False, auto_scale_lr: bool = False, resume
         sampler.setdefault('by_epoch', True)
     with process_group(config), trusted_classes():
         runner = _runner(config)
-        runner.register_hook(_CheckNumClasses())
+        for hook in (_CheckNumClasses(), SpareIgnoredRegions()):
+            runner.register_hook(hook)
         if config.get('val_cfg'):
             _in_windows(runner, 'val_loop')
         try:

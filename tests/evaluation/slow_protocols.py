@@ -50,7 +50,7 @@ def read_frames(content, results, classes, count_key_frame):
     image_of = {image['id']: image for image in content['images']}
     kept = sorted([entry for entry in content['annotations'] if entry['category_id'] in label_of],
                   key=lambda entry: entry['id'])
-    tracked = all(entry.get('instance_id') for entry in kept)
+    tracked = all(entry.get('instance_id') or entry['iscrowd'] for entry in kept)
     frames = []
     for image in sorted(content['images'], key=lambda image: image['id']):
         truth = [dict(box=corners(entry['bbox']), label=label_of[entry['category_id']], area=entry['area'],

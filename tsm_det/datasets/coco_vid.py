@@ -27,7 +27,8 @@ class CocoVIDDataset(BaseVideoDataset):
     Frames are sorted by ``frame_id``. Frames without a box stay, in training too, so that clips have no holes. A frame
     is an image file, or lies in a video file (``images[].frame_in_file``, 0-based). An image without ``video_id`` is a
     one-frame video. ``KeyFrameSampler`` draws clips around the frames with ``images[].is_vid_train_frame``, or around
-    any frame where the key is missing. Labels follow ``metainfo['classes']``, or else the order of the categories.
+    any frame where the key is missing. Labels follow ``metainfo['classes']``, or else the order of the categories. A box
+    with ``iscrowd`` is an ignored region.
 
     Args:
         hint: advice for the message when the annotation file is missing.
@@ -40,6 +41,7 @@ class CocoVIDDataset(BaseVideoDataset):
 
     def __init__(self, *args, hint: str = 'see data/README.md for how to make it', **kwargs) -> None:
         self.hint = hint
+        self.num_ignored = 0  # boxes of ignored regions
         super().__init__(*args, **kwargs)
         if mixing := sorted({type(step).__name__ for step in _steps(self.pipeline) if hasattr(step, 'get_indexes')}):
             raise InputError(f'the pipeline for {self.ann_file} has {", ".join(mixing)}, which puts other images into '
@@ -97,6 +99,7 @@ class CocoVIDDataset(BaseVideoDataset):
         self.cat2label = {category_id: label for label, category_id in enumerate(self.cat_ids)}
         names = {video['id']: video.get('name') for video in content['videos']}
         boxes, frames = defaultdict(list), defaultdict(list)
+        self.num_ignored += sum(annotation.get('iscrowd', 0) for annotation in content['annotations'])
         for annotation in content['annotations']:
             boxes[annotation['image_id']].append(annotation)
         for image in content['images']:
