@@ -12,7 +12,8 @@ from tsm_det.config import config_path, load_config
 from tsm_det.models.ignored_regions import SpareIgnoredRegions, spare_ignored_regions
 
 SIZE = 64
-EVERYWHERE, LEFT, ELSEWHERE = [[-99., -99., 199., 199.]], [[-99., -99., 32., 199.]], [[900., 900., 999., 999.]]
+EVERYWHERE, LEFT = [[-99., -99., 199., 199.]], [[-99., -99., 32., 199.]]
+ELSEWHERE = [[900., 900., 999., 999.]]
 
 
 def build(config):

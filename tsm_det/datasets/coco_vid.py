@@ -27,8 +27,8 @@ class CocoVIDDataset(BaseVideoDataset):
     Frames are sorted by ``frame_id``. Frames without a box stay, in training too, so that clips have no holes. A frame
     is an image file, or lies in a video file (``images[].frame_in_file``, 0-based). An image without ``video_id`` is a
     one-frame video. ``KeyFrameSampler`` draws clips around the frames with ``images[].is_vid_train_frame``, or around
-    any frame where the key is missing. Labels follow ``metainfo['classes']``, or else the order of the categories. A box
-    with ``iscrowd`` is an ignored region.
+    any frame where the key is missing. Labels follow ``metainfo['classes']``, or else the order of the categories.
+    Boxes with ``iscrowd`` are ignored regions.
 
     Args:
         hint: advice for the message when the annotation file is missing.
