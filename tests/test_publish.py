@@ -187,3 +187,10 @@ def test_git_does_not_ignore_published_files():
     for name in ('metafile.yml', 'tsm-01234567.pth'):
         status = subprocess.run(['git', 'check-ignore', '-q', f'data/checkpoints/{name}'], cwd=ROOT, check=False)
         assert status.returncode == 1
+
+
+def test_other_names_than_the_head_has_classes_are_refused(publish, trained):
+    content = torch.load(trained)
+    content['meta'] = {'CLASSES': CLASSES[:2]}
+    torch.save(content, trained)
+    assert re.search(r'4 .*has 2 \(disc, square\)', refused(publish()))

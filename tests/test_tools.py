@@ -188,6 +188,17 @@ def test_fine_tuning_starts_from_a_2d_checkpoint_with_other_classes(run, data_ro
     ('train {synth} --work-dir {tmp} --cfg-options load_from=README.md', 'the checkpoint README.md cannot be read'),
     ('test {synth} {named} --work-dir {tmp} --cfg-options data_root={data} ' + TINY,
      'the checkpoint knows the classes star, disc, square, triangle but the test data has disc, square'),
+    ('test {synth} {few} --work-dir {tmp} --cfg-options data_root={data} ' + TINY,
+     'few.pth has 2 (disc, square)'),
+    ('detect_video {synth} {few} {data}/val/000.mp4 --cfg-options ' + TINY, 'few.pth has 2 (disc, square)'),
+    ('export_onnx {synth} {few} --size 128 128 --out {tmp}.onnx --cfg-options ' + TINY, 'few.pth has 2'),
+    ('serve {synth} {few} --port 0 --cfg-options ' + TINY, 'few.pth has 2'),
+    ('test {synth} none --work-dir {tmp} --cfg-options data_root={data} '
+     'test_dataloader.dataset.metainfo.classes=[disc] ' + TINY, 'the test data has 1 (disc)'),
+    ('train {synth} --work-dir {tmp} --cfg-options data_root={data} '
+     'val_dataloader.dataset.metainfo.classes=[disc] ' + TINY, 'the validation data has 1 (disc)'),
+    ('test {synth} none --work-dir {tmp} --cfg-options data_root={data} '
+     'test_dataloader.dataset.metainfo.classes=disc ' + TINY, "write ('disc',)"),
     ('test {synth} none --out {broken}/x.pkl', 'x.pkl cannot be written'),
     ('test {synth} none --metrics {broken}/x.json', 'x.json cannot be written'),
     ('test {synth} none --tta', '--tta'),
@@ -224,12 +235,14 @@ def test_bad_input_gets_one_sentence_and_status_2(run, data_root, tmp_path, line
     torch.save({'state_dict': {'weight': torch.zeros(1)}}, other)
     torch.save({'state_dict': tiny_like_the_tools().state_dict(),
                 'meta': {'dataset_meta': {'classes': ('star', 'disc', 'square', 'triangle')}}}, tmp_path / 'named.pth')
+    few = tmp_path / 'few.pth'
+    torch.save({'state_dict': tiny_like_the_tools().state_dict(), 'meta': {'CLASSES': ('disc', 'square')}}, few)
     half_written = tmp_path / 'half_written'
     half_written.mkdir()
     (half_written / 'last_checkpoint').touch()
     status, out, err = run(line.format(
         vid=config('tsm_faster_rcnn_r50_vid'), base=config('_base_/tsm_faster_rcnn_r50_fpn'), synth=config(),
-        tmp=tmp_path / 'work', data=data_root, broken=broken, other=other, named=tmp_path / 'named.pth',
+        tmp=tmp_path / 'work', data=data_root, broken=broken, other=other, named=tmp_path / 'named.pth', few=few,
         half_written=half_written))
     last = err.strip().splitlines()[-1]
     assert status == 2, out + err

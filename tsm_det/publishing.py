@@ -20,6 +20,7 @@ from mmengine.registry import init_default_scope
 from tsm_det.errors import InputError
 from tsm_det.evaluation.evaluation_set import ground_truth_evaluator
 from tsm_det.files import write_bytes, write_text
+from tsm_det.models.class_names import check_learned_classes
 from tsm_det.models.loading import load_weights
 
 LARGEST_MB, ALL_MB = 10, 20  # per file, and over all files of a metafile
@@ -55,7 +56,10 @@ def publish(checkpoint: str, config: Config, config_file: str, metrics: str | os
     content = load_weights(detector, checkpoint)
     weights = {key: _stored(key, value, half) for key, value in content['state_dict'].items()}
     half = any(weight.dtype == torch.half for weight in weights.values())
-    meta = {key: value for key, value in content.get('meta', {}).items() if key in ('dataset_meta', 'iter', 'seed')}
+    meta = {key: value for key, value in content.get('meta', {}).items() if key in ('iter', 'seed')}
+    classes = check_learned_classes(detector, content, checkpoint)
+    if classes:
+        meta['dataset_meta'] = {'classes': classes}
     meta['cfg'] = Config({key: config[key] for key in _KEPT if key in config}).pretty_text
     buffer = io.BytesIO()
     torch.save({'meta': meta, 'state_dict': weights}, buffer)
@@ -74,7 +78,7 @@ def publish(checkpoint: str, config: Config, config_file: str, metrics: str | os
             **{name: meta[key] for name, key in (('Iterations', 'iter'), ('Seed', 'seed')) if key in meta},
             'Parameters': sum(parameter.numel() for parameter in detector.parameters()),
             'Precision': 'float16' if half else 'float32', 'File Size (MB)': round(size_mb, 2),
-            'Classes': list(meta.get('dataset_meta', {}).get('classes', ()))},
+            'Classes': list(classes or ())},
         'Results': [{'Task': 'Video Object Detection',
                      'Dataset': _folder_and_file(ground_truth_evaluator(config)['ann_file']), 'Metrics': scores}],
         'Weights': os.path.relpath(path)})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from pathlib import Path
 
 import torch
@@ -28,6 +27,8 @@ from tsm_det.evaluation.vid_metric import VIDMetric
 from tsm_det.files import check_folder, check_writable, write_json
 from tsm_det.malloc import keep_freed_memory
 from tsm_det.mixed_precision import cpu_optim_wrapper
+from tsm_det.models.class_names import check_class_count, check_learned_classes
+from tsm_det.models.ignored_regions import SpareIgnoredRegions
 from tsm_det.models.loading import load_weights, read_checkpoint, trusted_classes, warn_random_weights
 
 # Warnings of mmengine about its own calls, which no config can avoid.
@@ -73,7 +74,8 @@ def train(config: Config, amp: bool = False, auto_scale_lr: bool = False, resume
         sampler.setdefault('by_epoch', True)
     with process_group(config), trusted_classes():
         runner = _runner(config)
-        runner.register_hook(_CheckNumClasses())
+        for hook in (_CheckNumClasses(), SpareIgnoredRegions()):
+            runner.register_hook(hook)
         if config.get('val_cfg'):
             _in_windows(runner, 'val_loop')
         try:
@@ -118,8 +120,8 @@ def test(config: Config, checkpoint: str | None, out: str | None = None, show_di
         model = _unwrapped(runner)
         if checkpoint is None:
             warn_random_weights()
-        else:
-            _check_classes(load_weights(model, checkpoint), runner)
+        content = {} if checkpoint is None else load_weights(model, checkpoint)
+        _check_classes(runner, content, checkpoint)
         if engine != 'eager':
             runner.model = with_engine(model, engine)
         _in_windows(runner, 'test_loop')
@@ -151,20 +153,22 @@ class _CheckNumClasses(Hook):
     """Refuses to train a head for another number of classes than the data has, which mmdet would not notice."""
 
     def before_train(self, runner: Runner) -> None:
-        classes = runner.train_dataloader.dataset.metainfo['classes']
-        for name, head in _unwrapped(runner).named_modules():
-            if re.fullmatch(r'(roi_head\.)?(bbox|mask)_head(\.\d+)?', name) and head.num_classes != len(classes):
-                raise InputError(f'the model has {head.num_classes} classes but the training data has {len(classes)} '
-                                 f'({", ".join(classes)}): set model.{name}.num_classes to {len(classes)}')
+        loaders = {'training': runner.train_dataloader}
+        if runner.val_loop:
+            loaders['validation'] = runner.val_loop.dataloader
+        for what, loader in loaders.items():
+            check_class_count(_unwrapped(runner), loader.dataset.metainfo['classes'], f'the {what} data')
 
 
-def _check_classes(checkpoint: dict, runner: Runner) -> None:
-    """Refuse to score labels under other class names than those of the training."""
-    learned = checkpoint.get('meta', {}).get('dataset_meta', {}).get('classes')
-    scored = runner.test_loop.dataloader.dataset.metainfo['classes']
-    if learned and tuple(learned) != tuple(scored):
+def _check_classes(runner: Runner, content: dict, checkpoint: str | None) -> None:
+    """Refuse to score labels under other class names than those of the training, or than the model has classes."""
+    model, scored = _unwrapped(runner), tuple(runner.test_loop.dataloader.dataset.metainfo['classes'])
+    learned = check_learned_classes(model, content, checkpoint)
+    if learned and learned != scored:
         raise InputError(f'the checkpoint knows the classes {", ".join(learned)} but the test data has '
                          f'{", ".join(scored)}: set test_dataloader.dataset.metainfo.classes to the checkpoint\'s')
+    check_class_count(model, scored, 'the test data', 'set test_dataloader.dataset.metainfo.classes to those of the '
+                      'training, or {key} to {count}')
 
 
 def _in_windows(runner: Runner, loop: str) -> None:

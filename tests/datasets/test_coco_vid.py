@@ -125,3 +125,16 @@ def test_an_unknown_reader_is_refused(load):
 def test_a_pipeline_that_mixes_images_is_refused(load, mixing, around):
     with pytest.raises(InputError, match=rf'annotations\.json has {mixing},'):
         load(coco_vid(), pipeline=[around(dict(type=mixing))], lazy_init=True)
+
+
+def test_crowds_become_ignored_instances_of_the_clip(load, tmp_path):
+    content = coco_vid(boxes_on=(0, 0, 1))
+    content['annotations'][1].update(iscrowd=1, bbox=[30, 4, 20, 20])
+    dataset = load(content, pipeline=[
+        dict(type='ConsecutiveFrames', num_frames=3),
+        dict(type='TransformBroadcaster', transforms=[dict(type='LoadTrackAnnotations')]),
+        dict(type='PackTrackInputs')])
+    frames = dataset[0, 0]['data_samples'].video_data_samples
+    assert [len(frame.gt_instances) for frame in frames] == [1, 1, 0]
+    assert [frame.ignored_instances.bboxes.tolist() for frame in frames] == [[[30, 4, 50, 24]], [], []]
+    assert dataset.num_ignored == 1

@@ -50,7 +50,7 @@ def read_frames(content, results, classes, count_key_frame):
     image_of = {image['id']: image for image in content['images']}
     kept = sorted([entry for entry in content['annotations'] if entry['category_id'] in label_of],
                   key=lambda entry: entry['id'])
-    tracked = all(entry.get('instance_id') for entry in kept)
+    tracked = all(entry.get('instance_id') or entry['iscrowd'] for entry in kept)
     frames = []
     for image in sorted(content['images'], key=lambda image: image['id']):
         truth = [dict(box=corners(entry['bbox']), label=label_of[entry['category_id']], area=entry['area'],
@@ -188,12 +188,17 @@ def in_and_out(one, boxes, inside, pixel):
             max([value for value, within in zip(values, inside, strict=True) if not within], default=-1))
 
 
+def is_in_region(one, boxes):
+    return any(box['crowd'] and box['label'] == one['label'] and iou(one['box'], box['box'], 0, crowd=True) >= 0.5
+               for box in boxes)
+
+
 def fgfa(frames, labels, motion=None, area=None):
-    every = [box for frame in frames for box in frame['truth']]
+    every = [box for frame in frames for box in frame['truth'] if not box['crowd']]
     outcomes, positives = {label: [] for label in labels}, dict.fromkeys(labels, 0)
     for frame in frames:
-        boxes = frame['truth']
-        moving = [lies_in(box['motion'], motion) and not box['crowd'] for box in boxes]
+        boxes = [box for box in frame['truth'] if not box['crowd']]
+        moving = [lies_in(box['motion'], motion) for box in boxes]
         inside = [ok and lies_in(size(box['box'], 1), area) for ok, box in zip(moving, boxes, strict=True)]
         for box, within in zip(boxes, inside, strict=True):
             positives[box['label']] += within
@@ -203,7 +208,7 @@ def fgfa(frames, labels, motion=None, area=None):
             if k is not None:
                 taken.add(k)
                 hit, wrong = inside[k], 0
-            elif not lies_in(size(one['box'], 1), area):
+            elif not lies_in(size(one['box'], 1), area) or is_in_region(one, frame['truth']):
                 hit, wrong = False, 0
             else:
                 hit = False
@@ -213,7 +218,7 @@ def fgfa(frames, labels, motion=None, area=None):
                 elif boxes:
                     wrong = moving.count(False) / len(boxes)
                 else:
-                    wrong = mean([lies_in(box['motion'], motion) and not box['crowd'] for box in every])
+                    wrong = mean([lies_in(box['motion'], motion) for box in every])
             outcomes[one['label']].append((one['score'], hit, wrong))
     return mean([all_points(outcomes[label], positives[label]) for label in labels if positives[label]])
 
@@ -231,14 +236,14 @@ def fgfa_choice(one, boxes, taken):
 
 def mega(frames, labels, motion=None):
     def belongs(box):
-        return not box['crowd'] and lies_in(box['motion'], motion)
+        return lies_in(box['motion'], motion)
 
-    elsewhere = mean([belongs(box) for frame in frames for box in frame['truth']])
+    elsewhere = mean([belongs(box) for frame in frames for box in frame['truth'] if not box['crowd']])
     values = []
     for label in labels:
         outcomes, positives = [], 0
         for frame in frames:
-            boxes = [box for box in frame['truth'] if box['label'] == label]
+            boxes = [box for box in frame['truth'] if box['label'] == label and not box['crowd']]
             inside = [belongs(box) for box in boxes]
             positives += inside.count(True)
             taken = set()
@@ -247,6 +252,8 @@ def mega(frames, labels, motion=None):
                 if k is not None:
                     taken.add(k)
                     outcomes.append((one['score'], inside[k], 0))
+                elif is_in_region(one, frame['truth']):
+                    outcomes.append((one['score'], False, 0))
                 else:
                     outcomes.append((one['score'], False, mega_false_positive(one, boxes, inside, elsewhere)))
         if positives:

@@ -79,5 +79,5 @@ def video_key(image: dict) -> Hashable:
 
 
 def has_tracks(annotations: Sequence[dict]) -> bool:
-    """Whether every annotation has an ``instance_id``; 0 and None count as missing, as in mmdet."""
-    return all(annotation.get('instance_id') for annotation in annotations)
+    """Whether every box has an ``instance_id``; 0 and None count as missing, as in mmdet. Ignored regions need none."""
+    return all(annotation.get('instance_id') or annotation.get('iscrowd') for annotation in annotations)

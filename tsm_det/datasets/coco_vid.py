@@ -29,6 +29,7 @@ class CocoVIDDataset(BaseVideoDataset):
     is an image file, or lies in a video file (``images[].frame_in_file``, 0-based). An image without ``video_id`` is a
     one-frame video. ``KeyFrameSampler`` draws clips around the frames with ``images[].is_vid_train_frame``, or around
     any frame where the key is missing. Labels follow ``metainfo['classes']``, or else the order of the categories.
+    Boxes with ``iscrowd`` are ignored regions.
 
     Args:
         hint: advice for the message when the annotation file is missing.
@@ -45,6 +46,7 @@ class CocoVIDDataset(BaseVideoDataset):
         if reader is not None:
             check_reader(reader)
         self.hint, self.reader = hint, reader
+        self.num_ignored = 0  # boxes of ignored regions
         super().__init__(*args, **kwargs)
         if mixing := sorted({type(step).__name__ for step in _steps(self.pipeline) if hasattr(step, 'get_indexes')}):
             raise InputError(f'the pipeline for {self.ann_file} has {", ".join(mixing)}, which puts other images into '
@@ -103,6 +105,7 @@ class CocoVIDDataset(BaseVideoDataset):
         self.cat2label = {category_id: label for label, category_id in enumerate(self.cat_ids)}
         names = {video['id']: video.get('name') for video in content['videos']}
         boxes, frames = defaultdict(list), defaultdict(list)
+        self.num_ignored += sum(annotation.get('iscrowd', 0) for annotation in content['annotations'])
         for annotation in content['annotations']:
             boxes[annotation['image_id']].append(annotation)
         for image in content['images']:

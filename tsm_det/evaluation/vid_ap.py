@@ -1,7 +1,8 @@
 """The protocols ``fgfa`` and ``mega``: AP50 of two released ImageNet VID evaluations.
 
 Both were written for a file of motion IoUs of VID's validation set, and count a box without one as fast; here it is in
-no range of motion. They have no crowd regions; here these are in no range.
+no range of motion. They have no ignored regions; here a detection that matches no box and lies half in one of its class
+does not count.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ def fgfa_metrics(truth: GroundTruth, detections: Detections, num_classes: int) -
     counts if both are in the range. An unmatched detection is a false positive by its overlap with boxes of any class
     with motion in and out of the range, unless its own area is out of the range. Also ``_slow`` ... ``_area_large``.
     """
+    truth, ignored = _without_regions(truth, detections, num_classes)
     sides, areas = truth.boxes[:, 2:] + 1, np.prod(truth.boxes[:, 2:] + 1, axis=1)
     detected_areas = np.prod(detections.boxes[:, 2:] + 1, axis=1)
     pairs = overlapping_pairs(detections.frames, detections.boxes, truth.frames, truth.boxes, grown=1)
@@ -37,10 +39,10 @@ def fgfa_metrics(truth: GroundTruth, detections: Detections, num_classes: int) -
     metrics, ranges = {}, {suffix: (motion, None) for suffix, motion in _MOTION.items()}
     ranges |= {f'_area_{name}': (None, limits) for name, limits in AREA_RANGES.items()}
     for suffix, (motion, area) in ranges.items():
-        moving = ~truth.crowd & within(truth.motion, motion)
+        moving = within(truth.motion, motion)
         inside = moving & within(areas, area)
         weights = _false_positives(pairs, detections.frames, truth.frames, moving)
-        weights *= within(detected_areas, area)
+        weights *= within(detected_areas, area) & ~ignored
         metrics[f'fgfa/AP50{suffix}'] = _mean_ap(truth, detections, num_classes, inside, matches, weights)
     return metrics
 
@@ -52,19 +54,30 @@ def mega_metrics(truth: GroundTruth, detections: Detections, num_classes: int) -
     first in the range, else the last out of it. False positives are weighted by the boxes of their own class alone.
     Also ``_slow``, ``_medium``, ``_fast``.
     """
+    truth, ignored = _without_regions(truth, detections, num_classes)
     # A place is a class in a frame.
     truth_places, detection_places = (table.frames * num_classes + table.labels for table in (truth, detections))
     pairs = overlapping_pairs(detection_places, detections.boxes, truth_places, truth.boxes, grown=2)
     near = pairs.take(pairs.iou >= 0.5)
     metrics = {}
     for suffix, motion in _MOTION.items():
-        inside = ~truth.crowd & within(truth.motion, motion)
+        inside = within(truth.motion, motion)
         liked = inside[near.truth]
         wishes = near.take(np.lexsort((np.where(liked, near.truth, -near.truth), ~liked, -near.iou, near.detection)))
         matches = greedy_matches(wishes.detection, wishes.truth, len(detections.scores), len(inside))
-        weights = _false_positives(pairs, detection_places, truth_places, inside)
+        weights = _false_positives(pairs, detection_places, truth_places, inside) * ~ignored
         metrics[f'mega/AP50{suffix}'] = _mean_ap(truth, detections, num_classes, inside, matches, weights)
     return metrics
+
+
+def _without_regions(truth: GroundTruth, detections: Detections, num_classes: int) -> tuple[GroundTruth, np.ndarray]:
+    """Return the boxes without the ignored regions, and marks of the detections in such a region, ``(n,)``."""
+    boxes, regions = (GroundTruth(*(column[rows] for column in truth)) for rows in (~truth.crowd, truth.crowd))
+    places, detection_places = (table.frames * num_classes + table.labels for table in (regions, detections))
+    pairs = overlapping_pairs(detection_places, detections.boxes, places, regions.boxes, crowd=regions.crowd)
+    ignored = np.zeros(len(detections.scores), bool)
+    ignored[pairs.detection[pairs.iou >= 0.5]] = True
+    return boxes, ignored
 
 
 def _false_positives(pairs: Pairs, detection_places: np.ndarray, truth_places: np.ndarray,

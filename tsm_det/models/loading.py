@@ -16,8 +16,9 @@ from mmengine.optim import OneCycleParamScheduler
 from mmengine.registry import init_default_scope
 from mmengine.runner import CheckpointLoader, load_checkpoint
 
-from tsm_det.config import dataset_config
+from tsm_det.config import class_names, dataset_config
 from tsm_det.errors import InputError
+from tsm_det.models.class_names import check_class_count, check_learned_classes
 
 
 def build_detector(config: Config, checkpoint: str | None = None, device: str = 'cpu') -> torch.nn.Module:
@@ -37,10 +38,20 @@ def build_detector(config: Config, checkpoint: str | None = None, device: str = 
     if checkpoint is None:
         warn_random_weights()
     content = {} if checkpoint is None else load_weights(model, checkpoint)
-    meta = content.get('meta', {}).get('dataset_meta') or dataset_config(config).get('metainfo') or {}
-    classes = meta.get('classes') or [f'class {label}' for label in range(num_classes_of(model))]
-    model.dataset_meta = {'classes': tuple(classes)}
+    model.dataset_meta = {'classes': _names(model, content, checkpoint, config)}
     return model.to(device).eval()
+
+
+def _names(model: torch.nn.Module, content: dict, checkpoint: str | None, config: Config) -> tuple[str, ...]:
+    """The checkpoint's class names, else those of the test data, else numbers."""
+    if names := check_learned_classes(model, content, checkpoint):
+        return names
+    metainfo = dataset_config(config).get('metainfo') or {}
+    if names := class_names(metainfo.get('classes')):
+        check_class_count(model, names, 'metainfo.classes of the test data',
+                          'name those of the training, or set {key} to {count}')
+        return names
+    return tuple(f'class {label}' for label in range(num_classes_of(model)))
 
 
 def num_classes_of(model: torch.nn.Module | ConfigDict) -> int:
