@@ -34,7 +34,7 @@ class TrainingStepArm:
         if plan.device == 'cpu':  # as tools/train.py does
             keep_freed_memory()
         torch.manual_seed(0)
-        self.model = build_detector(plan.config, plan.checkpoint, plan.device).train()
+        self.model = build_detector(plan.config, plan.checkpoint, plan.device, plan.trust_checkpoint).train()
         wrapper = copy.deepcopy(plan.config.optim_wrapper)
         wrapper.optimizer.lr = 0.0
         self.optim_wrapper = build_optim_wrapper(self.model, wrapper)

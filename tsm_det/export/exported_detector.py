@@ -21,7 +21,8 @@ from tsm_det.streams.online_detector import OnlineDetector
 
 
 def open_detector(model: str, checkpoint: str | None = None, device: str = 'cpu', capacity: int = 64,
-                  max_gap: int | None = None, cfg_options: dict | None = None, engine: str = 'eager') -> OnlineDetector:
+                  max_gap: int | None = None, cfg_options: dict | None = None, engine: str = 'eager',
+                  trust_checkpoint: bool = False) -> OnlineDetector:
     """Build a detector from a config and a checkpoint, or from a ``.onnx`` file of tools/export_onnx.py alone.
 
     A checkpoint of 'none' is random weights. The other arguments are those of :meth:`OnlineDetector.from_config`; with
@@ -32,7 +33,7 @@ def open_detector(model: str, checkpoint: str | None = None, device: str = 'cpu'
     """
     if not model.endswith('.onnx'):
         return OnlineDetector.from_config(load_config(model, cfg_options), None if checkpoint == 'none' else checkpoint,
-                                          device, capacity, max_gap, engine=engine)
+                                          device, capacity, max_gap, engine=engine, trust_checkpoint=trust_checkpoint)
     if engine != 'eager':
         raise InputError(f'--engine is {engine} but {model} runs in ONNX Runtime: leave it out, or give a config')
     if cfg_options:

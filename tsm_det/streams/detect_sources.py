@@ -12,6 +12,7 @@ from dataclasses import replace
 from tqdm import tqdm
 
 from tsm_det.errors import InputError
+from tsm_det.locks import locked
 from tsm_det.stream_bank import HeldStream
 from tsm_det.streams.online_detector import OnlineDetector, detections_of
 from tsm_det.streams.state_file import Position, read_state, write_state
@@ -46,7 +47,8 @@ def detect_sources(detector: OnlineDetector, sources: Sequence[Source], out: str
     Returns the number of frames.
 
     Raises:
-        InputError: a source cannot be read, or a file cannot be written or is a source; results until then are kept.
+        InputError: a source cannot be read, or a file cannot be written, is a source or another run's output; results
+            until then are kept.
     """
     for flag, number in (('--stride', stride), ('--max-frames', max_frames), ('--save-every', save_every)):
         if number is not None and number < 1:
@@ -54,7 +56,7 @@ def detect_sources(detector: OnlineDetector, sources: Sequence[Source], out: str
     if not 0 <= score_thr <= 1:
         raise InputError(f'--score-thr is {score_thr} but must be from 0 to 1')
     save_state = save_state or resume_state
-    check_outputs(sources, out, json_lines, save_state)
+    written = check_outputs(sources, out, json_lines, save_state)
     positions = resume(detector, resume_state, sources, stride) if resume_state else {}
     last = {name: position.frame_id for name, position in positions.items()} if resume_state else None
     starts = first_frames(positions, sources, stride)
@@ -62,6 +64,7 @@ def detect_sources(detector: OnlineDetector, sources: Sequence[Source], out: str
               len(range(starts.get(source.name, 0), source.num_frames, stride)[:max_frames]) for source in sources]
     num_frames = 0
     with ExitStack() as stack:
+        stack.enter_context(locked(*written))
         outputs = stack.enter_context(Outputs(sources, out, json_lines, show, stride, last))
         detected = _detect(detector, batches(sources, starts, stride, max_frames), score_thr)
         results = stack.enter_context(closing(prefetch(detected)))

@@ -16,6 +16,7 @@ from mmengine.dataset import Compose, pseudo_collate
 from torch import nn
 
 from tsm_det.config import dataset_config, load_config, override
+from tsm_det.config_errors import config_errors
 from tsm_det.engines import with_engine
 from tsm_det.errors import InputError
 from tsm_det.models.loading import build_detector
@@ -41,7 +42,7 @@ class OnlineDetector:
     @classmethod
     def from_config(cls, config: str | Config, checkpoint: str | None = None, device: str = 'cpu', capacity: int = 64,
                     max_gap: int | None = None, engine: str = 'eager',
-                    cfg_options: dict | None = None) -> OnlineDetector:
+                    cfg_options: dict | None = None, trust_checkpoint: bool = False) -> OnlineDetector:
         """Build a detector that prepares frames by the config's test pipeline.
 
         Args:
@@ -51,11 +52,14 @@ class OnlineDetector:
             capacity, max_gap: see the class.
             engine: how to run the model, one of ``tsm_det.engines.ENGINES``.
             cfg_options: dotted keys that override the config's.
+            trust_checkpoint: load a checkpoint of more than tensors and plain values, which may run any program.
         """
         config = copy.deepcopy(config) if isinstance(config, Config) else load_config(config)
         override(config, cfg_options or {})
-        model = with_engine(build_detector(config, checkpoint, device), engine)
-        return cls(model, Compose(image_pipeline(dataset_config(config).pipeline)), capacity, max_gap)
+        model = with_engine(build_detector(config, checkpoint, device, trust_checkpoint), engine)
+        with config_errors(config):
+            pipeline = Compose(image_pipeline(dataset_config(config).pipeline))
+        return cls(model, pipeline, capacity, max_gap)
 
     @property
     def classes(self) -> tuple[str, ...]:

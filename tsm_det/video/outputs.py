@@ -72,8 +72,8 @@ class Outputs(ExitStack):
 
 
 def check_outputs(sources: Sequence[Source], out: str | None = None, json_lines: str | None = None,
-                  save_state: str | None = None) -> None:
-    """Raise InputError, before anything is written, when an output is also a source or another output.
+                  save_state: str | None = None) -> list[str | os.PathLike]:
+    """Return the outputs; raise InputError, before any is written, when one is also a source or another output.
 
     The state file, written last, must be writable too.
     """
@@ -85,6 +85,7 @@ def check_outputs(sources: Sequence[Source], out: str | None = None, json_lines:
         if what := taken.get(os.path.realpath(path)):
             raise InputError(f'{path} is {what} and would be overwritten: name another file')
         taken[os.path.realpath(path)] = 'another output'
+    return [*videos, *filter(None, (json_lines, save_state))]
 
 
 def _video_paths(sources: Sequence[Source], out: str | None) -> dict[str, Path]:
