@@ -24,12 +24,13 @@ def reading_error(path: str, error: Exception) -> InputError:
     for frame, number in walk_tb(error.__traceback__):
         if '__name__' not in frame.f_globals:  # a config runs as a program that is no module
             file, line = frame.f_code.co_filename, number
-        elif _MMENGINE.search(frame.f_code.co_filename) and isinstance(found := frame.f_locals.get('filename'), str):
-            file = found
+        elif _MMENGINE.search(frame.f_code.co_filename) and os.path.isfile(frame.f_locals.get('filename', '')):
+            file = frame.f_locals['filename']
     message = error.msg if isinstance(error, SyntaxError) else f'{type(error).__name__}: {error}'
     if line is None and Path(file).is_file():
         lines = Path(file).read_text(errors='replace').splitlines()
-        line = _first_line(lines, re.findall(r'from (\S+) import|[/\'"]([\w.-]+)(?:\.py)?\b', str(error)))
+        # The message names a file or module, which comes last in its path.
+        line = _first_line(lines, re.findall(r'from (\S+) import|/([\w.-]+)\'', str(error)))
     return InputError(f'{_place(file, line)} cannot be read ({_short(message)}): fix it or take one of configs/')
 
 
@@ -62,6 +63,8 @@ def _building_sentence(config: Config, error: Exception, described: object) -> s
     kind = getattr(kind, '__name__', kind)
     key = re.search(r"argument:? '(\w+)'|attribute '(\w+)'", message)
     words = [*filter(None, key.groups() if key else ()), *([kind] if isinstance(kind, str) else [])]
+    if described is not None and not isinstance(described, dict):
+        words = [*filter(None, [_key_of(config, described)])]
     files = _files_of(config)
     for word in words:
         for file, lines in files.items():
@@ -92,6 +95,13 @@ def _first_line(lines: list[str], groups: list[tuple[str, ...]]) -> int | None:
     words = [word for group in groups for word in group if word]
     return next((number for word in words for number, line in enumerate(lines, 1)
                  if re.search(rf'(?<!\w){re.escape(word)}(?!\w)', line)), None)
+
+
+def _key_of(node: object, value: object) -> str | None:
+    """The first key of a config with this value."""
+    entries = node.items() if isinstance(node, dict | Config) else enumerate(node) if isinstance(node, list) else ()
+    return next((str(key) for key, entry in entries if isinstance(key, str) and entry == value),
+                next(filter(None, (_key_of(entry, value) for _, entry in entries)), None))
 
 
 def _place(file: str, line: int | None) -> str:
