@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ ROOT = Path(__file__).parent.parent
 TOOLS = sorted(path.stem for path in (ROOT / 'tools').glob('*.py') if path.stem not in ('command_line', 'converters'))
 PROGRAM = '''
 import os, signal, sys, time
+from argparse import Namespace
 sys.path.insert(0, 'tools')
 from command_line import run
 
@@ -46,7 +48,7 @@ def main(args):
     finally:
         print('cleaned up', flush=True)
 
-run(lambda: None, main)
+run(Namespace, main)
 '''
 
 
@@ -106,7 +108,7 @@ def run_main(monkeypatch):
     """``run`` of tools/command_line.py, for a main function without options."""
     monkeypatch.syspath_prepend(ROOT / 'tools')
     from command_line import run
-    return lambda main: run(lambda: None, main)
+    return lambda main: run(Namespace, main)
 
 
 def test_the_signal_means_afterwards_what_it_did_before(run_main, capsys):
@@ -163,3 +165,28 @@ def test_a_word_that_sets_nothing_is_refused(word):
     with pytest.raises(InputError) as refusal:
         parse_options(['a=1', word])
     assert word in str(refusal.value)
+
+
+@pytest.mark.parametrize('command', [
+    'detect_video.py {config} {checkpoint} {video} --json {config}',
+    'detect_video.py {config} {checkpoint} {video} --save-state {link}',
+    'detect_video.py {config} {checkpoint} {video} --resume-state {state} --json {state}',
+    'test.py {config} {checkpoint} --metrics {checkpoint}',
+    'test.py {config} {checkpoint} --cfg-options test_dataloader.dataset.ann_file={labels} --out {labels}',
+    'benchmark.py {config} {checkpoint} --baseline {config} --json {config}',
+    'export_onnx.py {config} {checkpoint} --size 64 64 --out {link}',
+    'publish.py {checkpoint} --config {config} --metrics {labels} --out {labels}',
+    'convert_dataset.py coco-frames {labels} --images . --out {labels}',
+    'convert_dataset.py select {labels} --out {labels}',
+])
+def test_no_tool_writes_over_its_input(command, tmp_path):
+    paths = {name: tmp_path / name for name in ('config', 'checkpoint', 'video', 'state', 'labels', 'link')}
+    for name in set(paths) - {'link'}:
+        paths[name].write_text(name)
+    paths['link'].hardlink_to(paths['checkpoint'])
+    tool, *args = command.format(**paths).split()
+    done = subprocess.run(
+        [sys.executable, f'tools/{tool}', *args], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert 'would be overwritten' in done.stderr and 'Traceback' not in done.stderr
+    assert all(paths[name].read_text() == name for name in set(paths) - {'link'})

@@ -16,14 +16,17 @@ SITES = {  # backbone, neck
     'tsm_faster_rcnn_r18_synthvid': (8, 4),
     'tsm_faster_rcnn_r18_synthvid_backbone_only': (8, 0),
     'tsm_faster_rcnn_r18_synthvid_neck_only': (0, 4),
+    'tsm_faster_rcnn_r18_synthvid_offline': (8, 4),
     'tsm_faster_rcnn_r18_thermal': (8, 4),
     'tsm_faster_rcnn_r18_thermal_backbone_only': (8, 0),
     'tsm_faster_rcnn_r50_vid': (16, 4),
     'tsm_faster_rcnn_r50_vid_backbone_only': (16, 0),
     'tsm_faster_rcnn_r50_vid_from_coco': (16, 4),
     'tsm_faster_rcnn_r50_vid_neck_only': (0, 4),
+    'tsm_faster_rcnn_r50_vid_offline': (16, 4),
     'tsm_cascade_rcnn_r50_vid': (16, 4),
     'tsm_dino_r50_vid': (16, 3),
+    'tsm_faster_rcnn_mobilenetv2_synthvid': (10, 4),
     'tsm_faster_rcnn_mobilenetv2_vid': (10, 4),
     'tsm_faster_rcnn_swin-t_vid': (12, 4),
     'tsm_retinanet_r18_synthvid': (8, 3),
@@ -31,6 +34,8 @@ SITES = {  # backbone, neck
     'tsm_rtmdet_s_vid': (6, 2),
     'tsm_yolox_s_vid': (8, 2),
     'tsm_rtmdet_tiny_synthvid': (4, 2),
+    'tps_faster_rcnn_swin-t_vid': (12, 0),
+    'tps_faster_rcnn_swin_synthvid': (8, 0),
 }
 
 
@@ -51,13 +56,21 @@ def test_every_config_builds(name):
         Compose(config[loader].dataset.pipeline)
 
 
-@pytest.mark.parametrize('name', [name for name in CONFIGS if not name.startswith('tsm_')])
-def test_a_baseline_is_its_detector_without_sites(name):
-    baseline, detector = load(name), load(f'tsm_{name}')
+PAIRS = [(name, detector) for name in CONFIGS for detector in (f'tsm_{name}', f'tps_{name}') if detector in CONFIGS]
+
+
+def test_every_baseline_has_a_detector():
+    assert {name for name, _ in PAIRS} == {name for name in CONFIGS if not name.startswith(('tsm_', 'tps_'))}
+
+
+@pytest.mark.parametrize(('name', 'detector'), PAIRS)
+def test_a_baseline_is_its_detector_without_sites(name, detector):
+    baseline, detector = load(name), load(detector)
     assert (baseline.model.backbone.shift_stages, baseline.model.neck.shift_levels) == ((), ())
     for config in (baseline, detector):
         config.model.backbone.pop('shift_stages', None)
         config.model.neck.pop('shift_levels', None)
+        config.model.backbone.type = config.model.backbone.type.replace('TPS', 'TSM')
     assert baseline.to_dict() == detector.to_dict()
 
 

@@ -5,7 +5,9 @@ import os
 import runpy
 import subprocess
 import sys
+from inspect import signature
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pytest
 
@@ -127,6 +129,14 @@ def test_the_tool_reads_coco_frames(tmp_path, monkeypatch, capsys):
     assert run_tool(monkeypatch, 'coco-frames', tmp_path / 'coco.json', '--images', tmp_path,
                     '--out', tmp_path / 'all.json', '--max-gap', '9') == 0
     assert '  bee: 1 boxes, 1 tracks' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('command', COMMANDS)
+def test_flags_are_arguments_of_the_function(command):
+    entry = COMMANDS[command]
+    names = {flag.options.get('dest', flag.name.lstrip('-').replace('-', '_')) for flag in entry.flags}
+    names |= {'progress'} if entry.shows_progress else set()
+    assert names <= signature(resolve_name(entry.function)).parameters.keys()
 
 
 @pytest.mark.parametrize('command', COMMANDS)

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from tsm_det.errors import InputError
-from tsm_det.files import check_folder, check_writable, write_atomically, write_json
+from tsm_det.files import check_folder, check_writable, refuse_overwriting, write_atomically, write_json
 
 
 def test_a_file_is_replaced_when_the_block_ends(tmp_path):
@@ -41,3 +41,22 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path, write):
         write(tmp_path / 'folder')
     check_writable(tmp_path / 'a' / 'b.json')
     assert os.listdir(tmp_path / 'a') == []
+
+
+@pytest.mark.parametrize('output', ['input', 'symbolic', 'hard', 'folder/../input', 'labels/boxes.csv'])
+def test_an_input_is_not_overwritten_under_any_name(tmp_path, output):
+    for folder in ('folder', 'labels'):
+        (tmp_path / folder).mkdir()
+    (tmp_path / 'input').touch()
+    (tmp_path / 'labels' / 'boxes.csv').touch()
+    (tmp_path / 'symbolic').symlink_to('input')
+    (tmp_path / 'hard').hardlink_to(tmp_path / 'input')
+    with pytest.raises(InputError, match=f'{output} is '):
+        refuse_overwriting([tmp_path / output], [tmp_path / 'input', tmp_path / 'labels'])
+
+
+def test_new_files_and_json_files_in_an_input_folder_may_be_written(tmp_path):
+    (tmp_path / 'all.json').touch()
+    refuse_overwriting([tmp_path / 'all.json', tmp_path / 'new.csv', tmp_path], [tmp_path])
+    with pytest.raises(InputError, match='another output'):
+        refuse_overwriting([tmp_path / 'a', tmp_path / 'b' / '..' / 'a'], [])

@@ -77,3 +77,13 @@ def test_frames_are_padded_to_sizes_that_the_pyramid_takes(tmp_path, data_root):
 def test_video_data_that_is_not_there_is_refused(tmp_path, data_root):
     with pytest.raises(InputError, match='_base_/nowhere'):
         load(tmp_path, data_root, 'cascade', video_data='nowhere')
+
+
+def test_a_list_of_necks_is_switched_on_by_place_and_another_form_is_refused(tmp_path):
+    path = tmp_path / 'libra.py'
+    start = "_base_ = 'mmdet::libra_rcnn/libra-faster-rcnn_r50_fpn_1x_coco.py'\n"
+    path.write_text(start + "_base_.model.neck[0].type = 'TSMFPN'\n")
+    assert [neck.type for neck in load_config(str(path)).model.neck] == ['TSMFPN', 'BFP']
+    path.write_text(start + "model = dict(neck=dict(type='TSMFPN'))\n")
+    with pytest.raises(InputError, match=r'libra\.py.*neck.*list'):
+        load_config(str(path))

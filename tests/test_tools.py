@@ -253,11 +253,14 @@ def test_a_checkpoint_may_stand_behind_options(run):
     assert err.strip().splitlines()[-1].startswith('error: the checkpoint none.pth is missing')
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason='says what happens without CUDA')
-def test_amp_without_cuda_is_refused(run, data_root):
-    status, _, err = run(f'train {config()} --amp --cfg-options data_root={data_root}')
-    assert (status, err.strip().splitlines()[-1]) == (
-        2, 'error: --amp needs CUDA and this machine has none: train without --amp')
+@pytest.mark.slow
+@pytest.mark.skipif(torch.cuda.is_available(), reason='trains in float16 with CUDA')
+def test_mixed_precision_trains_on_a_cpu(run, data_root, tmp_path):
+    status, out, err = run(f'train {config()} --amp --work-dir {tmp_path} --cfg-options data_root={data_root} '
+                           + TINY + STEPS)
+    assert status == 0, out + err
+    assert 'bfloat16' in out + err
+    assert (tmp_path / 'iter_3.pth').is_file()
 
 
 @pytest.mark.parametrize(('root', 'path', 'moved'), [

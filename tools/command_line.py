@@ -10,6 +10,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+_OUTPUTS = ('out', 'json', 'metrics', 'save_state', 'plot', 'report', 'show_dir', 'work_dir')
 ENGINES = 'eager, fast, fast-bf16, compiled, compiled-bf16'
 
 
@@ -62,6 +63,7 @@ def run(parse_args: Callable[[], Namespace], main: Callable[[Namespace], None]) 
     """Run a tool. Exit status: 2 and one sentence for bad input, 130 for Ctrl-C, 143 for SIGTERM."""
     args = parse_args()
     try:
+        _refuse_overwriting(args)
         with _sigterm_as_interrupt():
             main(args)
     except KeyboardInterrupt as end:
@@ -75,6 +77,26 @@ def run(parse_args: Callable[[], Namespace], main: Callable[[Namespace], None]) 
         sentence = str(error).strip().splitlines()[-1].removeprefix('tsm_det.errors.InputError: ')
         print(f'error: {sentence}', file=sys.stderr)
         sys.exit(2)
+
+
+def _refuse_overwriting(args: Namespace) -> None:
+    """Raise InputError when an output names an input; a run may write the state file that it resumes from."""
+    from tsm_det.files import refuse_overwriting
+    resumed = getattr(args, 'resume_state', None)
+    given = [text for name, value in vars(args).items() if name not in _OUTPUTS for text in _texts(value)]
+    values = [text.partition('=')[2] for text in given]  # of KEY=VALUE
+    inputs = [*filter(os.path.exists, given), *filter(os.path.isfile, values)]
+    refuse_overwriting([text for name in _OUTPUTS for text in _texts(getattr(args, name, None))
+                        if name != 'save_state' or text != resumed], inputs)
+
+
+def _texts(value: object) -> Iterator[str]:
+    """All texts in an argument."""
+    if isinstance(value, str | os.PathLike):
+        yield str(value)
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from _texts(part)
 
 
 @contextmanager

@@ -33,8 +33,16 @@ _FOLDER = _flag('--out', 'folder for the CocoVID files', required=True)
 _LISTS = _flag('--lists', 'folder with the lists of videos and stills (default: ROOT/ImageSets)')
 _WORKERS = _flag('--workers', 'number of processes (default: one per core)', type=int)
 _CLASSES = _flag('--classes', 'categories in order (default: the labels found, sorted)', nargs='+')
+_IGNORE = _flag('--ignore', 'labels of ignored regions: training and scoring count no detection in them', nargs='+',
+                metavar='LABEL')
+_LABELLED = _flag('--labelled-frames-only', 'leave out frames without a label, because nobody labelled them (default: '
+                  'they count as empty)', action='store_true')
+_FIRST_FRAME = _flag('--first-frame', 'number of the first frame in the rows (default: found out from them)', type=int,
+                     choices=[0, 1])
 _MAX_GAP = _flag('--max-gap', 'largest gap in a linked track: frame numbers between two of its boxes (default: 5); if '
                  'only every k-th frame has labels, at least k - 1', type=int)
+_IMAGES = _flag('--images', 'folder that its file names are relative to', required=True)
+_XML = _flag('source', 'XML file, or folder with XML files')
 
 COMMANDS = {
     'synthvid': Command(
@@ -43,21 +51,63 @@ COMMANDS = {
     'csv-videos': Command(
         'tsm_det.cocovid.convert.csv_videos:convert_csv_videos', 'videos NAME.mp4, boxes in NAME.csv',
         [_flag('folder', 'folder with NAME.mp4 and NAME.csv (frame,label,x,y,width,height[,track])'),
-         _OUT, _CLASSES, _MAX_GAP]),
+         _OUT, _CLASSES, _FIRST_FRAME, _IGNORE, _LABELLED, _MAX_GAP]),
     'mot': Command(
         'tsm_det.cocovid.convert.mot:convert_mot', "sequences in MOTChallenge's layout",
-        [_flag('root', 'a sequence, with gt/gt.txt and img1/, or a folder of sequences'), _OUT,
-         _flag('--classes', "names of the classes 1, 2, ... (default: gt/labels.txt, else MOTChallenge's)", nargs='+'),
-         _flag('--origin', 'number of the first pixel in gt.txt (default: 1)', type=int, choices=[0, 1]), _MAX_GAP]),
+        [_flag('root', 'a sequence, with gt/gt.txt and img1/ or a video, or a folder of sequences'), _OUT,
+         _flag('--classes', "names of the classes 1, 2, ... (default: gt/labels.txt; MOTChallenge's for MOT16, MOT17 "
+               'and MOT20)', nargs='+'),
+         _flag('--origin', 'number of the first pixel in gt.txt (default: 1)', type=int, choices=[0, 1]),
+         _FIRST_FRAME, _IGNORE, _LABELLED, _MAX_GAP]),
     'cvat': Command(
-        'tsm_det.cocovid.convert.cvat:convert_cvat', 'tasks exported as "CVAT for video 1.1"',
-        [_flag('source', 'XML file, or folder with XML files'),
-         _flag('--videos', 'folder with the videos, or with folders of images', required=True), _OUT,
-         _flag('--classes', 'categories in order (default: the labels of the tasks)', nargs='+')]),
+        'tsm_det.cocovid.convert.cvat:convert_cvat', 'tasks exported as "CVAT for video 1.1" or "for images 1.1"',
+        [_XML, _flag('--videos', 'folder with the videos, or with folders of images', required=True), _OUT,
+         _flag('--classes', 'categories in order (default: the labels of the tasks)', nargs='+'),
+         _flag('--interpolate', 'fill the frames between the boxes of a track, as CVAT does between key frames',
+               action='store_true'), _IGNORE, _LABELLED, _MAX_GAP]),
     'coco-frames': Command(
         'tsm_det.cocovid.convert.coco_frames:convert_coco_frames', 'frames as images, boxes in a COCO file',
-        [_flag('file', 'COCO file'),
-         _flag('--images', 'folder that its file names are relative to', required=True), _OUT, _MAX_GAP]),
+        [_flag('file', 'COCO file'), _IMAGES, _OUT, _IGNORE, _LABELLED, _MAX_GAP]),
+    'visdrone': Command(
+        'tsm_det.cocovid.convert.visdrone:convert_visdrone', 'VisDrone VID or MOT as published',
+        [_flag('root', 'folder of a split, with annotations/ and sequences/'), _OUT, _IGNORE, _MAX_GAP]),
+    'kitti': Command(
+        'tsm_det.cocovid.convert.kitti:convert_kitti', 'KITTI tracking as published',
+        [_flag('root', 'folder training/, with label_02/ and image_02/'), _OUT, _CLASSES, _IGNORE, _MAX_GAP]),
+    'ua-detrac': Command(
+        'tsm_det.cocovid.convert.ua_detrac:convert_ua_detrac', 'UA-DETRAC as published, one XML file per sequence',
+        [_XML, _flag('--images', 'folder with a folder of images per sequence', required=True), _OUT, _CLASSES,
+         _IGNORE]),
+    'bdd100k': Command(
+        'tsm_det.cocovid.convert.bdd100k:convert_bdd100k', 'BDD100K as published: box_track_20',
+        [_flag('source', 'JSON file, or folder with JSON files'),
+         _flag('--images', 'folder of the images, e.g. images/track/train', required=True), _OUT, _CLASSES, _IGNORE,
+         _MAX_GAP]),
+    'youtube-vis': Command(
+        'tsm_det.cocovid.convert.youtube_vis:convert_youtube_vis', 'YouTube-VIS, OVIS, UVO: JSON with bboxes per track',
+        [_flag('file', 'JSON file'), _IMAGES, _OUT, _IGNORE]),
+    'tao': Command(
+        'tsm_det.cocovid.convert.tao:convert_tao', 'TAO as published',
+        [_flag('file', 'JSON file'), _IMAGES, _OUT, _IGNORE]),
+    'yolo': Command(
+        'tsm_det.cocovid.convert.yolo:convert_yolo', 'frames as images with a YOLO text file each',
+        [_flag('root', 'folder with images/ and labels/, or images and text files side by side'), _OUT,
+         _flag('--classes', 'names of the classes 0, 1, ... (default: data.yaml, classes.txt or obj.names)', nargs='+'),
+         _IGNORE, _LABELLED, _MAX_GAP]),
+    'voc': Command(
+        'tsm_det.cocovid.convert.voc:convert_voc', 'frames as images with a Pascal VOC XML file each',
+        [_XML, _IMAGES, _OUT, _CLASSES,
+         _flag('--origin', '1: corners are pixels counted from 1; 0: coordinates in px (default: 0 if any corner is 0 '
+               'or a fraction, else 1)', type=int, choices=[0, 1]), _IGNORE, _LABELLED, _MAX_GAP]),
+    'label-studio': Command(
+        'tsm_det.cocovid.convert.label_studio:convert_label_studio', 'videos labelled in Label Studio',
+        [_flag('file', 'project exported as JSON'),
+         _flag('--videos', 'folder with the videos', required=True), _OUT, _CLASSES, _IGNORE]),
+    'darklabel': Command(
+        'tsm_det.cocovid.convert.darklabel:convert_darklabel', 'videos NAME.mp4, boxes of DarkLabel in NAME.txt',
+        [_flag('folder', 'folder with NAME.mp4 and NAME.txt'), _OUT,
+         _flag('--layout', 'columns as data_fmt of darklabel.yml, e.g. fn,cname,id,x1,y1,w,h (default: the known '
+               'layout that fits)'), _CLASSES, _FIRST_FRAME, _IGNORE, _LABELLED, _MAX_GAP]),
     'check': Command(
         'tsm_det.cocovid.check:check_file', 'list the problems and the contents of a CocoVID file',
         [_flag('file', 'CocoVID file'),

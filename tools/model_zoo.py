@@ -8,8 +8,8 @@ from command_line import make_parser, run
 
 
 def parse_args() -> Namespace:
-    parser = make_parser('model_zoo.py tsm_faster_rcnn_r18_synthvid tsm_retinanet_r18_synthvid --out zoo.md', __doc__)
-    parser.add_argument('configs', nargs='+', help='names of temporal configs')
+    parser = make_parser('model_zoo.py [tsm_faster_rcnn_r18_synthvid ...] --out docs/model_zoo.md', __doc__)
+    parser.add_argument('configs', nargs='*', help='names of temporal configs (default: all that have a 2D baseline)')
     parser.add_argument('--out', required=True, help='Markdown file to write')
     parser.add_argument('--metafile', default='data/checkpoints/metafile.yml',
                         help='file that lists published weights (default: data/checkpoints/metafile.yml)')

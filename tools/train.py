@@ -10,7 +10,7 @@ def parse_args() -> Namespace:
     parser = make_parser('train.py configs/tsm_faster_rcnn_r18_synthvid.py [options]', __doc__)
     parser.add_argument('config', help='config file')
     parser.add_argument('--work-dir', help='folder for logs and checkpoints (default: work_dirs/CONFIG)')
-    parser.add_argument('--amp', action='store_true', help='train in mixed precision (needs CUDA)')
+    parser.add_argument('--amp', action='store_true', help='train in mixed precision (bfloat16 on a CPU)')
     parser.add_argument('--auto-scale-lr', action='store_true', help='scale the learning rate to the batch size')
     parser.add_argument('--resume', nargs='?', const=True, default=False,
                         help='continue from a checkpoint, or from the latest in the work dir')

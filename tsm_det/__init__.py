@@ -22,7 +22,7 @@ except (ImportError, OSError, AssertionError) as error:  # mmdet asserts the ver
         "Install torch first, then the maintained stack: pip install --no-build-isolation 'tsm_det[onedl]'\n"
         "(or upstream's: 'tsm_det[openmmlab]'); in a clone, `make setup` does all of it.") from error
 
-from tsm_det import randomness  # noqa: F401
+from tsm_det import mixed_precision, randomness  # noqa: F401
 from tsm_det.config import config_path
 from tsm_det.datasets import (  # noqa: F401
     augmentation,
@@ -35,11 +35,13 @@ from tsm_det.datasets import (  # noqa: F401
     synthetic_vid,
 )
 from tsm_det.evaluation import vid_metric  # noqa: F401
-from tsm_det.models import backbones, clip_preprocessor, detectors, necks  # noqa: F401
+from tsm_det.models import backbones, clip_preprocessor, detectors, necks, tps_swin_transformer  # noqa: F401
 from tsm_det.shift import ShiftState, map_state, temporal_shift
 from tsm_det.stream_bank import StreamBank
+from tsm_det.streams.offline_detector import OfflineDetector
 from tsm_det.streams.online_detector import OnlineDetector
 from tsm_det.version import __version__
 
 __all__ = [
-    'OnlineDetector', 'ShiftState', 'StreamBank', '__version__', 'config_path', 'map_state', 'temporal_shift']
+    'OfflineDetector', 'OnlineDetector', 'ShiftState', 'StreamBank', '__version__', 'config_path', 'map_state',
+    'temporal_shift']

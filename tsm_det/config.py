@@ -25,14 +25,21 @@ def config_path(name: str) -> str:
 
     Raises InputError when there is no such config; the message lists all.
     """
+    path = _config_folder() / f'{name.removesuffix(".py")}.py'
+    if not path.is_file():
+        raise InputError(f'no config is called {name!r}: choose one of {", ".join(config_names())}')
+    return str(path)
+
+
+def config_names() -> list[str]:
+    """Names of all configs of tsm_det."""
+    return sorted(config.stem for config in _config_folder().glob('*.py'))
+
+
+def _config_folder() -> Path:
     package = Path(__file__).parent
     # Configs are in the package once installed, beside it in a clone.
-    folder = next(folder for folder in (package / 'configs', package.parent / 'configs') if folder.is_dir())
-    path = folder / f'{name.removesuffix(".py")}.py'
-    if not path.is_file():
-        known = ', '.join(sorted(config.stem for config in folder.glob('*.py')))
-        raise InputError(f'no config is called {name!r}: choose one of {known}')
-    return str(path)
+    return next(folder for folder in (package / 'configs', package.parent / 'configs') if folder.is_dir())
 
 
 def load_config(path: str, cfg_options: dict | None = None, work_dir: str | None = None,
@@ -113,11 +120,32 @@ def override(config: Config, options: dict[str, Any]) -> None:
 
 
 def dataset_config(config: Config, loader: str = 'test_dataloader') -> ConfigDict:
-    """The dataset of a dataloader; raise InputError when the config has no such dataloader."""
+    """The dataset of a dataloader.
+
+    Raises InputError when the config has no such dataloader, or its classes are not a list of names.
+    """
     if not config.get(loader):
         raise InputError(f'the config {config.filename or ""} has no {loader}: add it, or take a complete config, such '
                          'as one of configs/')
-    return config[loader].dataset
+    dataset = config[loader].dataset
+    class_names((dataset.get('metainfo') or {}).get('classes'))
+    return dataset
+
+
+def class_names(given: Any, where: str = 'metainfo.classes') -> tuple[str, ...] | None:
+    """Return names of classes as a tuple, or None for None; a str names a text file with one name per line.
+
+    Raises InputError when it is something else: ``('bird')``, for example, is the str ``'bird'``.
+    """
+    if isinstance(given, str):
+        if not Path(given).is_file():
+            raise InputError(f'{where} is the str {given!r} but a list of names is required: write ({given!r},)')
+        given = Path(given).read_text().splitlines()
+    if given is None:
+        return None
+    if not isinstance(given, Sequence) or not all(isinstance(name, str) for name in given):
+        raise InputError(f'{where} is {given!r} but a list of names is required: write, for example, ("bird", "drone")')
+    return tuple(given)
 
 
 def evaluators_of(config: Config, name: str = 'test_evaluator') -> Sequence[dict]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -83,6 +83,33 @@ def check_folder(path: str | os.PathLike) -> None:
     """Create a folder to write into later; raise InputError when nothing could be written there."""
     with writing(path):
         _create_folder(Path(path))
+
+
+def refuse_overwriting(outputs: Iterable[str | os.PathLike], inputs: Iterable[str | os.PathLike]) -> None:
+    """Raise InputError when an output is an input or another output, under whatever name or link.
+
+    A file in an input folder, such as a label file, is an input too; JSON files there may be outputs of an earlier run.
+    """
+    taken, folders = {}, []
+    for path in map(Path, inputs):
+        if path.is_dir():
+            folders.append(path.resolve())
+        else:
+            taken[_identity(path)] = 'an input'
+    for path in map(Path, outputs):
+        is_in_folder = path.is_file() and path.suffix != '.json' and not set(path.resolve().parents).isdisjoint(folders)
+        if what := 'in an input folder' if is_in_folder else taken.get(_identity(path)):
+            raise InputError(f'{path} is {what} and would be overwritten: name another file')
+        if not path.is_dir():
+            taken[_identity(path)] = 'another output'
+
+
+def _identity(path: Path) -> tuple[int, int] | Path:
+    """Device and inode, which all links to a file share; the path of a file that does not exist."""
+    if not path.exists():
+        return path.resolve()
+    status = path.stat()
+    return status.st_dev, status.st_ino
 
 
 def _create_folder(path: Path) -> None:

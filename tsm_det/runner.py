@@ -7,7 +7,6 @@ import math
 from contextlib import ExitStack
 from pathlib import Path
 
-import torch
 from mmdet.registry import DATASETS, RUNNERS
 from mmengine.config import Config
 from mmengine.device import get_device
@@ -19,6 +18,7 @@ from tsm_det.cocovid.read import read_coco_vid
 from tsm_det.config import dataset_config, evaluators_of
 from tsm_det.config_errors import config_errors
 from tsm_det.datasets.coco_vid import CocoVIDDataset
+from tsm_det.datasets.window_loader import WindowLoader
 from tsm_det.distributed import is_first_process, process_group
 from tsm_det.engines import with_engine
 from tsm_det.errors import InputError
@@ -27,6 +27,7 @@ from tsm_det.evaluation.vid_metric import VIDMetric
 from tsm_det.files import check_folder, check_writable, needing_room, write_json
 from tsm_det.locks import locked
 from tsm_det.malloc import keep_freed_memory
+from tsm_det.mixed_precision import cpu_optim_wrapper
 from tsm_det.models.checkpoint_file import plain_files_only, read_checkpoint
 from tsm_det.models.loading import warn_random_weights
 from tsm_det.models.weights import load_weights
@@ -45,7 +46,7 @@ def train(config: Config, amp: bool = False, auto_scale_lr: bool = False, resume
 
     Args:
         config: from :func:`tsm_det.config.load_config`.
-        amp: train in mixed precision, which needs CUDA.
+        amp: train in mixed precision: float16 with CUDA, bfloat16 on a CPU.
         auto_scale_lr: scale the learning rate to the batch size.
         resume: a checkpoint, or True for the last one of ``work_dir`` if there is one.
         trust_checkpoint: load checkpoints of more than tensors and plain values, which may run any program.
@@ -54,13 +55,11 @@ def train(config: Config, amp: bool = False, auto_scale_lr: bool = False, resume
         The last checkpoint.
 
     Raises:
-        InputError: the annotation file, CUDA or a key of the config is missing, a checkpoint cannot be loaded, another
+        InputError: the annotation file or a key of the config is missing, a checkpoint cannot be loaded, another
             training writes into ``work_dir``, the disk is full, or the loss is not a number.
         KeyboardInterrupt: with a ``note`` that names the last checkpoint; SIGTERM saves one first.
     """
     if amp:
-        if not torch.cuda.is_available():
-            raise InputError('--amp needs CUDA and this machine has none: train without --amp')
         config.optim_wrapper.update(type='AmpOptimWrapper', loss_scale='dynamic')
     if auto_scale_lr:
         if 'base_batch_size' not in config.get('auto_scale_lr', {}):
@@ -76,6 +75,7 @@ def train(config: Config, amp: bool = False, auto_scale_lr: bool = False, resume
         check_data(config, 'train_dataloader', 'val_dataloader')
         if get_device() == 'cpu':
             keep_freed_memory()
+            config.optim_wrapper = cpu_optim_wrapper(config.optim_wrapper)
         sampler = config.train_dataloader.get('sampler', {})
         if sampler.get('type') == 'KeyFrameSampler' and (
                 config.train_cfg.get('by_epoch', config.train_cfg.get('type') == 'EpochBasedTrainLoop')):
@@ -103,6 +103,8 @@ def _run_training(runner: Runner) -> None:
                  FitCheckpoint(runner.cfg.load_from, runner.cfg.resume)):
         runner.register_hook(hook)
     write_whole(runner)
+    if runner.cfg.get('val_cfg'):
+        _in_windows(runner, 'val_loop')
     try:
         runner.train()
     except KeyboardInterrupt as end:
@@ -116,7 +118,7 @@ def _run_training(runner: Runner) -> None:
 
 def test(config: Config, checkpoint: str | None, out: str | None = None, show_dir: str | None = None,
          metrics: str | None = None, engine: str = 'eager', trust_checkpoint: bool = False) -> dict[str, float]:
-    """Stream every test video frame by frame and score it.
+    """Stream every test video frame by frame, or in windows if the detector reads future frames, and score it.
 
     Args:
         config: from :func:`tsm_det.config.load_config`.
@@ -155,6 +157,7 @@ def test(config: Config, checkpoint: str | None, out: str | None = None, show_di
             _check_classes(load_weights(model, checkpoint, trust_checkpoint), runner)
         if engine != 'eager':
             runner.model = with_engine(model, engine)
+        _in_windows(runner, 'test_loop')
         if out:
             runner.test_evaluator.metrics.append(DumpDetections(out))
         if show_dir:
@@ -186,6 +189,14 @@ def _check_classes(checkpoint: dict, runner: Runner) -> None:
     if learned and tuple(learned) != tuple(scored):
         raise InputError(f'the checkpoint knows the classes {", ".join(learned)} but the test data has '
                          f'{", ".join(scored)}: set test_dataloader.dataset.metainfo.classes to the checkpoint\'s')
+
+
+def _in_windows(runner: Runner, loop: str) -> None:
+    """Let a loop give whole windows of a video to a detector that reads future frames."""
+    model = unwrapped(runner)
+    if getattr(model, 'direction', 'past') == 'both':
+        loop = getattr(runner, loop)
+        loop.dataloader = WindowLoader(loop.dataloader, model.window, model.margin)
 
 
 def _runner(config: Config) -> Runner:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Hashable, Iterable, Sequence
 from functools import cache
@@ -18,10 +19,13 @@ class TemporalModule(Protocol):
 
     ``sites`` are the ids of its sites in the order of their pasts. ``forward_clip`` takes a clip (a backbone) or
     features and T (a neck), and the pasts, ``()`` at the start; it returns features and presents. ``signature()``
-    returns everything that gives a past its meaning, besides the weights, as plain values.
+    returns everything that gives a past its meaning, besides the weights, as plain values. ``direction`` is 'past', or
+    'both' if its sites read the future too; ``reach`` says how many frames away a frame can change the features.
     """
 
     sites: tuple[Hashable, ...]
+    direction: str
+    reach: int
 
     def forward_clip(self, *inputs: object) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]: ...
 
@@ -32,7 +36,8 @@ class Operator(Protocol):
     """What a site does with maps ``(N*T, C, H, W)``.
 
     It takes the maps, (N, T), and the past, None at the start of the streams. It returns the new maps; the present,
-    with N rows, which owns its memory; and, if it wrote into the maps, what restores them, else None.
+    with N rows, which owns its memory; and, if it wrote into the maps, what restores them, else None. Its attribute
+    ``site``, if it has one, is the kind of :class:`Site` that it needs.
     """
 
     def __call__(self, frames: Tensor, clip_shape: tuple[int, int],
@@ -91,6 +96,11 @@ def is_recording() -> bool:
     return _bound.tape is not None
 
 
+def bound_clip_shape() -> tuple[int, int]:
+    """N and T of the tape that is bound in this thread."""
+    return _bound.tape.clip_shape
+
+
 class Site:
     """Applies an operator to the input of a module, and restores the input after the module.
 
@@ -111,13 +121,17 @@ class Site:
         module.register_forward_hook(self._leave)
 
     def _enter(self, _module: nn.Module, inputs: tuple) -> tuple | None:
+        changed = self._apply(inputs[0])
+        return None if changed is None else (changed, *inputs[1:])
+
+    def _apply(self, frames: Tensor) -> Tensor | None:
+        """The new map; None if the operator wrote into the old one."""
         tape, index = _bound.tape, self.index
         if tape is None:
             raise RuntimeError(f'{self.name} has a temporal site but ran outside forward_clip: call the whole network')
         if tape.presents[index] is not None and not tape.is_replayed:
             raise RuntimeError(f'{self.name} has a temporal site but ran twice in one pass: leave it out by '
                                'shift_stages or shift_levels')
-        frames = inputs[0]
         tokens = frames.ndim == 3
         if tokens:
             frames = frames.transpose(1, 2).unsqueeze(2)
@@ -125,7 +139,7 @@ class Site:
         if change is not None:
             tape.shifted[index] = change
             return None
-        return (shifted.squeeze(2).transpose(1, 2) if tokens else shifted, *inputs[1:])
+        return shifted.squeeze(2).transpose(1, 2) if tokens else shifted
 
     def _leave(self, *_: object) -> None:
         undo(_bound.tape.shifted.pop(self.index, None))
@@ -164,11 +178,25 @@ def _new_checkpointed(block: type) -> nn.Module:
     return _checkpointed(block).__new__(_checkpointed(block))
 
 
+def longest_path(pattern: str, names: Iterable[str]) -> int:
+    """The most sites on a path through a network, each of which brings in one more frame.
+
+    Sites are in sequence, except that those which differ only in the group ``branch`` of the pattern run in parallel.
+
+    Args:
+        pattern: regular expression that matches each name as a whole.
+        names: of the modules behind the sites.
+    """
+    branch = re.compile(pattern).groupindex.get('branch')
+    return len({tuple(number for group, number in enumerate(re.fullmatch(pattern, name).groups(), 1) if group != branch)
+                for name in names})
+
+
 def attach_sites(network: nn.Module, names: Sequence[str], operators: Iterable[Operator]) -> None:
     """Put a site in front of each named module, in this order; the blocks around them keep ``with_cp``."""
     modules = dict(network.named_modules())
     for index, (name, operator) in enumerate(zip(names, operators, strict=True)):
-        Site(index, name, operator).attach(modules[name])
+        getattr(operator, 'site', Site)(index, name, operator).attach(modules[name])
         parts = name.split('.')
         around = (modules['.'.join(parts[:depth])] for depth in reversed(range(1, len(parts))))
         block = next((module for module in around if hasattr(module, 'with_cp')), None)

@@ -31,6 +31,16 @@ def test_each_config_is_timed_against_its_baseline_and_published_weights_are_lis
     assert (tmp_path / 'zoo.md').read_text() == page
 
 
+def test_without_names_it_takes_every_temporal_config_that_has_a_baseline(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, 'benchmark', lambda options, command: REPORT)
+    (tmp_path / 'metafile.yml').write_text('Models: []')
+    page = model_zoo([], tmp_path / 'metafile.yml', tmp_path / 'zoo.md', 'python x')
+    rows = {line.split('`')[1] for line in page.splitlines() if '| `' in line}
+    assert rows >= {'tsm_cascade_rcnn_r50_vid', 'tsm_dino_r50_vid', 'tsm_faster_rcnn_swin-t_vid',
+                    'tsm_faster_rcnn_mobilenetv2_synthvid', 'tsm_retinanet_r18_synthvid'}
+    assert 'tsm_faster_rcnn_r50_vid_neck_only' not in rows
+
+
 def test_a_name_that_is_not_temporal_is_refused(tmp_path):
     with pytest.raises(InputError, match='faster_rcnn_r50_vid'):
         model_zoo(['faster_rcnn_r50_vid'], tmp_path / 'metafile.yml', tmp_path / 'zoo.md', 'python x')

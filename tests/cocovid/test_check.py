@@ -187,7 +187,16 @@ def test_gaps_are_noted_with_what_to_set(sound, check):
         image['frame_id'] *= 5
     note, = check(sound).notes
     assert note == ('2 videos (a, b) have gaps in their frame ids, the largest is 5 in a: '
-                    'the usual step is 5, so set max_gap=5 of ConsecutiveFrames')
+                    'the largest usual step is 5, so set max_gap=5 of ConsecutiveFrames')
+
+
+@pytest.mark.parametrize(('first', 'second', 'gap'), [
+    ([0, 5, 10], [0, 10, 20], 10), ([0, 1, 2], [0, 5, 10], 5), ([0, 33, 67], [0, 33, 66], 34),
+    ([0, 5, 15], [0, 5, 10], 5)])
+def test_the_largest_usual_gap_is_what_to_set(sound, check, first, second, gap):
+    for image, frame_id in zip(sound['images'], first + second, strict=True):
+        image['frame_id'] = frame_id
+    assert f'max_gap={gap} ' in check(sound).notes[0]
 
 
 def test_a_single_gap_is_noted(sound, check):

@@ -104,3 +104,25 @@ def test_a_run_checks_it_before_it_begins(write, named, several):
         'test_evaluator': [evaluator] if several else evaluator})
     with pytest.raises(InputError, match='image_id 77'):
         check_data(config, 'test_dataloader')
+
+
+@pytest.mark.parametrize('name', ['../x.jpg', 'a/../../x.jpg', '/x.jpg', '..\\x.jpg', 'C:\\x.jpg', 'C:x.jpg', '\\x.jpg',
+                                  '//host/x.jpg', 'a/..', 'x\0.jpg'])
+@pytest.mark.parametrize('schema', [COCO, TRAINING, COCO_VID])
+def test_a_file_name_stays_inside_the_folder_of_the_images(schema, name):
+    content = copy.deepcopy(WHOLE)
+    content['images'][0]['file_name'] = name
+    problems = check_records(content, schema)[1]
+    assert problems[0].kind == 'wrong file_name' and problems[0].id == 0
+
+
+@pytest.mark.parametrize('name', ['x.jpg', 'a/b.mp4', 'a..b/x.jpg', '...jpg', './x.jpg', 'a b/ü.png', 'a\\b.jpg'])
+def test_other_file_names_are_kept(name):
+    content = copy.deepcopy(WHOLE)
+    content['images'][0]['file_name'] = name
+    assert check_records(content, COCO_VID)[1] == []
+
+
+def test_a_backslash_in_a_file_name_is_a_separator(write):
+    path = write(broken(lambda c: c['images'][0].update(file_name='a\\b\\1.jpg')))
+    assert read_coco_vid(path)['images'][0]['file_name'] == 'a/b/1.jpg'

@@ -8,8 +8,12 @@ from tests.tiny import STEPS, TINY
 from tsm_det import config_path
 from tsm_det.datasets.synthetic_vid import make_synthetic_vid
 
-ARMS = ' '.join(f'--arm {name} {config_path(config)}' for name, config in (
-    ('tsm', 'tsm_faster_rcnn_r18_synthvid'), ('2d', 'faster_rcnn_r18_synthvid')))
+
+def arms(detector):
+    return f'--arm tsm {config_path(f"tsm_{detector}_synthvid")} --arm 2d {config_path(f"{detector}_synthvid")}'
+
+
+ARMS = arms('faster_rcnn_r18')
 
 
 @pytest.mark.slow
@@ -44,6 +48,19 @@ def test_two_arms_are_trained_tested_timed_and_compared(run, tmp_path):
     judged = json.loads((tmp_path / 'judged' / 'results.json').read_text())
     assert judged['parts'] == results['parts']
     assert judged['arms'][0]['differs_in'] == results['arms'][0]['differs_in']
+
+
+@pytest.mark.slow
+def test_a_single_stage_detector_is_compared_too(run, tmp_path):
+    make_synthetic_vid(tmp_path / 'data', train_videos=1, val_videos=1, frames_per_video=4)
+    status, out, err = run(
+        f'compare {arms("retinanet_r18")} --baseline 2d --seeds 1 --out {tmp_path}/out --draws 20 --latency-frames 3 '
+        f'--cfg-options data_root={tmp_path}/data train_dataloader.dataset.pipeline.0.num_frames=2 '
+        'train_dataloader.batch_size=4 model.backbone.base_channels=8 model.neck.in_channels=8,16,32,64')
+    assert status == 0, out + err
+    results = json.loads((tmp_path / 'out' / 'results.json').read_text())
+    assert [finished['metrics']['frames_scored'] for finished in results['runs']] == [4, 4]
+    assert results['arms'][0]['latency']['ratio']['median'] > 0
 
 
 @pytest.mark.parametrize(('line', 'facts'), [

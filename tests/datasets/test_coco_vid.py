@@ -24,7 +24,7 @@ def load(tmp_path):
         init_default_scope('mmdet')
         path = tmp_path / 'annotations.json'
         path.write_text(content if isinstance(content, str) else json.dumps(content))
-        return DATASETS.build(dict(type='CocoVIDDataset', ann_file=str(path), pipeline=[], **keys))
+        return DATASETS.build(dict(type='CocoVIDDataset', ann_file=str(path), **{'pipeline': [], **keys}))
     return load
 
 
@@ -88,3 +88,15 @@ def test_a_video_id_of_null_is_none(load):
     for image in content['images']:
         image['video_id'] = None
     assert len(load(content)) == 3
+
+
+@pytest.mark.parametrize('mixing', ['Mosaic', 'MixUp', 'CachedMosaic', 'CachedMixUp', 'CopyPaste'])
+@pytest.mark.parametrize('around', [
+    lambda step: step,
+    lambda step: dict(type='TransformBroadcaster', transforms=[dict(type='LoadFrame'), step]),
+    lambda step: dict(type='RandomApply', transforms=[step]),
+    lambda step: dict(type='RandomChoice', transforms=[[dict(type='LoadFrame')], [step]])],
+    ids=['alone', 'broadcast', 'applied', 'chosen'])
+def test_a_pipeline_that_mixes_images_is_refused(load, mixing, around):
+    with pytest.raises(InputError, match=rf'annotations\.json has {mixing},'):
+        load(coco_vid(), pipeline=[around(dict(type=mixing))], lazy_init=True)

@@ -6,6 +6,7 @@ from itertools import islice
 
 import numpy as np
 import pytest
+from mmdet.datasets import MultiImageMixDataset
 from mmengine.registry import init_default_scope
 
 from tests.cocovid.ilsvrc import write_tree
@@ -150,3 +151,9 @@ def test_without_by_epoch_the_epoch_changes_nothing(root):
     sampler = KeyFrameSampler(dataset(root), seed=7)
     sampler.set_epoch(3)
     assert list(islice(sampler, 20)) == drawn(root, 20)
+
+
+def test_a_dataset_that_mixes_clips_is_refused(root):
+    mixed = MultiImageMixDataset(dataset(root), [dict(type='Mosaic')])
+    with pytest.raises(InputError, match='MultiImageMixDataset'):
+        KeyFrameSampler(mixed, seed=0)

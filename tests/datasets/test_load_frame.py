@@ -79,3 +79,18 @@ def test_an_image_that_cannot_be_read_is_refused_with_its_path(tmp_path, content
 def test_a_frame_past_the_end_is_refused_with_the_path(videos):
     with pytest.raises(InputError, match=r'frame 30 of .*first\.mp4'):
         LoadFrame()({'img_path': videos[0], 'frame_in_file': 30})
+
+
+def test_16_bits_are_read_by_the_range_of_the_data_set(tmp_path):
+    counts = np.array([[27_000, 28_000, 29_000]], np.uint16)
+    cv2.imwrite(str(tmp_path / 'counts.png'), counts)
+    results = LoadFrame(value_range=(27_000, 29_000)).transform({'img_path': str(tmp_path / 'counts.png')})
+    assert results['img'][0, :, 0].tolist() == [0, 128, 255]
+    assert results['img_shape'] == results['ori_shape'] == (1, 3)
+    with pytest.raises(InputError, match='value_range'):
+        LoadFrame(value_range=(29_000, 27_000))
+    for name, content in (('missing.png', None), ('text.png', b'no image')):
+        if content:
+            (tmp_path / name).write_bytes(content)
+        with pytest.raises(InputError, match=name):
+            LoadFrame(value_range=(27_000, 29_000)).transform({'img_path': str(tmp_path / name)})

@@ -37,6 +37,7 @@ DETECTORS = {
     'TOOD': ('tood/tood_r50_fpn_1x_coco', R18, PYRAMID, {}),
     'RTMDet': ('rtmdet/rtmdet_s_8xb32-300e_coco', CSP, CSP_NECK, CSP_HEAD),
     'YOLOX': ('yolox/yolox_s_8xb8-300e_coco', CSP, CSP_NECK, CSP_HEAD),
+    'YOLOF': ('yolof/yolof_r50-c5_8xb8-1x_coco', R18, dict(in_channels=64), {}),
     'DeformableDETR': ('deformable_detr/deformable-detr_r50_16xb2-50e_coco', R18, DETR_NECK, dict(num_queries=20)),
     'DETR': ('detr/detr_r50_8xb2-150e_coco', R18, dict(in_channels=[64]), dict(num_queries=20)),
     'DINO': ('dino/dino-4scale_r50_8xb2-12e_coco', R18, DETR_NECK, dict(num_queries=20)),
@@ -60,8 +61,9 @@ def config_of(name, tsm=True, **keys):
     if tsm:
         model.type = f'TSM{name}'
         for part in ('backbone', 'neck'):
-            model[part].type = f'TSM{model[part].type}'
-            model[part].update(keys.get(part, {}))
+            if f'TSM{model[part].type}' in MODELS:
+                model[part].type = f'TSM{model[part].type}'
+                model[part].update(keys.get(part, {}))
     return model
 
 
@@ -151,6 +153,17 @@ def test_a_training_step_of_a_clip_gives_finite_gradients(name):
     model.parse_losses(losses_of(name, model, clip=True))[0].backward()
     gradients = [parameter.grad for parameter in model.backbone.parameters() if parameter.requires_grad]
     assert all(gradient is not None and gradient.isfinite().all() for gradient in gradients)
+
+
+@pytest.mark.parametrize('name', ['FasterRCNN', 'RetinaNet', 'TOOD', 'DINO'])
+def test_losses_in_bfloat16_on_a_cpu_are_close(name):
+    model = build(name).train()
+    expected = model.parse_losses(losses_of(name, model, clip=True))[0]
+    with torch.autocast('cpu', torch.bfloat16):
+        loss = model.parse_losses(losses_of(name, model, clip=True))[0]
+    assert not torch.equal(loss, expected)
+    assert_close(loss, expected, rtol=0.02, atol=0.03)
+    loss.backward()
 
 
 def _flat(value):

@@ -11,8 +11,10 @@ from urllib.request import Request, urlopen
 import cv2
 import pytest
 
+from tsm_det.config import config_path, load_config
 from tsm_det.errors import InputError
 from tsm_det.serving import app
+from tsm_det.streams.online_detector import OnlineDetector
 
 gradio_client = pytest.importorskip('gradio_client', reason='needs the extra [demo]')
 
@@ -80,6 +82,17 @@ def test_a_video_is_annotated_and_a_bad_one_is_refused(address, video_file, tmp_
         statuses(tmp_path / 'bad.mp4')
     shutil.rmtree(os.environ['GRADIO_TEMP_DIR'])
     assert statuses(video_file(n=1)) == ['1 since reset (new)']
+
+
+@pytest.mark.parametrize('name', ['tsm_retinanet_r18_synthvid', 'tsm_rtmdet_tiny_synthvid'])
+def test_single_stage_detectors_are_served(name, video_file):
+    detector = OnlineDetector.from_config(load_config(config_path(name)), None)
+    with app.serving(detector, port=0) as address:
+        client = gradio_client.Client(address, verbose=False, analytics_enabled=False)
+        job = client.submit(gradio_client.handle_file(video_file(n=3)), 0, api_name='/video')
+        job.result(60)
+        assert [status.split('frame ')[1] for _, status in job.outputs()] == [
+            f'{k} since reset (new)' for k in (1, 2, 3)]
 
 
 def test_a_file_over_the_limit_is_refused(detector, video_file):

@@ -121,7 +121,8 @@ def test_a_state_of_another_configuration_is_refused_before_lines_are_removed(ma
 
 @pytest.mark.parametrize('flags', [
     dict(out='east.mp4'), dict(json_lines='east.mp4'), dict(save_state='east.mp4'), dict(out='./sub/../east.mp4'),
-    dict(json_lines='frames/1.png'), dict(json_lines='same', save_state='same'), dict(json_lines='link.mp4')])
+    dict(json_lines='frames/1.png'), dict(json_lines='same', save_state='same'), dict(json_lines='link.mp4'),
+    dict(json_lines='hard_link.jsonl')])
 def test_no_output_is_written_over_a_source_or_another(
         make_detector, videos, tmp_path, video_frame, monkeypatch, flags):
     monkeypatch.chdir(tmp_path)
@@ -129,15 +130,23 @@ def test_no_output_is_written_over_a_source_or_another(
     cv2.imwrite('frames/1.png', video_frame(1, 96, 128))
     (tmp_path / 'sub').mkdir()
     (tmp_path / 'link.mp4').symlink_to('east.mp4')
+    (tmp_path / 'hard_link.jsonl').hardlink_to('east.mp4')
     name = 'frames' if 'frames' in str(flags) else 'east.mp4'
     before = {path: path.read_bytes() for path in tmp_path.rglob('*.*') if path.is_file()}
-    with pytest.raises(InputError, match='is (a source|another output)'):
+    with pytest.raises(InputError, match='is (an input|another output)'):
         detect_sources(make_detector(), open_sources([name]), **flags)
     assert {path: path.read_bytes() for path in tmp_path.rglob('*.*') if path.is_file()} == before
 
 
 def test_a_folder_of_videos_is_not_written_into_itself(make_detector, videos, tmp_path):
     before = [Path(path).read_bytes() for path in videos]
-    with pytest.raises(InputError, match=r'east.mp4 is a source'):
+    with pytest.raises(InputError, match=r'east.mp4 is an input'):
         detect_sources(make_detector(), open_sources(videos), out=str(tmp_path))
     assert [Path(path).read_bytes() for path in videos] == before
+
+
+def test_a_clock_that_was_set_back_makes_no_camera_go_back(monkeypatch):
+    camera = SimpleNamespace(name='gate', is_recorded=False, fps=25.0)
+    for moved, first in ((4.0, 101 + 100), (-3600.0, 101)):
+        monkeypatch.setattr('time.time', lambda moved=moved: 1000.0 + moved)
+        assert first_frames({'gate': Position(100, None, 1, 1000.0)}, [camera], 1) == {'gate': first}

@@ -37,6 +37,32 @@ def test_a_number_that_is_not_finite_is_never_written(tmp_path, broken):
     assert json.loads((tmp_path / 'out.jsonl').read_text())['frame_id'] == 8
 
 
+@pytest.mark.parametrize('foreign', ['notes of mine\n', 'notes', '[1, 2]\n', '{"frame_id": 0}\n', '\n', '5\n',
+                                     '{"stream": "road", "frame_id": "first"}\n', '\x00\xff\n'])
+@pytest.mark.parametrize('ours', [0, 2])
+def test_a_file_of_other_lines_is_not_cut(tmp_path, foreign, ours):
+    path = tmp_path / 'out.jsonl'
+    with JsonLinesSink(path) as sink:
+        for k in range(ours):
+            sink.write(k, 0.0, 'road', None, [])
+    path.write_bytes(path.read_bytes() + foreign.encode('latin-1'))
+    before = path.read_bytes()
+    with pytest.raises(InputError, match=f'line {ours + 1} of .*out.jsonl'):
+        JsonLinesSink(path, {'road': 5})
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize('length', [1, 5, 20, 60])
+def test_a_line_that_a_killed_process_left_incomplete_is_cut(tmp_path, length):
+    path = tmp_path / 'out.jsonl'
+    with JsonLinesSink(path) as sink:
+        sink.write(0, 0.0, 'road', None, [CAT])
+    whole = path.read_bytes()
+    path.write_bytes(whole + whole[:length])
+    with JsonLinesSink(path, {'road': 5}):
+        assert path.read_bytes() == whole
+
+
 @pytest.mark.parametrize(('height', 'width'), [(48, 64), (47, 64), (48, 63), (47, 63)])
 def test_a_video_can_be_read_back(tmp_path, video_frame, video_number, height, width):
     with VideoSink(tmp_path / 'made' / 'out.mp4', fps=12.5) as sink:

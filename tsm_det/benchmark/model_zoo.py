@@ -10,7 +10,7 @@ import yaml
 
 from tsm_det.benchmark.benchmark import benchmark
 from tsm_det.benchmark.workload import BenchmarkOptions
-from tsm_det.config import config_path
+from tsm_det.config import config_names, config_path
 from tsm_det.errors import InputError
 from tsm_det.files import check_writable, write_text
 from tsm_det.text_table import markdown_table
@@ -23,7 +23,7 @@ def model_zoo(names: Sequence[str], metafile: str | os.PathLike, out: str | os.P
     """Benchmark temporal configs against their 2D baselines, random weights, and write one Markdown page.
 
     Args:
-        names: configs that start with ``tsm_``; the rest of the name is the baseline.
+        names: configs that start with ``tsm_``; the rest of the name is the baseline. Empty: all that have one.
         metafile: from ``tools/publish.py``; published weights have AP50 and size.
         out: the page.
         command: the command line, printed on the page.
@@ -34,10 +34,11 @@ def model_zoo(names: Sequence[str], metafile: str | os.PathLike, out: str | os.P
     """
     if wrong := [name for name in names if not name.startswith('tsm_')]:
         raise InputError(f'{wrong[0]} is not a temporal config: give names that start with tsm_')
+    names = names or [f'tsm_{name}' for name in config_names() if f'tsm_{name}' in config_names()]
     check_writable(out)
     published = {Path(model['Config']).stem: model for model in yaml.safe_load(Path(metafile).read_text())['Models']}
     rows = []
-    for name in progress(list(names)):
+    for name in progress(names):
         report = benchmark(BenchmarkOptions(config_path(name), config_path(name.removeprefix('tsm_')), frames=frames),
                            command)
         rows.append(_row(name, report, published.get(name)))

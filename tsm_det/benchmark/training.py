@@ -18,6 +18,7 @@ from tsm_det.benchmark.timing import interleaved, percentiles, ratio_of_medians
 from tsm_det.config import dataset_config
 from tsm_det.errors import InputError
 from tsm_det.malloc import keep_freed_memory
+from tsm_det.mixed_precision import cpu_optim_wrapper
 from tsm_det.models.loading import build_detector, num_classes_of
 from tsm_det.streams.online_detector import image_pipeline
 
@@ -31,12 +32,13 @@ class TrainingStepArm:
     """
 
     def __init__(self, plan: ArmPlan) -> None:
+        wrapper = copy.deepcopy(plan.config.optim_wrapper)
         if plan.device == 'cpu':  # as tools/train.py does
             keep_freed_memory()
+            wrapper = cpu_optim_wrapper(wrapper)
         torch.manual_seed(0)
         self.model = build_detector(plan.config, plan.checkpoint, plan.device, plan.trust_checkpoint).train()
-        wrapper = copy.deepcopy(plan.config.optim_wrapper)
-        wrapper.optimizer.lr = 0.0
+        wrapper['optimizer']['lr'] = 0.0
         self.optim_wrapper = build_optim_wrapper(self.model, wrapper)
 
     def __call__(self, clip: dict[str, Any]) -> torch.Tensor:

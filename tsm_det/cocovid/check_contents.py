@@ -6,6 +6,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
+from statistics import median_low
 
 from tsm_det.cocovid.check_report import list_ids
 from tsm_det.cocovid.read import Problem, Records
@@ -91,12 +92,18 @@ def _note_gaps(frames: dict[int, list[int]], records: Records) -> Iterator[str]:
              for video, ids in frames.items()}
     gaps = {video: max(its) for video, its in steps.items() if its and max(its) > 1}
     if gaps:
-        usual = Counter(min(its) for its in steps.values() if its).most_common()[0][0]
+        usual = max(_usual_step(its) for its in steps.values() if its)
         widest = max(gaps, key=gaps.get)
-        advice = (f'the usual step is {usual}, so set max_gap={usual} of ConsecutiveFrames' if usual > 1 else
+        advice = (f'the largest usual step is {usual}, so set max_gap={usual} of ConsecutiveFrames' if usual > 1 else
                   f'clips do not span a gap unless max_gap of ConsecutiveFrames is set, to {gaps[widest]} for all')
         yield (f'{_videos(gaps, records)} have gaps in their frame ids, the largest is {gaps[widest]} in '
                f'{_name(widest, records)}: {advice}')
+
+
+def _usual_step(steps: Counter[int]) -> int:
+    """The largest step that is not above 1.5 times the median: time stamps jitter, and a gap is longer."""
+    limit = 1.5 * median_low(steps.elements())
+    return max(step for step in steps if step <= limit)
 
 
 def _note_edges(records: Records) -> Iterator[str]:

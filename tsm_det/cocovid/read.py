@@ -6,9 +6,10 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import NamedTuple
 
+from tsm_det.config import class_names
 from tsm_det.errors import InputError
 
 Schema = dict[str, str]  # keys of the records of each list; '?' marks what may be missing
@@ -66,24 +67,29 @@ def read_json(path: str | os.PathLike, hint: str = 'name the file with the annot
 
     Raises InputError when the file cannot be read, or holds something else.
     """
-    try:
-        content = json.loads(Path(path).read_bytes())
-    except FileNotFoundError as error:
-        raise InputError(f'the annotation file {path} is missing: {hint}') from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f'{path} cannot be read as JSON ({error}): {hint}') from error
+    content = load_json(path, hint)
     if not isinstance(content, dict):
         raise InputError(f'{path} holds a {type(content).__name__} but {{"images": [...], ...}} is required: {hint}')
     return content
 
 
+def load_json(path: str | os.PathLike, hint: str = 'name the file with the annotations') -> object:
+    """Return the content of a JSON file; raise InputError when it cannot be read."""
+    try:
+        return json.loads(Path(path).read_bytes())
+    except FileNotFoundError as error:
+        raise InputError(f'the annotation file {path} is missing: {hint}') from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f'{path} cannot be read as JSON ({error}): {hint}') from error
+
+
 def category_ids(categories: list[dict], classes: Iterable[str] | None, path: str | os.PathLike) -> dict[str, int]:
     """Return the category id of each class in the order of labels; without ``classes``, of each category in the file.
 
-    Raises InputError when the file lacks a class.
+    Raises InputError when the file lacks a class, or ``classes`` is not a list of names.
     """
     ids = {category['name']: category['id'] for category in categories}
-    classes = list(ids if classes is None else classes)
+    classes = list(ids if classes is None else class_names(classes))
     if unknown := [name for name in classes if name not in ids]:
         raise InputError(f'{path} has no category {", ".join(unknown)}, only {", ".join(ids)}: '
                          'set metainfo.classes to names of the file')
@@ -122,6 +128,12 @@ def _is_box(value: object) -> bool:
     return isinstance(value, list) and len(value) == 4 and all(map(is_number, value))
 
 
+def stays_inside(file_name: str) -> bool:
+    """Whether a path, of Unix or Windows, names a file below the folder it is relative to."""
+    path = PureWindowsPath(file_name)  # takes both separators
+    return not (path.anchor or '..' in path.parts or '\0' in file_name)
+
+
 class _Rule(NamedTuple):
     fits: Callable[[object], bool]
     needed: str
@@ -130,9 +142,11 @@ class _Rule(NamedTuple):
 _ID = _Rule(is_whole, 'a whole number from 0')
 _LENGTH = _Rule(lambda value: is_whole(value, 1), 'a whole number from 1')
 _TEXT = _Rule(lambda value: isinstance(value, str) and bool(value.strip()), 'text')
+_INSIDE = _Rule(lambda value: _TEXT.fits(value) and stays_inside(value),
+                'a path relative to the folder of the images, and inside it')
 _BOX = 'four numbers: x, y, width, height'
 _RULES = {
-    'name': _TEXT, 'file_name': _TEXT, 'width': _LENGTH, 'height': _LENGTH, 'area': _Rule(is_number, 'a number'),
+    'name': _TEXT, 'file_name': _INSIDE, 'width': _LENGTH, 'height': _LENGTH, 'area': _Rule(is_number, 'a number'),
     'bbox': _Rule(_is_box, _BOX), 'bbox?': _Rule(lambda value: value == [] or _is_box(value), _BOX),
     'iscrowd': _Rule(lambda value: value in (0, 1), '0 or 1')}
 
@@ -154,6 +168,8 @@ def _check_list(given: list, what: str, keys: list[str], records: dict[int, dict
                 yield Problem(f'{key} missing', one, number, f'has no {key} ({rule.needed})')
             else:
                 yield Problem(f'wrong {key}', one, number, f'{key} is {record[key]!r} but must be {rule.needed}')
+        if isinstance(record.get('file_name'), str):
+            record['file_name'] = record['file_name'].replace('\\', '/')
         if not wrong and records.setdefault(record['id'] if 'id' in keys else place, record) is not record:
             yield Problem('id twice', one, number, f'{what}[{place}] has the id of another')
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 from mmdet.datasets import BaseVideoDataset
@@ -34,12 +35,15 @@ class CocoVIDDataset(BaseVideoDataset):
 
     Raises:
         InputError: the file is missing or invalid (see :func:`~tsm_det.cocovid.read.read_coco_vid`), lacks a class, or
-            has fewer test videos than there are processes.
+            has fewer test videos than there are processes; or the pipeline mixes images (Mosaic, MixUp, CopyPaste).
     """
 
     def __init__(self, *args, hint: str = 'see data/README.md for how to make it', **kwargs) -> None:
         self.hint = hint
         super().__init__(*args, **kwargs)
+        if mixing := sorted({type(step).__name__ for step in _steps(self.pipeline) if hasattr(step, 'get_indexes')}):
+            raise InputError(f'the pipeline for {self.ann_file} has {", ".join(mixing)}, which puts other images into '
+                             'a frame, but a clip must show one video: remove it from the pipeline')
 
     @property
     def clip_length(self) -> int:
@@ -101,3 +105,13 @@ class CocoVIDDataset(BaseVideoDataset):
         return [{'video_id': video_id, 'name': names.get(video_id) or str(video_id), 'video_length': len(images),
                  'images': sorted(images, key=lambda image: image['frame_id']), 'is_still': is_still}
                 for video_id, images in frames.items()]
+
+
+def _steps(node: object) -> Iterator[object]:
+    """All transforms of a pipeline, those inside others too."""
+    if isinstance(node, list | tuple):
+        for part in node:
+            yield from _steps(part)
+    else:
+        yield node
+        yield from _steps(getattr(node, 'transforms', ()))

@@ -39,10 +39,13 @@ class KeyFrameSampler(Sampler):
         seed: the same on all ranks; None draws one.
         by_epoch: end after each epoch, for ``EpochBasedTrainLoop``; else never, for ``IterBasedTrainLoop``.
 
-    Raises InputError when the dataset has no key frame.
+    Raises InputError when the dataset has no key frame, or is not one of clips.
     """
 
     def __init__(self, dataset: CocoVIDDataset, seed: int | None = None, by_epoch: bool = False) -> None:
+        if not isinstance(dataset, CocoVIDDataset):
+            raise InputError(f'the dataset is {type(dataset).__name__} but KeyFrameSampler draws clips of a '
+                             'CocoVIDDataset: give that dataset itself, without a wrapper')
         self.rank, self.world_size = get_dist_info()
         self.seed = sync_random_seed() if seed is None else seed
         self.num_frames = dataset.clip_length

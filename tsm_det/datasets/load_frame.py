@@ -8,6 +8,7 @@ from mmcv.transforms import LoadImageFromFile
 from mmdet.registry import TRANSFORMS
 
 from tsm_det.errors import InputError
+from tsm_det.video.levels import ValueRange, check_range, read_image, warn_of_lost_levels
 from tsm_det.video.video_file import VideoFile
 
 
@@ -22,37 +23,42 @@ class LoadFrame(LoadImageFromFile):
     its own.
 
     Args:
+        value_range: of images of 16 bits: the values that become black and white, or percentiles of each image such
+            as ``('1%', '99%')``; None keeps the upper eight bits, with a warning.
         kwargs: keys of ``LoadImageFromFile``; frames of video files use only ``to_float32``.
 
     Raises InputError when the file is missing or damaged, or the video lacks the frame.
     """
 
-    def __init__(self, **kwargs) -> None:
+    def __init__(self, value_range: ValueRange | None = None, **kwargs) -> None:
         super().__init__(**kwargs)
+        check_range(value_range)
+        self.value_range = value_range
         self._video: VideoFile | None = None
 
     def transform(self, results: dict) -> dict | None:
         """Add the image to ``results``."""
-        if results.get('frame_in_file') is None:
-            return self._load_image(results)
         path = results['img_path']
-        if self._video is None or self._video.path != path:
-            self._video = VideoFile(path)
-        image = self._video.read(results['frame_in_file'])
-        results['img'] = image.astype(np.float32) if self.to_float32 else image
-        results['img_shape'] = results['ori_shape'] = image.shape[:2]
-        return results
-
-    def _load_image(self, results: dict) -> dict | None:
-        path = results['img_path']
+        if results.get('frame_in_file') is not None:
+            if self._video is None or self._video.path != path:
+                self._video = VideoFile(path)
+            return self._add(self._video.read(results['frame_in_file']), results)
         try:
-            return super().transform(results)
+            if self.value_range is None:
+                warn_of_lost_levels(path)
+                return super().transform(results)
+            return self._add(read_image(path, self.value_range), results)
         except FileNotFoundError as error:
             raise InputError(f'the image {path} is missing: check data_root and the file names in '
                              'the annotation file') from error
         except (OSError, AssertionError, cv2.error) as error:
             raise InputError(f'{path} cannot be read as an image: fetch it again, or give frame_in_file '
                              'if it is a video') from error
+
+    def _add(self, image: np.ndarray, results: dict) -> dict:
+        results['img'] = image.astype(np.float32) if self.to_float32 else image
+        results['img_shape'] = results['ori_shape'] = image.shape[:2]
+        return results
 
     def __getstate__(self) -> dict:
         return {**self.__dict__, '_video': None}

@@ -43,6 +43,9 @@ def with_engine(model: nn.Module, name: str = 'eager') -> nn.Module:
     if next(model.parameters()).device.type == 'cpu':
         keep_freed_memory()
     kind, _, precision = name.partition('-')
+    if kind == 'compiled' and model.direction == 'both':
+        raise InputError(f"the engine is {name} but direction='both' runs in windows of several lengths: use eager or "
+                         'fast')
     model = fast(model, torch.bfloat16 if precision else torch.float32)
     model.engine = name
     if kind == 'compiled':

@@ -17,13 +17,16 @@ from tsm_det.config import load_config
 from tsm_det.errors import InputError
 from tsm_det.export.onnx import require_packages, site_names
 from tsm_det.shift import ShiftState, map_state, tensors_of
-from tsm_det.streams.online_detector import OnlineDetector
+from tsm_det.streams.offline_detector import OfflineDetector
+from tsm_det.streams.online_detector import OnlineDetector, model_and_pipeline
 
 
 def open_detector(model: str, checkpoint: str | None = None, device: str = 'cpu', capacity: int = 64,
                   max_gap: int | None = None, cfg_options: dict | None = None, engine: str = 'eager',
-                  trust_checkpoint: bool = False) -> OnlineDetector:
+                  trust_checkpoint: bool = False) -> OnlineDetector | OfflineDetector:
     """Build a detector from a config and a checkpoint, or from a ``.onnx`` file of tools/export_onnx.py alone.
+
+    It is an OfflineDetector if the config's sites read future frames (``direction='both'``).
 
     A checkpoint of 'none' is random weights. The other arguments are those of :meth:`OnlineDetector.from_config`; with
     a ``.onnx`` file CUDA needs onnxruntime-gpu, and options and engines are refused.
@@ -32,8 +35,14 @@ def open_detector(model: str, checkpoint: str | None = None, device: str = 'cpu'
         InputError: a file is missing or of the wrong kind, or an argument does not fit it.
     """
     if not model.endswith('.onnx'):
-        return OnlineDetector.from_config(load_config(model, cfg_options), None if checkpoint == 'none' else checkpoint,
-                                          device, capacity, max_gap, engine=engine, trust_checkpoint=trust_checkpoint)
+        network, pipeline = model_and_pipeline(
+            load_config(model, cfg_options), None if checkpoint == 'none' else checkpoint, device, engine,
+            trust_checkpoint=trust_checkpoint)
+        if network.direction == 'past':
+            return OnlineDetector(network, pipeline, capacity, max_gap)
+        if max_gap is not None:
+            raise InputError(f"--max-gap is {max_gap} but direction='both' has no streams to reset: leave it out")
+        return OfflineDetector(network, pipeline)
     if engine != 'eager':
         raise InputError(f'--engine is {engine} but {model} runs in ONNX Runtime: leave it out, or give a config')
     if cfg_options:

@@ -1,4 +1,4 @@
-"""Backbones with the online temporal shift: mmdet's, with a site in front of each module that a pattern names."""
+"""Backbones with the temporal shift: mmdet's, with a site in front of each module that a pattern names."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from tsm_det.errors import InputError
 from tsm_det.models.operators import OPERATORS
 from tsm_det.models.temporal_class import temporal_class
-from tsm_det.shift_inplace import Shift
-from tsm_det.sites import Operator, Tape, attach_sites, is_recording
+from tsm_det.shift_offline import shift_operator
+from tsm_det.sites import Operator, Tape, attach_sites, is_recording, longest_path
 
 
 class TemporalBackbone:
@@ -32,13 +32,15 @@ class TemporalBackbone:
             (ResNet-101: 18 sites, 152: 26), else 1 (ResNet-50: 16).
         operator: what sites do: 'shift', or one of :data:`~tsm_det.models.operators.OPERATORS`, whose weights stand
             under ``temporal`` in checkpoints.
+        direction: 'past' is the online shift. 'both' is the offline shift of section 4.1, for recordings: one more
+            channel in ``shift_div`` comes from the next frame, and ``forward_clip`` takes no past.
         kwargs: the parent's keys.
     """
 
     site_pattern: str  # of the names of modules behind sites; groups are numbers, first the stage, last the block
 
     def __init__(self, *args, shift_div: int = 8, shift_stages: Sequence[int] | None = None,
-                 shift_every: int | None = None, operator: str = 'shift', **kwargs) -> None:
+                 shift_every: int | None = None, operator: str = 'shift', direction: str = 'past', **kwargs) -> None:
         super().__init__(*args, **kwargs)
         stages = _stages(self, self.site_pattern)
         if shift_div < 1:
@@ -47,6 +49,9 @@ class TemporalBackbone:
             raise InputError(f'shift_every is {shift_every} but must be at least 1: 1 shifts every block')
         if operator not in ('shift', *OPERATORS):
             raise InputError(f'operator is {operator!r} but must be one of shift, {", ".join(OPERATORS)}')
+        if operator != 'shift' and direction != 'past':
+            raise InputError(f"direction is {direction!r} but the operator {operator} reads past frames only: set "
+                             "operator='shift'")
         shift_stages = range(len(stages)) if shift_stages is None else sorted(set(shift_stages))
         if unknown := set(shift_stages) - set(range(len(stages))):
             raise InputError(f'shift_stages has {sorted(unknown)} but the network has stages 0 to '
@@ -55,15 +60,16 @@ class TemporalBackbone:
             shift_every = 2 if any(len(blocks) >= 23 for stage in stages for blocks in stage.values()) else 1
         chosen = {(stage, *site): name for stage in shift_stages
                   for blocks in stages[stage].values() for site, name in blocks[::shift_every]}
-        self.shift_div, self.operator = shift_div, operator
+        self.shift_div, self.operator, self.direction = shift_div, operator, direction
         self.sites, self.site_names = tuple(chosen), tuple(chosen.values())
+        self.reach = longest_path(self.site_pattern, self.site_names)
         attach_sites(self, self.site_names, self._operators())
 
     def _operators(self) -> Sequence[Operator]:
         if self.operator == 'shift':
             _check_widths(self, self.site_names, self.shift_div)
             _warn_of_frozen_sites(self)
-            return [Shift(self.shift_div)] * len(self.sites)
+            return [shift_operator(self.direction, self.shift_div)] * len(self.sites)
         widths = [_width(self, name) for name in self.site_names]
         self.temporal = nn.ModuleList(OPERATORS[self.operator](width) for width in widths)
         return self.temporal
@@ -109,8 +115,9 @@ def temporal_backbone(backbone: type, pattern: str) -> type:
     Args:
         backbone: a class whose ``forward`` takes images ``(N, C, H, W)`` and runs each named module once.
         pattern: regular expression of the names of these modules, relative to the backbone. Its groups are numbers:
-            the first is the stage, the last the block, e.g. ``r'layer(\\d+)\\.(\\d+)\\.conv1'``. Each takes a map
-            ``(N, C, H, W)``, or tokens ``(N, L, C)``, as its first argument.
+            the first is the stage, the last the block, e.g. ``r'layer(\\d+)\\.(\\d+)\\.conv1'``. A group named
+            ``branch`` numbers modules that run in parallel. Each module takes a map ``(N, C, H, W)``, or tokens
+            ``(N, L, C)``, as its first argument.
     """
     return temporal_class(TemporalBackbone, backbone, site_pattern=pattern)
 
@@ -162,7 +169,7 @@ TSMRes2Net = temporal_backbone(backbones.Res2Net, r'layer(\d+)\.(\d+)\.conv1')
 TSMResNeSt = temporal_backbone(backbones.ResNeSt, r'layer(\d+)\.(\d+)\.conv1')
 TSMRegNet = temporal_backbone(backbones.RegNet, r'layer(\d+)\.(\d+)\.conv1')
 TSMDetectoRS_ResNet = temporal_backbone(backbones.DetectoRS_ResNet, r'layer(\d+)\.(\d+)\.conv1')
-TSMHRNet = temporal_backbone(backbones.HRNet, r'stage(\d+)\.(\d+)\.branches\.(\d+)\.(\d+)\.conv1')
+TSMHRNet = temporal_backbone(backbones.HRNet, r'stage(\d+)\.(\d+)\.branches\.(?P<branch>\d+)\.(\d+)\.conv1')
 TSMMobileNetV2 = temporal_backbone(backbones.MobileNetV2, r'layer(\d+)\.([1-9]\d*)\.expand_conv')
 TSMEfficientNet = temporal_backbone(backbones.EfficientNet, r'layers\.(\d+)\.([1-9]\d*)\.(?:expand_conv|conv1)')
 TSMCSPNeXt = temporal_backbone(backbones.CSPNeXt, r'stage(\d+)\.(\d+)\.blocks\.(\d+)\.conv1')

@@ -1,4 +1,4 @@
-"""Necks with the online temporal shift, one site per level."""
+"""Necks with the temporal shift, one site per level."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from torch import Tensor
 
 from tsm_det.errors import InputError
 from tsm_det.models.temporal_class import temporal_class
-from tsm_det.shift_inplace import Shift
-from tsm_det.sites import Tape, attach_sites, is_recording
+from tsm_det.shift_offline import shift_operator
+from tsm_det.sites import Tape, attach_sites, is_recording, longest_path
 
 
 class TemporalNeck:
@@ -28,6 +28,7 @@ class TemporalNeck:
             neck bit for bit.
         shift_at: 'lateral' shifts the inputs of the neck's first convolutions, 'inner' those of its output
             convolutions.
+        direction: 'past' or 'both', as for backbones.
         kwargs: the parent's keys; raises InputError when a key is out of range.
     """
 
@@ -35,27 +36,27 @@ class TemporalNeck:
     inner_pattern: str | None
 
     def __init__(self, *args, shift_div: int = 8, shift_levels: Sequence[int] | None = None,
-                 shift_at: str = 'lateral', **kwargs) -> None:
+                 shift_at: str = 'lateral', direction: str = 'past', **kwargs) -> None:
         super().__init__(*args, **kwargs)
-        laterals = _levels(self, self.lateral_pattern)
-        patterns = {'lateral': laterals}
+        patterns = {'lateral': self.lateral_pattern}
         if self.inner_pattern:
-            # A pyramid may have output convolutions beyond the levels of the backbone.
-            patterns['inner'] = _levels(self, self.inner_pattern)[:len(laterals)]
+            patterns['inner'] = self.inner_pattern
         if shift_at not in patterns:
             raise InputError(f'shift_at is {shift_at!r} but must be {" or ".join(map(repr, patterns))}')
-        names = patterns[shift_at]
+        # A pyramid may have output convolutions beyond the levels of the backbone.
+        names = _levels(self, patterns[shift_at])[:len(_levels(self, self.lateral_pattern))]
         levels = sorted(set(range(len(names)) if shift_levels is None else shift_levels))
         if unknown := set(levels) - set(range(len(names))):
             raise InputError(f'shift_levels has {sorted(unknown)} but the pyramid has levels 0 to {len(names) - 1}: '
                              'name levels to shift, () for none')
-        self.shift_div, self.shift_at = shift_div, shift_at
+        self.shift_div, self.shift_at, self.direction = shift_div, shift_at, direction
         self.sites, self.site_names = tuple(levels), tuple(names[level] for level in levels)
+        self.reach = longest_path(patterns[shift_at], self.site_names)
         widths = [self.get_submodule(name).in_channels for name in self.site_names]
         if widths and not 1 <= shift_div <= min(widths):
             raise InputError(f'shift_div is {shift_div} but must be 1 to {min(widths)}, the channels of the narrowest '
                              'level')
-        attach_sites(self, self.site_names, [Shift(shift_div)] * len(levels))
+        attach_sites(self, self.site_names, [shift_operator(direction, shift_div)] * len(levels))
 
     def forward(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Compute the pyramid of images, each the first frame of its own stream."""
@@ -90,7 +91,8 @@ def temporal_neck(neck: type, lateral: str, inner: str | None = None) -> type:
 
     Args:
         neck: a class whose ``forward`` takes a list of maps and runs each named module once.
-        lateral: regular expression of the names of its first convolutions; the group is the number of the level.
+        lateral: regular expression of the names of its first convolutions; the group is the number of the level, named
+            ``branch`` unless the output of one of them passes through another.
         inner: likewise of its output convolutions; None if it has none.
     """
     return temporal_class(TemporalNeck, neck, lateral_pattern=lateral, inner_pattern=inner)
@@ -105,8 +107,8 @@ def _levels(neck: object, pattern: str) -> list[str]:
     return sorted(matches, key=matches.get)
 
 
-TSMFPN = temporal_neck(necks.FPN, r'lateral_convs\.(\d+)', r'fpn_convs\.(\d+)')
-TSMPAFPN = temporal_neck(necks.PAFPN, r'lateral_convs\.(\d+)', r'fpn_convs\.(\d+)')
-TSMCSPNeXtPAFPN = temporal_neck(necks.CSPNeXtPAFPN, r'reduce_layers\.(\d+)', r'out_convs\.(\d+)')
-TSMYOLOXPAFPN = temporal_neck(necks.YOLOXPAFPN, r'reduce_layers\.(\d+)', r'out_convs\.(\d+)')
-TSMChannelMapper = temporal_neck(necks.ChannelMapper, r'convs\.(\d+)')
+TSMFPN = temporal_neck(necks.FPN, r'lateral_convs\.(?P<branch>\d+)', r'fpn_convs\.(?P<branch>\d+)')
+TSMPAFPN = temporal_neck(necks.PAFPN, r'lateral_convs\.(?P<branch>\d+)', r'fpn_convs\.(?P<branch>\d+)')
+TSMCSPNeXtPAFPN = temporal_neck(necks.CSPNeXtPAFPN, r'reduce_layers\.(\d+)', r'out_convs\.(?P<branch>\d+)')
+TSMYOLOXPAFPN = temporal_neck(necks.YOLOXPAFPN, r'reduce_layers\.(\d+)', r'out_convs\.(?P<branch>\d+)')
+TSMChannelMapper = temporal_neck(necks.ChannelMapper, r'convs\.(?P<branch>\d+)')

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 
 from tsm_det.errors import InputError
 from tsm_det.shift import ShiftState
+from tsm_det.shift_offline import NO_STREAM
 from tsm_det.stream_bank import StreamBank
 
 _IMAGE_PREPROCESSORS = ('DetDataPreprocessor', 'mmdet.DetDataPreprocessor', DetDataPreprocessor)
@@ -21,18 +23,34 @@ _IMAGE_PREPROCESSORS = ('DetDataPreprocessor', 'mmdet.DetDataPreprocessor', DetD
 
 @dataclass
 class _Detection:
-    """A call of ``detect`` in this thread: the past for ``extract_feat``, and the present that it gives."""
+    """A call of ``detect`` in this thread: past and frames to keep for ``extract_feat``, and the present it gives."""
 
     past: ShiftState | None
-    autocast_type: torch.dtype | None
+    keep: slice
     present: ShiftState | None = None
 
 
 class _Running(threading.local):
     detection: _Detection | None = None
+    feature_type: torch.dtype | None = None  # of backbone and neck where heads compute in float32
 
 
 _running = _Running()
+
+
+@contextmanager
+def _heads_in_float32(device: str) -> Iterator[None]:
+    """Context manager: limits an autocast to backbone and neck.
+
+    In bfloat16 a box at 1000 px moves in steps of 4 px, and mmcv's NMS refuses it.
+    """
+    outer = _running.feature_type
+    _running.feature_type = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
+    try:
+        with torch.autocast(device, enabled=False):
+            yield
+    finally:
+        _running.feature_type = outer
 
 
 class TemporalDetector:
@@ -42,15 +60,19 @@ class TemporalDetector:
     Clips ``(N, T, C, H, W)`` with ``TrackDataSample`` train from an empty past; ``predict`` continues the streams that
     the detector's bank holds.
 
+    A detector whose backbone or neck has ``direction='both'`` is for recordings: ``predict`` takes the windows of a
+    :class:`~tsm_det.datasets.window_loader.WindowLoader`, and there are no streams.
+
     Args:
         streams: keys of the :class:`StreamBank`; ``capacity`` is at least the test batch size.
+        window: frames to detect in per window of a recording; memory grows with ``window + 2 * margin`` frames.
         data_preprocessor: mmdet's ``DetDataPreprocessor`` becomes a :class:`ClipDataPreprocessor`.
         kwargs: the parent's keys; raises TypeError when the backbone is not temporal, or a temporal part is neither the
             backbone nor the neck, nor one of a list of necks.
     """
 
-    def __init__(self, *args, streams: dict | None = None, data_preprocessor: dict | nn.Module | None = None,
-                 **kwargs) -> None:
+    def __init__(self, *args, streams: dict | None = None, window: int = 32,
+                 data_preprocessor: dict | nn.Module | None = None, **kwargs) -> None:
         if isinstance(data_preprocessor, dict) and data_preprocessor.get('type') in _IMAGE_PREPROCESSORS:
             data_preprocessor = {**data_preprocessor, 'type': 'ClipDataPreprocessor'}
         super().__init__(*args, data_preprocessor=data_preprocessor, **kwargs)
@@ -61,7 +83,26 @@ class TemporalDetector:
         if len(temporal) > 2 or any(not re.fullmatch(r'backbone|neck(\.\d+)?', name) for name in temporal):
             raise TypeError(f'{", ".join(temporal)} are temporal but only the backbone and one neck can be: remove TSM '
                             'from the types of the others')
+        if window < 1:
+            raise InputError(f'window is {window} but must be at least 1')
+        self.window = window
         self.streams = StreamBank(**(streams or {}))
+        if self.direction == 'both' and self.streams.max_gap is not None:
+            raise InputError(f"streams.max_gap is {self.streams.max_gap} but direction='both' has no streams: leave it "
+                             'out')
+
+    @property
+    def direction(self) -> str:
+        """'past' for streams, 'both' for recordings."""
+        return 'both' if any(part.direction == 'both' and part.sites for part in self._temporal_parts()) else 'past'
+
+    @property
+    def margin(self) -> int:
+        """How many frames away a frame can change detections: the most sites on a path."""
+        return sum(part.reach for part in self._temporal_parts())
+
+    def _temporal_parts(self) -> list[nn.Module]:
+        return [part for part in (self.backbone, *self._necks()) if hasattr(part, 'forward_clip')]
 
     def extract_clip(self, clip: Tensor, past: ShiftState | None = None) -> tuple[tuple[Tensor, ...], ShiftState]:
         """Compute the features of a clip; engines replace this method.
@@ -89,24 +130,26 @@ class TemporalDetector:
         return self.neck if isinstance(self.neck, nn.Sequential) else (self.neck,)
 
     def detect(self, clip: Tensor, data_samples: Sequence[DetDataSample] | Sequence[TrackDataSample],
-               past: ShiftState | None = None, rescale: bool = True) -> tuple[list[DetDataSample], ShiftState]:
+               past: ShiftState | None = None, rescale: bool = True,
+               keep: slice = slice(None)) -> tuple[list[DetDataSample], ShiftState]:
         """Detect objects in a clip that continues ``past``. Pure: keeps no state and changes no argument.
 
         Args:
             clip, past: as for :meth:`extract_clip`.
             data_samples: meta information of the N*T frames in N-major order, or of the N clips.
             rescale: boxes in px of the source frame; else of the network's input.
+            keep: frames of each clip to detect in; the others only lend their features.
 
         Returns:
-            New samples with ``pred_instances``, in N-major order, and the past of the next clip.
+            New samples of the kept frames with ``pred_instances``, in N-major order, and the past of the next clip.
         """
-        samples = [sample.new() for sample in frames_of(data_samples)]
-        device = clip.device.type
-        detection = _Detection(past, torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None)
+        frames, num_frames = frames_of(data_samples), clip.shape[1]
+        samples = [frame.new() for row in range(len(clip))
+                   for frame in frames[row * num_frames:(row + 1) * num_frames][keep]]
+        detection = _Detection(past, keep)
         outer, _running.detection = _running.detection, detection
         try:
-            # In bfloat16 a box at 1000 px moves in steps of 4 px, and mmcv's NMS refuses it.
-            with torch.autocast(device, enabled=False):
+            with _heads_in_float32(clip.device.type):
                 return super().predict(clip, samples, rescale), detection.present
         finally:
             _running.detection = outer
@@ -114,22 +157,25 @@ class TemporalDetector:
     def extract_feat(self, batch_inputs: Tensor) -> tuple[Tensor, ...]:
         """Features of images ``(N, C, H, W)`` or of clips ``(N, T, C, H, W)``, from an empty past outside of detect."""
         clip = batch_inputs if batch_inputs.ndim == 5 else batch_inputs.unsqueeze(1)
-        detection = _running.detection
-        if detection is None:
-            return self.extract_clip(clip)[0]
-        dtype = detection.autocast_type
-        with torch.autocast(clip.device.type, dtype, enabled=dtype is not None):
-            feats, detection.present = self.extract_clip(clip, detection.past)
-        if dtype is not None:
+        detection, dtype = _running.detection, _running.feature_type
+        with torch.autocast(clip.device.type, dtype) if dtype else nullcontext():
+            feats, present = self.extract_clip(clip, detection and detection.past)
+        if dtype:
             feats = tuple(level.float() for level in feats)
+        if detection is None:
+            return feats
+        detection.present = present
+        feats = tuple(level.unflatten(0, clip.shape[:2])[:, detection.keep].flatten(0, 1) for level in feats)
         if clip.shape[0] > 1:
             # mmdet's RoI extractor adds 0 * sum(level): one stream's NaN would spread to all.
             feats = tuple(level.nan_to_num(nan=0, posinf=0, neginf=0) for level in feats)
         return feats
 
     def loss(self, batch_inputs: Tensor, batch_data_samples: Sequence) -> dict:
-        """Losses over all frames of the clips (or images)."""
-        return super().loss(batch_inputs, frames_of(batch_data_samples))
+        """Losses over all frames of the clips (or images). On a CPU, autocast holds for backbone and neck only."""
+        device = batch_inputs.device.type
+        with _heads_in_float32(device) if device == 'cpu' else nullcontext():
+            return super().loss(batch_inputs, frames_of(batch_data_samples))
 
     def _forward(self, batch_inputs: Tensor, batch_data_samples: Sequence | None = None) -> tuple:
         return super()._forward(batch_inputs, batch_data_samples and frames_of(batch_data_samples))
@@ -153,12 +199,21 @@ class TemporalDetector:
         if any(frame.metainfo.get('flip') for frames in clips for frame in frames):
             raise InputError('a frame is flipped but a stream has one view of each frame: test without '
                              'test-time augmentation (--tta)')
+        if self.direction == 'both':
+            return self._predict_window(batch_inputs, batch_data_samples, rescale)
         video_ids = [frames[0].metainfo['video_id'] for frames in clips]
         sizes = [tuple(frames[0].metainfo['ori_shape'][:2]) for frames in clips]
         past, reasons = self.streams.recall(video_ids, [frames[0].metainfo['frame_id'] for frames in clips], sizes)
         samples, present = self.detect(batch_inputs, batch_data_samples, past, rescale)
         self.streams.hold(video_ids, [frames[-1].metainfo['frame_id'] for frames in clips], sizes, present)
         return _clips_of(samples, batch_data_samples, reasons)
+
+    def _predict_window(self, batch_inputs: Tensor, windows: Sequence[TrackDataSample], rescale: bool) -> list:
+        if len(windows) > 1 or 'keep' not in windows[0].metainfo:
+            raise InputError(NO_STREAM)
+        kept = windows[0].new()
+        kept.video_data_samples, _ = self.detect(batch_inputs, windows, None, rescale, windows[0].metainfo['keep'])
+        return [kept]
 
     def train(self, mode: bool = True) -> nn.Module:
         """Set the mode; training forgets all streams, which belong to the weights that made them."""

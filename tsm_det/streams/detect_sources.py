@@ -14,6 +14,8 @@ from tqdm import tqdm
 from tsm_det.errors import InputError
 from tsm_det.locks import locked
 from tsm_det.stream_bank import HeldStream
+from tsm_det.streams.offline_detector import OfflineDetector
+from tsm_det.streams.offline_sources import check_recordings, detect_recordings
 from tsm_det.streams.online_detector import OnlineDetector, detections_of
 from tsm_det.streams.state_file import Position, read_state, write_state
 from tsm_det.video.batches import batches
@@ -24,14 +26,15 @@ from tsm_det.video.prefetch import prefetch
 from tsm_det.video.sources import RecordedSource, Source, open_source
 
 
-def detect_sources(detector: OnlineDetector, sources: Sequence[Source], out: str | None = None,
+def detect_sources(detector: OnlineDetector | OfflineDetector, sources: Sequence[Source], out: str | None = None,
                    json_lines: str | None = None, score_thr: float = 0.3, show: bool = False, stride: int = 1,
                    max_frames: int | None = None, save_state: str | None = None, save_every: int = 100,
                    resume_state: str | None = None) -> int:
     """Run sources through a detector, one stream per source; decoding, detecting and writing overlap.
 
     Args:
-        detector: its streams of these sources start over, or continue from ``resume_state``.
+        detector: its streams of these sources start over, or continue from ``resume_state``. An OfflineDetector takes
+            recordings only, one after the other, and has no state to save.
         sources: from :func:`open_sources`.
         out: mp4 file with the detections drawn in; with several sources a folder of such files.
         json_lines: JSON lines file, one line per frame.
@@ -48,7 +51,7 @@ def detect_sources(detector: OnlineDetector, sources: Sequence[Source], out: str
 
     Raises:
         InputError: a source cannot be read, or a file cannot be written, is a source or another run's output; results
-            until then are kept.
+            until then are kept. Or an OfflineDetector got a live source or a state file.
     """
     for flag, number in (('--stride', stride), ('--max-frames', max_frames), ('--save-every', save_every)):
         if number is not None and number < 1:
@@ -56,6 +59,9 @@ def detect_sources(detector: OnlineDetector, sources: Sequence[Source], out: str
     if not 0 <= score_thr <= 1:
         raise InputError(f'--score-thr is {score_thr} but must be from 0 to 1')
     save_state = save_state or resume_state
+    is_offline = isinstance(detector, OfflineDetector)
+    if is_offline:
+        check_recordings(sources, save_state)
     written = check_outputs(sources, out, json_lines, save_state)
     positions = resume(detector, resume_state, sources, stride) if resume_state else {}
     last = {name: position.frame_id for name, position in positions.items()} if resume_state else None
@@ -66,7 +72,8 @@ def detect_sources(detector: OnlineDetector, sources: Sequence[Source], out: str
     with ExitStack() as stack:
         stack.enter_context(locked(*written))
         outputs = stack.enter_context(Outputs(sources, out, json_lines, show, stride, last))
-        detected = _detect(detector, batches(sources, starts, stride, max_frames), score_thr)
+        detected = detect_recordings(detector, sources, score_thr, stride, max_frames) if is_offline else _detect(
+            detector, batches(sources, starts, stride, max_frames), score_thr)
         results = stack.enter_context(closing(prefetch(detected)))
         bar = stack.enter_context(tqdm(total=None if None in totals else sum(totals), unit='frame', mininterval=1))
         progress = RunProgress(detector, sources, stride, save_state, save_every, positions)
@@ -112,7 +119,7 @@ class RunProgress:
         self._signature = detector.signature() if path else ''
         self._num_frames = {source.name: source.num_frames for source in sources}
         self._positions = dict(positions)
-        self._streams, self._num_batches = detector.bank.held(), 0
+        self._streams, self._num_batches = detector.bank.held() if path else [], 0
 
     def keep(self, frames: Sequence[StreamFrame], streams: list[HeldStream]) -> None:
         """Record a batch whose results are written, and the streams after it."""
@@ -157,10 +164,13 @@ def resume(detector: OnlineDetector, path: str, sources: Sequence[Source], strid
 
 
 def first_frames(positions: Mapping[str, Position], sources: Sequence[Source], stride: int) -> dict[str, int]:
-    """The next frame id of each source; a live source skips the frames it gave since the run stopped."""
+    """The next frame id of each source; a live source skips the frames it gave since the run stopped.
+
+    A clock that was set back meanwhile skips none: frame ids never run backwards.
+    """
     now = time.time()
     return {source.name: position.frame_id + stride + (
-                0 if source.is_recorded else round((now - position.seen_at) * source.fps))
+                0 if source.is_recorded else max(0, round((now - position.seen_at) * source.fps)))
             for source in sources if (position := positions.get(source.name))}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+import threading
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
 
@@ -20,6 +21,7 @@ from tsm_det.config_errors import config_errors
 from tsm_det.engines import with_engine
 from tsm_det.errors import InputError
 from tsm_det.models.loading import build_detector
+from tsm_det.shift_offline import NO_STREAM
 from tsm_det.stream_bank import StreamBank
 from tsm_det.streams.state_file import model_signature, read_state, write_state
 
@@ -27,17 +29,30 @@ from tsm_det.streams.state_file import model_signature, read_state, write_state
 class OnlineDetector:
     """Detects objects in streams, frame by frame, and keeps the state of each stream between calls.
 
+    Threads may share a detector: they take turns. A forked process may not use it: it lacks torch's threads.
+
     Args:
         model: a TSMFasterRCNN in eval mode.
         pipeline: turns ``{'img': [image], ...}`` into ``inputs`` ``(1, C, H, W)`` and ``data_samples``.
         capacity: largest number of streams; the least recently used is evicted first.
         max_gap: largest step of frame ids within a stream; None for any, 0 to start over at every frame.
+
+    Raises InputError when the model reads future frames (``direction='both'``).
     """
 
     def __init__(self, model: nn.Module, pipeline: Compose, capacity: int = 64, max_gap: int | None = None) -> None:
+        if getattr(model, 'direction', 'past') == 'both':
+            raise InputError(NO_STREAM)
         self.model = model
         self.pipeline = pipeline
         self.bank = StreamBank(capacity, max_gap)
+        self._turn, self._process = threading.RLock(), os.getpid()
+
+    def __getstate__(self) -> dict:
+        return {name: value for name, value in self.__dict__.items() if name not in ('_turn', '_process')}
+
+    def __setstate__(self, state: dict) -> None:
+        self.__dict__.update(state, _turn=threading.RLock(), _process=os.getpid())
 
     @classmethod
     def from_config(cls, config: str | Config, checkpoint: str | None = None, device: str = 'cpu', capacity: int = 64,
@@ -54,12 +69,8 @@ class OnlineDetector:
             cfg_options: dotted keys that override the config's.
             trust_checkpoint: load a checkpoint of more than tensors and plain values, which may run any program.
         """
-        config = copy.deepcopy(config) if isinstance(config, Config) else load_config(config)
-        override(config, cfg_options or {})
-        model = with_engine(build_detector(config, checkpoint, device, trust_checkpoint), engine)
-        with config_errors(config):
-            pipeline = Compose(image_pipeline(dataset_config(config).pipeline))
-        return cls(model, pipeline, capacity, max_gap)
+        return cls(*model_and_pipeline(config, checkpoint, device, engine, cfg_options, trust_checkpoint), capacity,
+                   max_gap)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -86,10 +97,19 @@ class OnlineDetector:
 
         Raises:
             ValueError: an image is not (H, W, 3) uint8 or too narrow to resize, an id occurs twice, the numbers of ids
-                and images differ, or there are more streams than the capacity.
+                and images differ, there are more streams than the capacity, or this process was forked after the
+                detector was made.
         """
+        if os.getpid() != self._process:
+            raise InputError(f'the detector was made in process {self._process} but is called in its fork '
+                             f'{os.getpid()}: make it after the fork, or start processes by spawn')
+        with self._turn:
+            return self._detect_batch(images, stream_ids, frame_ids)
+
+    def _detect_batch(self, images: Sequence[np.ndarray], stream_ids: Sequence[Hashable],
+                      frame_ids: Sequence[int] | None) -> list[DetDataSample]:
         for image in images:
-            _check_image(image)
+            check_image(image)
         self.bank.check_batch(stream_ids)
         if len({len(images), len(stream_ids), len(stream_ids if frame_ids is None else frame_ids)}) > 1:
             raise ValueError(f'{len(images)} images came for {len(stream_ids)} stream ids and '
@@ -117,15 +137,18 @@ class OnlineDetector:
 
     def reset(self, *stream_ids: Hashable) -> None:
         """Start these streams over at their next frame; all streams without an argument, the default one by None."""
-        for stream_id in stream_ids or self.bank.stream_ids():
-            self.bank.drop(stream_id)
+        with self._turn:
+            for stream_id in stream_ids or self.bank.stream_ids():
+                self.bank.drop(stream_id)
 
     def save_state(self, path: str | os.PathLike) -> None:
         """Write the states of all streams to a file.
 
         Raises InputError when it cannot be written, or a stream id is not a string, a whole number or None.
         """
-        write_state(path, self.signature(), self.bank.held())
+        with self._turn:
+            held = self.bank.held()
+        write_state(path, self.signature(), held)
 
     def load_state(self, path: str | os.PathLike) -> None:
         """Replace all streams by those of a file.
@@ -136,7 +159,9 @@ class OnlineDetector:
             InputError: the file is missing, not a state file, of a model with other weights, shift, pipeline or
                 engine, or has more streams than the capacity; the detector keeps its streams.
         """
-        self.bank.restore(read_state(path, self.signature())[0])
+        streams = read_state(path, self.signature())[0]
+        with self._turn:
+            self.bank.restore(streams)
 
     def signature(self) -> str:
         """Digest of the network and the frame preparation, which a state file must match."""
@@ -149,12 +174,7 @@ class OnlineDetector:
 
     def prepare(self, image: np.ndarray, stream_id: Hashable = None, frame_id: int = 0) -> dict:
         """Run the pipeline on a frame; raise InputError when it is too narrow to resize."""
-        try:
-            return self.pipeline({'img': [image], 'img_id': [frame_id], 'frame_id': [frame_id],
-                                  'video_id': [stream_id], 'video_length': [1], 'ori_video_length': [1]})
-        except cv2.error as error:
-            raise InputError('the image is {}x{} px, which the pipeline cannot resize: give a less narrow one'.format(
-                *image.shape[:2])) from error
+        return prepare_image(self.pipeline, image, stream_id, frame_id)
 
     def _by_padded_size(self, prepared: list[dict]) -> list[list[int]]:
         divisor = self.model.data_preprocessor.pad_size_divisor
@@ -162,6 +182,26 @@ class OnlineDetector:
         for i, data in enumerate(prepared):
             groups[tuple(-(-side // divisor) for side in data['inputs'].shape[-2:])].append(i)
         return list(groups.values())
+
+
+def model_and_pipeline(config: str | Config, checkpoint: str | None = None, device: str = 'cpu', engine: str = 'eager',
+                       cfg_options: dict | None = None, trust_checkpoint: bool = False) -> tuple[nn.Module, Compose]:
+    """Build a detector in eval mode and the test pipeline of its frames: see :meth:`OnlineDetector.from_config`."""
+    config = copy.deepcopy(config) if isinstance(config, Config) else load_config(config)
+    override(config, cfg_options or {})
+    model = with_engine(build_detector(config, checkpoint, device, trust_checkpoint), engine)
+    with config_errors(config):
+        return model, Compose(image_pipeline(dataset_config(config).pipeline))
+
+
+def prepare_image(pipeline: Compose, image: np.ndarray, stream_id: Hashable = None, frame_id: int = 0) -> dict:
+    """Run a pipeline of :func:`image_pipeline` on a frame; raise InputError when it is too narrow to resize."""
+    try:
+        return pipeline({'img': [image], 'img_id': [frame_id], 'frame_id': [frame_id],
+                         'video_id': [stream_id], 'video_length': [1], 'ori_video_length': [1]})
+    except cv2.error as error:
+        raise InputError('the image is {}x{} px, which the pipeline cannot resize: give a less narrow one'.format(
+            *image.shape[:2])) from error
 
 
 def detections_of(sample: DetDataSample, classes: Sequence[str], score_thr: float = 0.0) -> list[dict]:
@@ -195,7 +235,8 @@ def image_pipeline(pipeline: Sequence[dict]) -> list[dict]:
     return steps
 
 
-def _check_image(image: np.ndarray) -> None:
+def check_image(image: np.ndarray) -> None:
+    """Raise ValueError unless an image is ``(H, W, 3)`` uint8."""
     if not isinstance(image, np.ndarray):
         raise ValueError(f'the image is {type(image).__name__} but must be an array (H, W, 3) uint8, BGR: '
                          'convert it, for example by numpy.asarray')

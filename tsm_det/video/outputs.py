@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 
 from tsm_det.errors import InputError
-from tsm_det.files import check_writable
+from tsm_det.files import check_writable, refuse_overwriting
 from tsm_det.video.cameras import StreamFrame
 from tsm_det.video.drawing import draw_detections
 from tsm_det.video.sinks import JsonLinesSink, VideoSink
@@ -80,12 +80,10 @@ def check_outputs(sources: Sequence[Source], out: str | None = None, json_lines:
     if save_state:
         check_writable(save_state)
     videos = _video_paths(sources, out).values()
-    taken = {os.path.realpath(file): 'a source' for source in sources for file in source.files}
-    for path in [*videos, *(path.with_suffix('.part.mp4') for path in videos), *filter(None, (json_lines, save_state))]:
-        if what := taken.get(os.path.realpath(path)):
-            raise InputError(f'{path} is {what} and would be overwritten: name another file')
-        taken[os.path.realpath(path)] = 'another output'
-    return [*videos, *filter(None, (json_lines, save_state))]
+    outputs = [*videos, *filter(None, (json_lines, save_state))]
+    refuse_overwriting([*outputs, *(path.with_suffix('.part.mp4') for path in videos)],
+                       [file for source in sources for file in source.files])
+    return outputs
 
 
 def _video_paths(sources: Sequence[Source], out: str | None) -> dict[str, Path]:

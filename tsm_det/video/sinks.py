@@ -6,7 +6,7 @@ import json
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from fractions import Fraction
 from pathlib import Path
 
@@ -17,6 +17,7 @@ import numpy as np
 from tsm_det.errors import InputError
 from tsm_det.files import check_writable, writing
 
+_LINE_START = b'{"frame_id": '
 _TICK_S = Fraction(1, 60_000)  # MPEG-4 part 2 allows at most 65,535 ticks per second
 
 
@@ -31,7 +32,8 @@ class JsonLinesSink(AbstractContextManager):
         last_frames: last frame id to keep per stream: the file is truncated after them and appended to.
 
     Raises:
-        InputError: the file cannot be written, on creation or at a frame; or a detection is not finite.
+        InputError: the file cannot be written, on creation or at a frame; or a detection is not finite; or
+            ``last_frames`` is given and the file holds other lines, and stays as it is.
     """
 
     def __init__(self, path: str | os.PathLike, last_frames: Mapping[str, int] | None = None) -> None:
@@ -61,13 +63,22 @@ class JsonLinesSink(AbstractContextManager):
 
 
 def _length_up_to(path: Path, last_frames: Mapping[str, int]) -> int:
-    """Bytes before the first line of a later frame, or before a line that a killed process left incomplete."""
+    """Bytes before the first line of a later frame, or before a line that a killed process left incomplete.
+
+    Raises InputError when a line up to there was not written by this class.
+    """
     length = 0
-    with path.open('rb') as file, suppress(ValueError, KeyError, TypeError):
-        for line in file:
-            content = json.loads(line)
-            if content['frame_id'] > last_frames.get(content['stream'], -1) or not line.endswith(b'\n'):
-                break
+    with path.open('rb') as file:
+        for number, line in enumerate(file, 1):
+            try:
+                if not line.endswith(b'\n') and (line.startswith(_LINE_START) or _LINE_START.startswith(line)):
+                    break
+                content = json.loads(line)
+                if content['frame_id'] > last_frames.get(content['stream'], -1):
+                    break
+            except (ValueError, KeyError, TypeError) as error:
+                raise InputError(f'line {number} of {path} is not one of detections: to resume, name the --json file '
+                                 'of the interrupted run, or a new one') from error
             length += len(line)
     return length
 

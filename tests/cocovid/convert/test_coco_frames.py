@@ -19,7 +19,7 @@ def folder(tmp_path):
     return tmp_path / 'images'
 
 
-def coco(names, boxes=(), size=(48, 64)):
+def coco(names, boxes=((0, [1, 1, 4, 4], {}),), size=(48, 64)):
     """A COCO file's content; ``boxes`` are (number of the image, bbox, further keys)."""
     shape = dict(zip(('height', 'width'), size, strict=True)) if size else {}
     return {'images': [{'id': 10 + k, 'file_name': name, **shape} for k, name in enumerate(names)],
@@ -52,6 +52,66 @@ def videos_of(content):
     (['a_1.jpg', 'a-1.jpg', 'a/1.jpg'], {'./a_': [1], './a-': [1], 'a/': [1]})])
 def test_videos_are_folders_or_what_stands_before_the_number(folder, names, videos):
     assert videos_of(convert(folder, coco(names))[0]) == videos
+
+
+@pytest.mark.parametrize('numbers', [
+    [1700000000000, 1700000000033, 1700000000067], [40, 80, 120, 160], [5, 100033333, 100066667, 900000000]])
+def test_time_stamps_become_places_in_order(folder, numbers):
+    boxes = [(k, [1 + k, 1, 4, 4], {}) for k in range(len(numbers))]
+    content, report = convert(folder, coco([f'a/{number}.jpg' for number in numbers], boxes))
+    assert [(image['file_name'], image['frame_id']) for image in content['images']] == [
+        (f'a/{number}.jpg', k) for k, number in enumerate(numbers)]
+    assert [box['instance_id'] for box in content['annotations']] == [1] * len(numbers)
+    assert 'time stamps' in str(report)
+
+
+def test_numbers_of_every_tenth_frame_stay(folder):
+    assert videos_of(convert(folder, coco([f'a/{k}.jpg' for k in (0, 10, 20, 99)]))[0]) == {'a': [0, 10, 20, 99]}
+
+
+@pytest.mark.parametrize(('names', 'keys', 'videos'), [
+    (['x.jpg', 'a.jpg', 'm.jpg'], [(3, 0), (3, 2), (8, 5)], {'walk': [0, 2], '8': [5]}),
+    (['9.jpg', '8.jpg', '7.jpg'], [('p', 0), ('p', 1), ('q', 0)], {'p': [0, 1], 'q': [0]}),
+    (['cam1_5.jpg', 'cam2_5.jpg', 'cam1_3.jpg'], [(3, None), (8, None), (3, None)], {'walk': [3, 5], '8': [5]}),
+    (['cam1/b.jpg', 'cam2/x.jpg', 'cam1/a.jpg'], [(None, 0), (None, 0), (None, 1)], {'cam1': [0, 1], 'cam2': [0]})])
+def test_video_and_frame_of_the_file_come_before_names(folder, names, keys, videos):
+    content = {**coco(names), 'videos': [{'id': 3, 'name': 'walk'}]}
+    for image, (video, frame) in zip(content['images'], keys, strict=True):
+        image.update({'video_id': video, 'frame_id': frame})
+    assert videos_of(convert(folder, content)[0]) == videos
+
+
+@pytest.mark.parametrize(('keys', 'message'), [
+    ([{'frame_id': 0}, {}], '1 of the 2 images'), ([{'video_id': 1}, {}], '1 of the 2 images'),
+    ([{'frame_id': 0}, {'frame_id': 0.5}], r'2\.jpg of .* frame_id 0\.5'),
+    ([{'video_id': 0}, {'video_id': [1]}], r'2\.jpg of .* video_id \[1\]'),
+    ([{'frame_id': 4, 'video_id': 1}] * 2, r'1\.jpg and 2\.jpg')])
+def test_a_video_or_frame_that_is_not_clear_is_an_error(folder, keys, message):
+    content = coco(['1.jpg', '2.jpg'])
+    for image, its in zip(content['images'], keys, strict=True):
+        image.update(its)
+    with pytest.raises(InputError, match=message):
+        convert(folder, content)
+
+
+def test_tracks_of_minus_1_are_linked(folder):
+    boxes = [(frame, [1 + 30 * k + frame, 1, 6, 6], {'track_id': track}) for frame in (0, 1)
+             for k, track in enumerate((-1, '-1'))]
+    content, _ = convert(folder, coco(['a/1.jpg', 'a/2.jpg'], boxes))
+    assert [box['instance_id'] for box in content['annotations']] == [1, 2, 1, 2]
+
+
+def test_categories_to_ignore_are_regions_of_all_others(folder):
+    content, report = convert(folder, coco(['1.jpg'], [(0, [1, 1, 4, 4], {}), (0, [20, 1, 9, 9], {'category_id': 0})]),
+                              ignore=['ant'])
+    assert content['categories'] == [{'id': 3, 'name': 'bird'}]
+    assert [(box['category_id'], box['iscrowd']) for box in content['annotations']] == [(3, 0), (3, 1)]
+    assert report.ignored == 1
+
+
+def test_only_labelled_images_stay(folder):
+    content, _ = convert(folder, coco(['1.jpg', '2.jpg', '3.jpg'], [(1, [1, 1, 4, 4], {})]), labelled_frames_only=True)
+    assert [image['frame_id'] for image in content['images']] == [2]
 
 
 def test_boxes_find_their_frames_and_categories_keep_their_ids(folder):
@@ -101,12 +161,12 @@ def test_annotations_without_a_box_are_counted(folder):
 
 
 def test_a_box_that_cannot_be_kept_is_named_by_its_annotation(folder):
-    _, report = convert(folder, coco(['1.jpg'], [(0, [70, 1, 2, 2], {})]))
+    _, report = convert(folder, coco(['1.jpg'], [(0, [70, 1, 2, 2], {}), (0, [1, 1, 4, 4], {})]))
     assert '  coco annotation 100: box (70, 1, 2, 2) is empty or outside the frame of 64x48 px' in str(report)
 
 
 @pytest.mark.parametrize(('names', 'message'), [
-    (['photo.jpg'], r'the image photo\.jpg of .* has no number at the end of its name'),
+    (['photo.jpg'], r'the image photo\.jpg of .* has neither a frame_id nor a number at the end of its name'),
     (['a/1.jpg', 'a/01.jpg'], r'a/1\.jpg and a/01\.jpg of .* are the same frame')])
 def test_names_that_give_no_order_are_an_error(folder, names, message):
     with pytest.raises(InputError, match=message):
@@ -151,7 +211,7 @@ corner = st.integers(0, 30)
 length = st.integers(1, 18)
 
 
-@given(st.lists(st.tuples(st.integers(0, 2), corner, corner, length, length), max_size=8))
+@given(st.lists(st.tuples(st.integers(0, 2), corner, corner, length, length), min_size=1, max_size=8))
 def test_boxes_written_in_the_format_come_back(boxes):
     with tempfile.TemporaryDirectory() as folder:
         content, _ = convert(Path(folder, 'images'), coco(

@@ -190,7 +190,62 @@ def test_classes_force_an_order(folder):
     assert report.boxes == {'zebra': 1, 'whale': 0, 'ant': 1}
 
 
+# Frames that count from 1, and frames that nobody labelled
+
+
+def rows_from(first, count, step=1):
+    return [f'{first + k},bird,{10 + k},10,6,6' for k in range(0, count, step)]
+
+
+@pytest.mark.parametrize('first', [0, 1])
+def test_a_first_or_last_row_tells_whether_frames_count_from_0(folder, first):
+    add(folder, 'a', rows_from(first, 6))
+    add(folder, 'b', rows_from(first + 2, 2))
+    content, report = convert(folder)
+    assert [(frame, box[0]) for video, frame, _, box in boxes_of(content) if video == 'a.mp4'] == [
+        (k, 10 + k) for k in range(6)]
+    assert [frame for video, frame, *_ in boxes_of(content) if video == 'b.mp4'] == [2, 3]
+    assert report.dropped == []
+
+
+@pytest.mark.parametrize('rows', [rows_from(1, 4), rows_from(1, 5, step=2)])
+def test_rows_that_begin_with_frame_1_need_an_answer(folder, rows):
+    add(folder, 'a', rows)
+    with pytest.raises(InputError, match=r'a\.csv.*--first-frame'):
+        convert(folder)
+    for first in (0, 1):
+        assert boxes_of(convert(folder, first_frame=first)[0])[0][1] == 1 - first
+
+
+def test_files_that_contradict_each_other_need_an_answer(folder):
+    add(folder, 'a', rows_from(0, 6))
+    add(folder, 'b', rows_from(1, 6))
+    with pytest.raises(InputError, match=r'a\.csv.*b\.csv.*--first-frame'):
+        convert(folder)
+    assert len(convert(folder, first_frame=0)[1].dropped) == 1
+
+
+def test_only_labelled_frames_become_images(folder):
+    add(folder, 'a', rows_from(0, 6, step=2))
+    content, _ = convert(folder, labelled_frames_only=True)
+    assert [(image['frame_id'], image['frame_in_file']) for image in content['images']] == [(0, 0), (2, 2), (4, 4)]
+
+
+def test_labels_to_ignore_are_regions_and_no_category(folder):
+    add(folder, 'a', ['0,bird,10,10,6,6', '0,crowd,30,10,9,9'])
+    content, report = convert(folder, ignore=['crowd'])
+    assert [item['name'] for item in content['categories']] == ['bird']
+    assert [box['iscrowd'] for box in content['annotations']] == [0, 1]
+    assert report.ignored == 1
+
+
 # Tracks
+
+
+def test_tracks_of_minus_1_are_linked(folder):
+    add(folder, 'a', [f'{frame},bird,{10 + 30 * k},10,6,6,-1' for frame in range(2) for k in range(2)],
+        header=f'{HEADER},track')
+    assert tracks_of(convert(folder)[0]) == [1, 2, 1, 2]
 
 
 def test_boxes_are_linked_into_tracks_within_a_label(folder):
@@ -220,8 +275,7 @@ def test_a_track_column_wins_over_linking(folder):
 
 @pytest.mark.parametrize(('text', 'message'), [
     ('', 'has no column frame, label, x, y, width, height'),
-    ('frame,label,x,y,w,h\n', 'has no column width, height'),
-    ('frame;label;x;y;width;height\n', 'has no column'),
+    ('frame,label,x,y,depth\n', 'has no column width, height'),
     (f'{HEADER}\n0,bird,1,1,4,4\n0,bird,one,1,4,4\n', r"line 3: x is 'one' but must be a number"),
     (f'{HEADER}\n0,bird,,1,4,4\n', r"line 2: x is ''"),
     (f'{HEADER}\n0.5,bird,1,1,4,4\n', r"frame is '0.5' but must be a whole number"),

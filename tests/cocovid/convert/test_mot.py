@@ -60,11 +60,22 @@ def test_a_file_that_counts_pixels_from_0_is_taken_as_it_is(root):
     assert boxes_of(convert(root, origin=0)[0])[0][2] == [11, 21, 5, 6]
 
 
-def test_rows_of_flag_0_are_left_out_and_counted(root):
-    add(root, ['1,4,11,21,5,6,0,1,1', '1,5,11,21,5,6,1,1,1', '2,4,11,21,5,6,0,1,1'])
+def test_rows_of_flag_0_are_regions_to_ignore(root):
+    add(root, ['1,4,11,21,5,6,0,1,1', '1,5,31,21,5,6,1,1,1', '2,4,11,21,5,6,0,1,1'])
     content, report = convert(root)
-    assert len(content['annotations']) == 1
-    assert '2 rows of flag 0 left out' in str(report)
+    assert [(box['iscrowd'], box['instance_id']) for box in content['annotations']] == [(1, 1), (0, 2), (1, 1)]
+    assert report.ignored == 2
+
+
+@pytest.mark.parametrize('class_id', ['0', '13'])
+def test_rows_of_flag_0_and_no_known_class_are_regions_of_all_classes(root, class_id):
+    add(root, [f'1,0,{x},21,5,6,0,{class_id}' for x in (11, 31)] + ['2,5,11,21,5,6,1,1'])
+    content, report = convert(root, classes=['ant', 'bee'])
+    assert [(label, box[0]) for frame, label, box, _ in boxes_of(content) if frame == 0] == [
+        ('ant', 10), ('bee', 10), ('ant', 30), ('bee', 30)]
+    assert [box['iscrowd'] for box in content['annotations']] == [1, 1, 1, 1, 0]
+    assert len({box['instance_id'] for box in content['annotations']}) == 5
+    assert (report.ignored, report.boxes) == (2, {'ant': 1, 'bee': 0})
 
 
 @pytest.mark.parametrize('row', ['2,4,11,21,5,6', '2,4,11,21,5,6,1', '2,4,11,21,5,6,1,-1,-1,-1'])
@@ -101,13 +112,13 @@ def test_sequences_come_by_name_and_other_folders_are_left_alone(root):
     for name in ('b', 'a'):
         add(root, ['1,4,11,21,5,6,1,1,1'], name)
     (root / 'notes').mkdir()
-    content, _ = convert(root)
+    content, _ = convert(root, classes=['bird'])
     assert [(video['id'], video['name']) for video in content['videos']] == [(1, 'a'), (2, 'b')]
     assert [track for *_, track in boxes_of(content)] == [1, 2]
 
 
 def test_without_seqinfo_sizes_are_those_of_the_images(root):
-    add(root, ['1,4,11,21,5,6,1,1,1'], info=None, size=(20, 30))
+    add(root, ['1,4,11,11,5,6,1,1,1'], info=None, size=(20, 30))
     assert convert(root)[0]['videos'][0] == {'id': 1, 'name': 'MOT17-02', 'height': 20, 'width': 30}
 
 
@@ -191,15 +202,90 @@ def test_sequences_with_other_labels_are_an_error(root):
 
 @pytest.mark.parametrize('name', ['', 'nowhere'])
 def test_a_folder_without_sequences_is_an_error(tmp_path, name):
-    with pytest.raises(InputError, match='holds no sequence'):
+    with pytest.raises(InputError, match='holds no sequence|is not a folder'):
         convert(tmp_path / name)
+
+
+# Frames and names
+
+
+@pytest.mark.parametrize(('first', 'images'), [
+    (0, ('000001.jpg', '000002.jpg', '000003.jpg')), (0, ('000000.jpg', '000001.jpg', '000002.jpg')),
+    (1, ('000000.jpg', '000001.jpg', '000002.jpg')), (0, ('frame_000000.jpg', 'frame_000001.jpg', 'frame_000002.jpg')),
+    (1, ('17000.jpg', '17033.jpg', '17067.jpg'))])
+def test_a_first_or_last_row_tells_whether_frames_count_from_0(root, first, images):
+    add(root, [f'{first + k},1,{11 + k},21,5,6,1,1,1' for k in range(3)], images=images)
+    content, report = convert(root)
+    assert [(frame, box[0]) for frame, _, box, _ in boxes_of(content)] == [(0, 10), (1, 11), (2, 12)]
+    assert [Path(image['file_name']).name for image in content['images']] == [*images]
+    assert report.dropped == []
+
+
+def test_a_sequence_tells_for_all(root):
+    add(root, ['0,1,11,21,5,6,1,1,1'], 'MOT17-02')
+    add(root, ['1,1,11,21,5,6,1,1,1'], 'MOT17-04')
+    assert [frame for frame, *_ in boxes_of(convert(root)[0])] == [0, 1]
+
+
+def test_sequences_that_contradict_each_other_need_an_answer(root):
+    add(root, ['0,1,11,21,5,6,1,1,1'], 'MOT17-02')
+    add(root, ['3,1,11,21,5,6,1,1,1'], 'MOT17-04')
+    with pytest.raises(InputError, match=r'MOT17-02.*MOT17-04.*--first-frame'):
+        convert(root)
+    assert [frame for frame, *_ in boxes_of(convert(root, first_frame=0)[0])] == [0]
+
+
+def test_images_from_0_and_rows_in_between_need_an_answer(root):
+    add(root, ['1,1,11,21,5,6,1,1,1', '2,1,11,21,5,6,1,1,1'], info=None, images=[f'{k}.jpg' for k in range(4)])
+    with pytest.raises(InputError, match='--first-frame'):
+        convert(root)
+    for first in (0, 1):
+        assert [frame for frame, *_ in boxes_of(convert(root, first_frame=first)[0])] == [1 - first, 2 - first]
+
+
+def test_rows_with_the_numbers_of_every_25th_image_keep_them(root):
+    add(root, [f'{k},1,11,21,5,6,1,1,1' for k in (1, 26, 51)], info=None, images=['1.jpg', '26.jpg', '51.jpg'])
+    assert [frame for frame, *_ in boxes_of(convert(root)[0])] == [0, 25, 50]
+
+
+@pytest.mark.parametrize('name', ['MOT17-02', 'MOT16-11', 'MOT20-01', 'MOT17-13-FRCNN', 'mot17-02-dpm'])
+def test_sequences_of_motchallenge_have_its_classes(root, name):
+    add(root, ['1,4,11,21,5,6,1,3,1'], name)
+    assert boxes_of(convert(root)[0])[0][1] == 'car'
+
+
+@pytest.mark.parametrize('name', ['uav0000013_00000_v', 'dancetrack0001', 'MOT17', 'MOT15-01', 'mine-MOT17-02'])
+def test_classes_of_other_sequences_are_not_guessed(root, name):
+    add(root, ['1,4,11,21,5,6,1,4,0,0'], name)
+    with pytest.raises(InputError, match=f'{name}.*--classes'):
+        convert(root)
+
+
+def test_seqinfo_says_whose_sequence_a_folder_is(root):
+    add(root, ['1,4,11,21,5,6,1,3,1'], 'renamed', info=INFO.replace('{name}', 'MOT17-02'))
+    assert boxes_of(convert(root)[0])[0][1] == 'car'
+
+
+def test_classes_to_ignore_are_regions_of_all_others(root):
+    add(root, ['1,4,11,21,5,6,1,1,1', '1,5,31,21,5,6,1,2,1'])
+    content, report = convert(root, classes=['ant', 'crowd', 'bee'], ignore=['crowd'])
+    assert [(item['id'], item['name']) for item in content['categories']] == [(1, 'ant'), (3, 'bee')]
+    assert [(box['category_id'], box['iscrowd']) for box in content['annotations']] == [(1, 0), (1, 1), (3, 1)]
+    assert report.ignored == 1
+
+
+def test_only_labelled_frames_become_images(root):
+    add(root, ['1,4,11,21,5,6,1,1,1', '3,4,31,21,5,6,0,1,1'])
+    content, report = convert(root, labelled_frames_only=True)
+    assert [image['frame_id'] for image in content['images']] == [0, 2]
+    assert '1 frames without a label left out' in str(report)
 
 
 corner = st.integers(0, 30)
 length = st.integers(1, 18)
 
 
-@given(st.lists(st.tuples(st.integers(0, 2), corner, corner, length, length), max_size=8))
+@given(st.lists(st.tuples(st.integers(0, 2), corner, corner, length, length), min_size=1, max_size=8))
 def test_boxes_written_in_the_format_come_back(boxes):
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder, 'MOT')

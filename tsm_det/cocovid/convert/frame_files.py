@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from PIL import Image
 
+from tsm_det.cocovid.read import stays_inside
 from tsm_det.errors import InputError
 from tsm_det.video.sources import IMAGE_SUFFIXES
 from tsm_det.video.video_file import VideoFile
@@ -85,6 +86,50 @@ def split_number(name: str) -> tuple[str, int] | None:
     return (stem[:found.start()], int(found.group())) if found and len(found.group()) <= 18 else None
 
 
+def annotation_files(source: Path, suffix: str) -> list[Path]:
+    """Return ``source`` if it is a file, else the files of the folder, at any depth, with a suffix.
+
+    Raises InputError when there is none.
+    """
+    if source.is_file():
+        return [source]
+    files = sorted(path for path in source.rglob(f'*{suffix}') if path.name[0] != '.') if source.is_dir() else []
+    if not files:
+        raise InputError(f'{source} holds no {suffix[1:].upper()} file: name one, or a folder with such files')
+    return files
+
+
+def inner_name(name: str, place: str) -> str:
+    """Return the file name of an annotation file with slashes between folders; backslashes count as slashes.
+
+    Args:
+        name: relative to some folder.
+        place: where the name is written, for the message.
+
+    Raises InputError when the name is empty or leads out of the folder.
+    """
+    if not name.strip() or not stays_inside(name):
+        raise InputError(f'{place} names the file {name!r} but a name inside the folder of the images is required: '
+                         'remove the drive, the leading slash or "..", or export the file again')
+    return PurePosixPath(name.strip().replace('\\', '/')).as_posix()
+
+
+def number_images(images: list[Path]) -> dict[int, Path]:
+    """Return images by the number at the end of their name.
+
+    Raises InputError when one has no number, or that of another.
+    """
+    numbers = {}
+    for path in images:
+        if (split := split_number(path.name)) is None:
+            raise InputError(f'{path} has no number at the end of its name, which links it to its boxes: rename the '
+                             'images 000001, 000002, ...')
+        if (other := numbers.setdefault(split[1], path)) != path:
+            raise InputError(f'{path} and {other.name} have the same number, which links them to their boxes: rename '
+                             'or remove one')
+    return numbers
+
+
 def parse_number(text: str | None, what: str, place: str, whole: bool = False) -> float:
     """Return the number in a field; ``what`` names the field and ``place`` says where it is, for the message.
 
@@ -97,3 +142,9 @@ def parse_number(text: str | None, what: str, place: str, whole: bool = False) -
     except (TypeError, ValueError) as error:
         raise InputError(f'{place}: {what} is {text!r} but must be a {"whole " * whole}number: fix it, or export the '
                          'file again') from error
+
+
+def parse_track(given: object) -> str | None:
+    """Return a track id as text; None, which will be linked, for none or a negative number."""
+    text = '' if given is None else str(given).strip()
+    return None if not text or re.fullmatch(r'-\d+(\.0*)?', text) else text

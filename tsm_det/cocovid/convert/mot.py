@@ -2,55 +2,72 @@
 
 from __future__ import annotations
 
-import configparser
 import os
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from tsm_det.cocovid.builder import Box, CocoVIDBuilder, ConversionReport
-from tsm_det.cocovid.convert.frame_files import Frame, check_size, image_size, images_of, parse_number, split_number
+from tsm_det.cocovid.convert.frame_files import Frame, parse_number, parse_track, split_number
+from tsm_det.cocovid.convert.frame_numbers import RowNumbers, cvat_number, find_first_frame
+from tsm_det.cocovid.convert.mot_sequences import MotSequence, find_sequences
+from tsm_det.cocovid.convert.text_records import read_lines
+from tsm_det.config import class_names
 from tsm_det.errors import InputError
 
 # https://motchallenge.net: the classes of MOT16, MOT17 and MOT20, numbered from 1.
 CLASSES = ('pedestrian', 'person_on_vehicle', 'car', 'bicycle', 'motorbike', 'non_mot_vehicle', 'static_person',
            'distractor', 'occluder', 'occluder_on_ground', 'occluder_full', 'reflection')
-GT = Path('gt', 'gt.txt')
-INFO = 'seqinfo.ini'
+_ITS_SEQUENCES = re.compile(r'MOT(16|17|20)-[0-9]{2}(-(DPM|FRCNN|SDP))?', re.IGNORECASE)
 _CLASS_HINT = 'class (remove columns 8 to 10 if they hold coordinates)'
 _COLUMNS = ('frame', 'track', 'left', 'top', 'width', 'height', 'flag', 'class')
 
 
 def convert_mot(root: str | os.PathLike, out: str | os.PathLike, classes: list[str] | None = None, origin: int = 1,
-                max_gap: int = 5, progress: Callable[[list], Iterable] = iter) -> ConversionReport:
+                max_gap: int = 5, first_frame: int | None = None, ignore: Sequence[str] = (),
+                labelled_frames_only: bool = False,
+                progress: Callable[[list], Iterable] = iter) -> ConversionReport:
     """Write the CocoVID file of one sequence or of a folder of sequences.
 
-    A sequence is a folder with ``gt/gt.txt`` and numbered images in ``img1/``, or in the ``imDir`` of
-    ``seqinfo.ini``. Rows of ``gt.txt``: frame (from 1), track (-1: unknown, will be linked), left, top, width, height,
-    and optionally a flag (rows of flag 0 are skipped and counted), a class (-1: none), and columns that are ignored.
-    Frame k becomes frame id k - 1.
+    A sequence is a folder with ``gt/gt.txt`` or ``gt.txt``, and numbered images in ``img1/`` (or in the ``imDir`` of
+    ``seqinfo.ini``) or one video. A folder may also hold videos ``NAME.mp4`` with their rows in ``NAME.txt``. Rows are
+    frame (from 1), track (-1: unknown, will be linked), left, top, width, height, and optionally a flag (0: the box
+    becomes an ignored region), a class (-1: none), and columns that are ignored. Frame k becomes frame id k - 1. Rows
+    may also count from 0, and images too.
 
     Args:
         root: the sequence, or the folder of sequences.
         out: the JSON file to write; its file names are relative to ``root``.
-        classes: names of the classes 1, 2, ...; None takes those of ``gt/labels.txt``, which CVAT writes, or
-            MOTChallenge's twelve. Files without a class column have one class, by default ``object``.
+        classes: names of the classes 1, 2, ...; None takes those of ``gt/labels.txt``, which CVAT writes, or for
+            sequences of MOT16, MOT17 and MOT20 MOTChallenge's twelve. Files without a class column have one class,
+            by default ``object``.
         origin: number of the leftmost and topmost pixel in gt.txt: 1 as in MOTChallenge, or 0.
         max_gap: largest gap in a linked track, see :func:`~tsm_det.cocovid.linking.link_tracks`.
+        first_frame: number of the first frame in gt.txt, 0 or 1; None finds it out from the rows.
+        ignore: names of classes whose boxes are regions in which nothing counts.
+        labelled_frames_only: leave out frames without a row, because nobody labelled them.
         progress: wraps the list of sequences.
 
-    Raises InputError when a sequence is incomplete or cannot be read, or a row has an unknown class.
+    Raises InputError when a sequence is incomplete or cannot be read, a row has an unknown class, or nothing tells the
+    names of the classes or whether frames count from 0 or from 1.
     """
-    sequences = _find_sequences(Path(root))
-    rows = [_read_rows(sequence.folder / GT) for sequence in sequences]
+    sequences = find_sequences(Path(root))
+    rows = [_read_rows(sequence.gt) for sequence in sequences]
     names = _class_names(sequences, rows, classes)
-    builder = CocoVIDBuilder({name: number for number, name in enumerate(names, start=1)}, max_gap, first_frame=1)
-    for sequence, its_rows in progress(list(zip(sequences, rows, strict=True))):
-        kept = [row for row in its_rows if row.flag != 0]
-        if len(kept) < len(its_rows):
-            builder.report.left_out['rows of flag 0 left out'] += len(its_rows) - len(kept)
-        boxes = [row.to_box(_class_name(row, names, sequence), origin) for row in kept]
-        builder.add_video(sequence.name, sequence.frames(), boxes, sequence.folder / GT)
+    numbers = [{row.frame for row in its_rows} for its_rows in rows]
+    frames = [sequence.frames(its) for sequence, its in progress(list(zip(sequences, numbers, strict=True)))]
+    first_frame = find_first_frame(
+        [RowNumbers(sequence.gt, its, its_frames[-1].frame_id)
+         for sequence, its, its_frames in zip(sequences, numbers, frames, strict=True)],
+        first_frame, None if any(map(_counts_from_0, frames)) else 1)
+    categories = {name: number for number, name in enumerate(names, start=1) if name not in ignore}
+    builder = CocoVIDBuilder(categories, max_gap, first_frame, ignore=ignore, labelled_frames_only=labelled_frames_only)
+    if not first_frame:
+        builder.report.notes.append('frames in gt.txt count from 0')
+    for sequence, its_rows, its_frames in zip(sequences, rows, frames, strict=True):
+        boxes = [row.to_box(_class_name(row, names, sequence), origin, first_frame) for row in its_rows]
+        builder.add_video(sequence.name, its_frames, boxes, sequence.gt)
     return builder.write(out)
 
 
@@ -62,58 +79,15 @@ class _Row(NamedTuple):
     flag: float
     class_id: int | None
 
-    def to_box(self, label: str, origin: int) -> Box:
+    def to_box(self, label: str | None, origin: int, first_frame: int) -> Box:
         x, y, width, height = self.box
-        track = None if self.track == -1 else str(self.track)
-        return Box(self.line, self.frame - 1, label, (x - origin, y - origin, width, height), track)
-
-
-class _Sequence(NamedTuple):
-    name: str
-    folder: Path
-    prefix: str  # of its file names
-    info: dict[str, str]  # [Sequence] of seqinfo.ini, keys in lower case; empty without the file
-
-    def frames(self) -> list[Frame]:
-        """List the frames in order: image number k is frame k - 1, or frame k where numbers begin at 0."""
-        folder = self.info.get('imdir', 'img1')
-        images = images_of(self.folder / folder, *([(self.info['imext'].lower(),)] if 'imext' in self.info else []))
-        length, size = self._stated('seqlength'), (self._stated('imheight'), self._stated('imwidth'))
-        if length not in (None, len(images)):
-            raise InputError(f'{self.folder / folder} holds {len(images)} images but {INFO} states {length}: '
-                             'fetch the missing ones, or correct seqLength')
-        if None not in size:
-            check_size(images[0], size, INFO)
-        numbers = _numbers(images)
-        return [Frame(number - min(1, *numbers), f'{self.prefix}{folder}/{path.name}',
-                      image_size(path) if None in size else size) for number, path in sorted(numbers.items())]
-
-    def labels(self) -> list[str]:
-        """Return the names in ``gt/labels.txt``, which CVAT writes."""
-        path = self.folder / 'gt' / 'labels.txt'
-        return [line.strip() for line in _lines(path) if line.strip()] if path.is_file() else []
-
-    def _stated(self, key: str) -> int | None:
-        return parse_number(self.info[key], key, str(self.folder / INFO), whole=True) if key in self.info else None
-
-
-def _find_sequences(root: Path) -> list[_Sequence]:
-    if (root / GT).is_file():
-        return [_Sequence(root.resolve().name, root, '', _info(root))]
-    folders = sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
-    sequences = [_Sequence(path.name, path, f'{path.name}/', _info(path)) for path in folders if (path / GT).is_file()]
-    if not sequences:
-        raise InputError(f'{root} holds no sequence (a folder with {GT}): name the folder that the sequences are in')
-    for path in folders:
-        if not (path / GT).is_file() and ((path / INFO).is_file() or (path / 'img1').is_dir()):
-            raise InputError(f'{path} has no {GT}: add it (empty if nothing is visible), or move the '
-                             'sequence elsewhere')
-    return sequences
+        return Box(self.line, self.frame - first_frame, label, (x - origin, y - origin, width, height),
+                   None if label is None else parse_track(self.track), is_crowd=self.flag == 0)
 
 
 def _read_rows(path: Path) -> list[_Row]:
     return [_row(line, number, f'{path} line {number}')
-            for number, line in enumerate(_lines(path), start=1) if line.strip()]
+            for number, line in enumerate(read_lines(path), start=1) if line.strip()]
 
 
 def _row(line: str, number: int, place: str) -> _Row:
@@ -129,22 +103,15 @@ def _row(line: str, number: int, place: str) -> _Row:
     return _Row(number, values['frame'], values['track'], box, values['flag'], class_id)
 
 
-def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text(encoding='utf-8-sig').splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f'{path} cannot be read ({error}): it must be text in UTF-8') from error
-
-
-def _class_names(sequences: list[_Sequence], rows: list[list[_Row]], classes: list[str] | None) -> list[str]:
+def _class_names(sequences: list[MotSequence], rows: list[list[_Row]], classes: list[str] | None) -> list[str]:
     """Return the names of the classes in order."""
-    with_class, without = ([sequence.folder / GT for sequence, its in zip(sequences, rows, strict=True)
+    with_class, without = ([sequence.gt for sequence, its in zip(sequences, rows, strict=True)
                             if any((row.class_id is None) == is_missing for row in its)]
                            for is_missing in (False, True))
     if with_class and without:
         raise InputError(f'{without[0]} has rows without a class but {with_class[0]} has rows with one: '
                          'convert them separately, or give both the same columns')
-    names = list(classes or (['object'] if without else _shared_labels(sequences) or CLASSES))
+    names = list(class_names(classes) or (['object'] if without else _known_names(sequences)))
     if without and len(names) > 1:
         raise InputError(f'{without[0]} has no class column but the classes are {", ".join(names)}: '
                          'name one class, or add the column')
@@ -153,7 +120,18 @@ def _class_names(sequences: list[_Sequence], rows: list[list[_Row]], classes: li
     return names
 
 
-def _shared_labels(sequences: list[_Sequence]) -> list[str]:
+def _known_names(sequences: list[MotSequence]) -> Sequence[str]:
+    if names := _shared_labels(sequences):
+        return names
+    for sequence in sequences:
+        name = sequence.info.get('name', sequence.folder.resolve().name)
+        if not _ITS_SEQUENCES.fullmatch(name):
+            raise InputError(f'{sequence.gt} numbers its classes but nothing names them, as {name} is no '
+                             'sequence of MOT16, MOT17 or MOT20: name all classes in order with --classes')
+    return CLASSES
+
+
+def _shared_labels(sequences: list[MotSequence]) -> list[str]:
     (first, names), *others = {sequence.folder: sequence.labels() for sequence in sequences}.items()
     for folder, other in others:
         if other != names:
@@ -162,36 +140,19 @@ def _shared_labels(sequences: list[_Sequence]) -> list[str]:
     return names
 
 
-def _class_name(row: _Row, names: list[str], sequence: _Sequence) -> str:
+def _counts_from_0(frames: list[Frame]) -> bool:
+    """Whether images are numbered from 0 by another tool than CVAT, whose rows count from 1 all the same."""
+    name = Path(frames[0].file_name).name
+    return frames[0].frame_in_file is None and split_number(name)[1] == 0 and cvat_number(name) is None
+
+
+def _class_name(row: _Row, names: list[str], sequence: MotSequence) -> str | None:
+    """Return the label of a row; None for a row of flag 0 that is of no known class."""
     if row.class_id is None:
         return names[0]
     if not 1 <= row.class_id <= len(names):
-        raise InputError(f'{sequence.folder / GT} line {row.line} has class {row.class_id} but there are names '
+        if row.flag == 0:
+            return None
+        raise InputError(f'{sequence.gt} line {row.line} has class {row.class_id} but there are names '
                          f'for 1 to {len(names)} ({", ".join(names)}): name all classes in order with --classes')
     return names[row.class_id - 1]
-
-
-def _numbers(images: list[Path]) -> dict[int, Path]:
-    numbers = {}
-    for path in images:
-        if (split := split_number(path.name)) is None:
-            raise InputError(f'{path} has no number at the end of its name, which links it to rows of gt.txt: '
-                             'rename the images 000001, 000002, ...')
-        if (other := numbers.setdefault(split[1], path)) != path:
-            raise InputError(f'{path} and {other.name} have the same number, which links them to rows of gt.txt: '
-                             'rename or remove one')
-    return numbers
-
-
-def _info(folder: Path) -> dict[str, str]:
-    path = folder / INFO
-    if not path.is_file():
-        return {}
-    parser = configparser.ConfigParser(interpolation=None)
-    try:
-        parser.read_string(path.read_text(encoding='utf-8-sig'), str(path))
-        return dict(parser['Sequence'])
-    except (configparser.Error, KeyError, OSError, UnicodeDecodeError) as error:
-        reason = ' '.join(str(error).split())
-        raise InputError(f'{path} cannot be read ({reason}): it must have a section [Sequence] with lines '
-                         'such as seqLength=600, or be removed') from error

@@ -24,7 +24,7 @@ class TemporalCalibration(nn.Module):
         reduction: how many times fewer channels the hidden layer has.
     """
 
-    def __init__(self, channels: int, kernel_size: int = 3, window: int = 8, reduction: int = 4) -> None:
+    def __init__(self, channels: int, kernel_size: int = 3, window: int = 8, reduction: int = 16) -> None:
         super().__init__()
         hidden = max(1, channels // reduction)
         self.kernel_size, self.window = kernel_size, window

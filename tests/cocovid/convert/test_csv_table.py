@@ -1,0 +1,51 @@
+"""Tables of boxes may have any separator and the usual other names of columns."""
+
+import pytest
+
+from tsm_det.cocovid.convert.csv_table import read_table
+from tsm_det.errors import InputError
+
+BOX = (10.0, 20.0, 4.0, 5.0)
+
+
+def read(tmp_path, text):
+    (tmp_path / 'a.csv').write_bytes(text.encode())
+    return [row[1:] for row in read_table(tmp_path / 'a.csv')]
+
+
+@pytest.mark.parametrize('separator', [',', ';', '\t', '|', ' ; '])
+def test_the_separator_is_that_of_the_first_line(tmp_path, separator):
+    text = '\n'.join(separator.join(row.split()) for row in ('frame label x y width height', '3 bird 10 20 4 5', ''))
+    assert read(tmp_path, text) == [(3, 'bird', BOX, None)]
+
+
+@pytest.mark.parametrize(('header', 'row'), [
+    ('Frame_ID,Class Name,Left,Top,W,H,Track-ID', '3,bird,10,20,4,5,7'),
+    ('frame_number,category,xmin,ymin,xmax,ymax,object_id', '3,bird,10,20,14,25,7'),
+    ('id,frame,x1,y1,x2,y2,name,conf', '7,3,10,20,14,25,bird,0.9'),
+    ('frame,track,id,class,label,bbox_x,bbox_y,bbox_w,bbox_h', '3,7,99,0,bird,10,20,4,5'),
+    ('filename,width,height,class,xmin,ymin,xmax,ymax,id', 'clip_0003.jpg,640,480,bird,10,20,14,25,7'),
+    ('id,frame,frame_name,image_id,filename,track_id,class,x,y,w,h', '1,3,a,b,c,7,bird,10,20,4,5'),
+    ('image,label,x,y,width,height,track', '..\\frames\\000003.png,bird,10,20,4,5,7'),
+    ('image_id,label,x,y,width,height,track', '3,bird,10,20,4,5,7'),
+    ('image;frame;label;x;y;width;height;track', 'a.jpg;3;bird;10,0;20;4;5;7')])
+def test_columns_have_the_usual_other_names(tmp_path, header, row):
+    assert read(tmp_path, f'{header}\r\n{row}\r\n') == [(3, 'bird', BOX, '7')]
+
+
+def test_a_decimal_comma_needs_semicolons(tmp_path):
+    assert read(tmp_path, 'frame;label;x;y;width;height\n3;bird;10,5;20;4;5,25\n')[0][2] == (10.5, 20, 4, 5.25)
+    with pytest.raises(InputError, match="x is '10,5'"):
+        read(tmp_path, 'frame\tlabel\tx\ty\twidth\theight\n3\tbird\t10,5\t20\t4\t5\n')
+
+
+@pytest.mark.parametrize(('text', 'message'), [
+    ('frame,class,category,x,y,w,h\n', 'class, category, which may all be the label'),
+    ('frame_id,frame_number,label,x,y,w,h\n', 'may all be the frame'), ('frame,label,x,y,x,w,h\n', 'may all be the x'),
+    ('frame,label,x,y,xmax,w,h\n', 'no column bottom'), ('frame,label,xc,yc,w,h\n', 'no column x, y, only frame'),
+    ('label,x,y,w,h\n', 'no column frame'), ('image,label,x,y,w,h\nclip.jpg,bird,1,1,4,4\n', 'frame is None'),
+    ('id,frame,label,x,y,w,h\n1,0,b,1,1,4,4\n2,0,b,9,9,4,4\n3,1,b,1,1,4,4\n', 'another id in every row'),
+    ('0,bird,10,20,4,5\n', 'no column frame')])
+def test_what_could_be_understood_in_two_ways_is_an_error(tmp_path, text, message):
+    with pytest.raises(InputError, match=message):
+        read(tmp_path, text)

@@ -1,0 +1,26 @@
+"""Convert the ResNet of a TSM action recognition checkpoint (the authors' or mmaction2's) to start a detector from."""
+
+from argparse import Namespace
+
+from command_line import add_trust, make_parser, run
+
+
+def parse_args() -> Namespace:
+    parser = make_parser('convert_weights.py TSM_kinetics_RGB_resnet50_shift8_blockres.pth --out backbone.pth', __doc__)
+    parser.add_argument('checkpoint', help="of the authors' TSM, or of mmaction2's ResNetTSM; bi-directional shift")
+    parser.add_argument('--out', required=True, help='file for model.backbone.init_cfg, type Pretrained')
+    parser.add_argument('--direction', default='both', help="of the detector: 'both' (default) keeps the order of "
+                        "channels; 'past' puts the channels of the past first, as the online shift needs")
+    add_trust(parser)
+    return parser.parse_args()
+
+
+def main(args: Namespace) -> None:
+    from tsm_det.models.action_weights import convert_action_weights
+
+    left_out = convert_action_weights(args.checkpoint, args.out, args.direction, args.trust_checkpoint)
+    print(f'{args.out}; left out: {", ".join(left_out) or "nothing"}')
+
+
+if __name__ == '__main__':
+    run(parse_args, main)

@@ -1,0 +1,34 @@
+"""Mixed precision in training on a CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from mmengine.logging import print_log
+from mmengine.optim import OptimWrapper
+from mmengine.registry import OPTIM_WRAPPERS
+from torch import nn
+
+# Keys of AmpOptimWrapper that bfloat16 on a CPU has no use for: its range is that of float32.
+_CUDA_KEYS = ('type', 'loss_scale', 'dtype', 'use_fsdp')
+
+
+@OPTIM_WRAPPERS.register_module()
+class CPUAmpOptimWrapper(OptimWrapper):
+    """mmengine's ``AmpOptimWrapper`` for a CPU, which that class refuses: autocast to bfloat16, no loss scaling."""
+
+    @contextmanager
+    def optim_context(self, model: nn.Module) -> Iterator[None]:
+        """Autocast the forward pass."""
+        with super().optim_context(model), torch.autocast('cpu', torch.bfloat16):
+            yield
+
+
+def cpu_optim_wrapper(config: dict) -> dict:
+    """Return the config of an optimizer wrapper for a CPU: mixed precision becomes :class:`CPUAmpOptimWrapper`."""
+    if config.get('type') != 'AmpOptimWrapper':
+        return config
+    print_log('mixed precision on the CPU: backbone and neck train in bfloat16', 'current')
+    return {'type': 'CPUAmpOptimWrapper', **{key: value for key, value in config.items() if key not in _CUDA_KEYS}}
