@@ -108,9 +108,9 @@ def test_a_whole_network_is_read_when_trusted(tmp_path):
 def test_a_getattr_finds_methods_of_trusted_classes_only(tmp_path):
     class Asks:
         def __reduce__(self):
-            return getattr, (torch, 'hub')
+            return getattr, (MakesFolder, '__init__')
     torch.save({'state_dict': WEIGHTS, 'x': Asks()}, tmp_path / 'file.pth')
-    with pytest.raises(InputError, match='trust|cannot be read'):
+    with pytest.raises(InputError, match='trust'):
         read_checkpoint(str(tmp_path / 'file.pth'))
 
 
@@ -150,7 +150,8 @@ def test_an_address_is_downloaded_once_into_a_file_of_its_own(tmp_path, monkeypa
     assert fetched == addresses
     assert len({cache_path(address) for address in addresses}) == 2
     assert all(cache_path(address).name.endswith('-weights.pth') for address in addresses)
-    assert local_file('torchvision://resnet50').name.endswith('-resnet50-0676ba61.pth')
+    monkeypatch.setitem(download._TABLES, 'torchvision', lambda: {'resnet50': addresses[0]})
+    assert local_file('torchvision://resnet50') == cache_path(addresses[0])
 
 
 def test_a_redirect_away_from_https_is_refused():

@@ -49,6 +49,11 @@ def read_checkpoint(name: str, device: str | torch.device = 'cpu', trust: bool =
     if problem := _kind(path):
         raise InputError(f'the checkpoint {name} {problem}')
     check_intact(path)
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as parts:
+            if not any(part.endswith('/data.pkl') for part in parts.namelist()):
+                raise InputError(f'the checkpoint {name} is a zip file without weights '
+                                 f'({shorten(", ".join(parts.namelist()), 60)}): unpack it')
     content = _unpickled(path, device, trust)
     content = content if isinstance(content, dict) else {'state_dict': content}
     nested = content.get('state_dict', content)
@@ -98,10 +103,6 @@ def _kind(path: Path) -> str | None:
         return "is a pointer of git-lfs, not the file itself: fetch it with 'git lfs pull'"
     if start.lstrip().startswith(b'<'):
         return 'is a web page, not a checkpoint: download the file that the page links to'
-    if start.startswith(b'PK') and zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as parts:
-            if not any(name.endswith('/data.pkl') for name in parts.namelist()):
-                return f'is a zip file without weights ({shorten(", ".join(parts.namelist()), 60)}): unpack it'
     if not start.startswith((b'PK', _LEGACY)):
         return f'is not a file of torch.save (it begins with {start[:8]!r}): give a .pth file of this project or mmdet'
     return None

@@ -29,7 +29,10 @@ def local_file(name: str) -> Path:
         return Path(name).expanduser()
     scheme, rest = found.groups()
     if scheme in _TABLES:
-        known = _TABLES[scheme]()
+        try:
+            known = _TABLES[scheme]()
+        except ImportError as error:
+            raise InputError(f'{name} needs {error.name}: install it, or give a path or an https address') from error
         if rest not in known:
             raise InputError(f'{name} is not a checkpoint that mmengine knows: give a path, or an https address')
         return local_file(known[rest])
