@@ -146,6 +146,7 @@ def test_a_second_training_in_a_work_dir_is_refused(config, tmp_path):
     'benchmark {config} {file} --baseline {config} --frames 1 --warmup 1 --cfg-options {options}',
     'publish {file} --config {config} --metrics {tmp}/m.json --out {tmp}/p.pth --cfg-options {options}',
     'side_by_side {data}/val/000.mp4 --detector a {config} {file} --detector b {config} {file} --out {tmp}/a.gif',
+    'convert_weights {file} --out {tmp}/b.pth',
     'plot_results {config} {results} --out {tmp}/plots --cfg-options {options}'])
 def test_no_tool_runs_what_a_file_contains(run, tmp_path, data_root, line):
     import pickle

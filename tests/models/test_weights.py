@@ -113,8 +113,9 @@ def test_class_counts_of_dense_heads_are_known(head, ours, theirs):
     class Detector(torch.nn.Module):
         def __init__(self, count):
             super().__init__()
-            options = {'anchor_generator': dict(type='MlvlPointGenerator', offset=0, strides=[8, 16, 32])
+            options = dict(in_channels=32, feat_channels=32)
+            options |= {'anchor_generator': dict(type='MlvlPointGenerator', offset=0, strides=[8, 16, 32])
                        } if head == 'RTMDetSepBNHead' else {}
-            self.bbox_head = MODELS.build(dict(type=head, num_classes=count, in_channels=32, feat_channels=32, **options))
+            self.bbox_head = MODELS.build(dict(type=head, num_classes=count, **options))
     with pytest.raises(InputError, match=f'{theirs} classes .* {ours}: set model.bbox_head.num_classes to {theirs}'):
         module.check_head(Detector(ours), Detector(theirs).state_dict(), 'file.pth')
