@@ -50,6 +50,6 @@ def test_an_option_for_an_entry_of_a_dict_is_refused():
 
 def test_a_missing_key_is_named():
     config = load_config(config_path('tsm_faster_rcnn_r18_synthvid'))
-    del config['model']
+    config.pop('model')
     with pytest.raises(InputError, match='model'):
         OnlineDetector.from_config(config)
