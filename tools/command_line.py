@@ -20,9 +20,16 @@ def make_parser(example: str, description: str) -> ArgumentParser:
 
 
 def add_detector(parser: ArgumentParser) -> None:
-    """Add CONFIG and CHECKPOINT."""
-    parser.add_argument('config', help='config file')
+    """Add CONFIG, CHECKPOINT and --trust-checkpoint."""
+    parser.add_argument('config', help='config file; it runs as a Python program')
     parser.add_argument('checkpoint', help="checkpoint file, or 'none' for random weights")
+    add_trust(parser)
+
+
+def add_trust(parser: ArgumentParser) -> None:
+    """Add --trust-checkpoint."""
+    parser.add_argument('--trust-checkpoint', action='store_true', help='load checkpoints of more than tensors and '
+                        'plain values, which may run any program')
 
 
 def add_engine(parser: ArgumentParser) -> None:

@@ -24,10 +24,14 @@ def main(args: Namespace) -> None:
 
     from tqdm import tqdm
 
+    from tsm_det.locks import locked
+
     arguments = vars(args)
     function = resolve_name(arguments.pop('function'))
     progress = {'progress': tqdm} if arguments.pop('shows_progress') else {}
-    report = function(**arguments, **progress)
+    out = arguments.get('out', arguments.get('root', ()))
+    with locked(*([out] if isinstance(out, str) else out)):
+        report = function(**arguments, **progress)
     print(report or 'done')
     # Problems in the data also set the exit status.
     sys.exit(getattr(report, 'exit_status', 0))

@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 
-from command_line import make_parser, run
+from command_line import add_trust, make_parser, run
 
 
 def parse_args() -> Namespace:
@@ -11,13 +11,14 @@ def parse_args() -> Namespace:
     parser.add_argument('--out', required=True, help='file for model.backbone.init_cfg, type Pretrained')
     parser.add_argument('--direction', default='both', help="of the detector: 'both' (default) keeps the order of "
                         "channels; 'past' puts the channels of the past first, as the online shift needs")
+    add_trust(parser)
     return parser.parse_args()
 
 
 def main(args: Namespace) -> None:
     from tsm_det.models.action_weights import convert_action_weights
 
-    left_out = convert_action_weights(args.checkpoint, args.out, args.direction)
+    left_out = convert_action_weights(args.checkpoint, args.out, args.direction, args.trust_checkpoint)
     print(f'{args.out}; left out: {", ".join(left_out) or "nothing"}')
 
 

@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 
-from command_line import add_cfg_options, add_device, add_engine, add_live_sources, make_parser, path_of, run
+from command_line import add_cfg_options, add_device, add_engine, add_live_sources, add_trust, make_parser, path_of, run
 
 
 def parse_args() -> Namespace:
@@ -27,6 +27,7 @@ def parse_args() -> Namespace:
     add('--save-every', type=int, default=100, metavar='N', help='write --save-state every N frames of each source '
         '(default: 100)')
     add('--resume-state', metavar='PATH', help='resume from a --save-state file; --json is cut there and continued')
+    add_trust(parser)
     add_device(parser)
     add_engine(parser)
     add_cfg_options(parser)
@@ -48,7 +49,7 @@ def main(args: Namespace) -> None:
                            CameraSettings(args.rtsp_transport, args.webcam_size, args.webcam_fps))
     together = args.at_once + sum(source.is_live for source in sources)
     detector = open_detector(args.config, path_of(args.checkpoint), args.device, max(64, together), args.max_gap,
-                             parse_options(args.cfg_options), args.engine)
+                             parse_options(args.cfg_options), args.engine, args.trust_checkpoint)
     frames = detect_sources(
         detector, sources, args.out, args.json, args.score_thr, args.show, args.stride, args.max_frames,
         args.save_state, args.save_every, args.resume_state, args.at_once)

@@ -28,7 +28,8 @@ def main(args: Namespace) -> None:
 
     check_output(args.out)
     config = load_config(args.config, parse_options(args.cfg_options))
-    detector = OnlineDetector.from_config(config, path_of(args.checkpoint))
+    detector = OnlineDetector.from_config(config, path_of(args.checkpoint),
+                                          trust_checkpoint=args.trust_checkpoint)
     runtime = write_onnx(detector, tuple(args.size), args.out)
     print(f'{args.out} and {runtime}, which runs it')
     if args.verify:

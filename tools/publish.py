@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 
-from command_line import add_cfg_options, make_parser, run
+from command_line import add_cfg_options, add_trust, make_parser, run
 
 
 def parse_args() -> Namespace:
@@ -13,6 +13,7 @@ def parse_args() -> Namespace:
     parser.add_argument('--metrics', required=True, help='its file from tools/test.py --metrics')
     parser.add_argument('--out', required=True, help='FOLDER/NAME.pth; its hash is added to the name')
     parser.add_argument('--half', action='store_true', help='store half precision; loading converts it to single')
+    add_trust(parser)
     add_cfg_options(parser)
     return parser.parse_args()
 
@@ -22,7 +23,8 @@ def main(args: Namespace) -> None:
     from tsm_det.publishing import publish
 
     config = load_config(args.config, parse_options(args.cfg_options))
-    print(publish(args.checkpoint, config, args.config, args.metrics, args.out, args.half))
+    print(publish(args.checkpoint, config, args.config, args.metrics, args.out, args.half,
+                  args.trust_checkpoint))
 
 
 if __name__ == '__main__':

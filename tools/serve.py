@@ -26,7 +26,8 @@ def main(args: Namespace) -> None:
     from tsm_det.streams.online_detector import OnlineDetector
 
     config = load_config(args.config, parse_options(args.cfg_options))
-    detector = OnlineDetector.from_config(config, path_of(args.checkpoint), args.device, engine=args.engine)
+    detector = OnlineDetector.from_config(config, path_of(args.checkpoint), args.device, engine=args.engine,
+                                          trust_checkpoint=args.trust_checkpoint)
     serve(detector, args.host, args.port, args.score_thr, args.max_upload_mb)
 
 

@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 
-from command_line import make_parser, path_of, run
+from command_line import add_trust, make_parser, path_of, run
 
 
 def parse_args() -> Namespace:
@@ -17,6 +17,7 @@ def parse_args() -> Namespace:
     parser.add_argument('--score-thr', type=float, default=0.3, help='lowest score to draw (default: 0.3)')
     parser.add_argument('--fps', type=float, default=5, help='frames per second of the GIF (default: 5)')
     parser.add_argument('--height', type=int, default=256, help='height of each frame in px (default: 256)')
+    add_trust(parser)
     return parser.parse_args()
 
 
@@ -26,7 +27,8 @@ def main(args: Namespace) -> None:
     from tsm_det.video.sources import open_source
 
     source = open_source(args.video)
-    detectors = [OnlineDetector.from_config(config, path_of(checkpoint)) for _, config, checkpoint in args.detector]
+    detectors = [OnlineDetector.from_config(config, path_of(checkpoint), trust_checkpoint=args.trust_checkpoint)
+                 for _, config, checkpoint in args.detector]
     write_side_by_side(detectors, [name for name, *_ in args.detector], source, args.out,
                        range(args.first, args.first + args.frames), args.score_thr, args.fps, args.height)
     print(args.out)

@@ -30,7 +30,8 @@ def main(args: Namespace) -> None:
         raise InputError('--tta was given but a stream has one view of each frame: test without it')
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     config = load_config(args.config, parse_options(args.cfg_options), args.work_dir, args.launcher)
-    test(config, path_of(args.checkpoint), args.out, args.show_dir, args.metrics, args.engine)
+    test(config, path_of(args.checkpoint), args.out, args.show_dir, args.metrics, args.engine,
+         args.trust_checkpoint)
 
 
 if __name__ == '__main__':

@@ -3,7 +3,7 @@
 import os
 from argparse import Namespace
 
-from command_line import add_cfg_options, add_launcher, make_parser, run
+from command_line import add_cfg_options, add_launcher, add_trust, make_parser, run
 
 
 def parse_args() -> Namespace:
@@ -14,6 +14,7 @@ def parse_args() -> Namespace:
     parser.add_argument('--auto-scale-lr', action='store_true', help='scale the learning rate to the batch size')
     parser.add_argument('--resume', nargs='?', const=True, default=False,
                         help='continue from a checkpoint, or from the latest in the work dir')
+    add_trust(parser)
     add_cfg_options(parser)
     add_launcher(parser)
     return parser.parse_args()
@@ -25,7 +26,8 @@ def main(args: Namespace) -> None:
 
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     config = load_config(args.config, parse_options(args.cfg_options), args.work_dir, args.launcher)
-    print(f'trained: {train(config, args.amp, args.auto_scale_lr, args.resume)}')
+    last = train(config, args.amp, args.auto_scale_lr, args.resume, args.trust_checkpoint)
+    print(f'trained: {last}')
 
 
 if __name__ == '__main__':

@@ -11,6 +11,7 @@ from typing import Any
 from mmengine.config import Config, ConfigDict, DictAction
 from mmengine.logging import print_log
 
+from tsm_det.config_errors import config_text, reading_error
 from tsm_det.errors import InputError
 
 _SPLITS = ('train', 'val', 'test')
@@ -58,7 +59,8 @@ def load_config(path: str, cfg_options: dict | None = None, work_dir: str | None
         file = Path(path).parent / name
         config = _with_video_data(config, _read(str(file) if file.is_file() else config_path(f'_base_/{name}')))
     if 'data_root' in options and 'data_root' in config:
-        config = Config(_rebased(config.to_dict(), config.data_root.rstrip('/'), options['data_root'].rstrip('/')))
+        config = Config(_rebased(config.to_dict(), config.data_root.rstrip('/'), options['data_root'].rstrip('/')),
+                        cfg_text=config_text(config))
     override(config, options)
     config.work_dir = work_dir or config.get('work_dir') or str(Path('work_dirs', Path(path).stem))
     config.launcher = launcher
@@ -70,7 +72,7 @@ def _with_video_data(config: Config, data: Config) -> Config:
     if len(hooks) < len(config.get('custom_hooks', ())):
         print_log(f'left out {" and ".join(_IMAGE_HOOKS)}: they change pipelines of images', 'current')
     replaced = {key: value for key, value in data.to_dict().items() if key in _DATA}
-    config = Config({**config.to_dict(), **replaced, 'custom_hooks': hooks})
+    config = Config({**config.to_dict(), **replaced, 'custom_hooks': hooks}, cfg_text=config_text(config))
     # Some stock pipelines pad images, where the pyramid needs it; pipelines of clips leave that to the preprocessor.
     config.model.data_preprocessor.setdefault('pad_size_divisor', 32)
     return config
@@ -79,8 +81,8 @@ def _with_video_data(config: Config, data: Config) -> Config:
 def _read(path: str) -> Config:
     try:
         return Config.fromfile(path)
-    except (SyntaxError, OSError, ImportError, KeyError, TypeError) as error:
-        raise InputError(f'the config {path} cannot be read ({error}): fix it or take one of configs/') from error
+    except Exception as error:  # a config is a program, which can raise anything
+        raise reading_error(path, error) from error
 
 
 def parse_options(words: Sequence[str]) -> dict[str, Any]:
@@ -101,8 +103,15 @@ def parse_options(words: Sequence[str]) -> dict[str, Any]:
 def override(config: Config, options: dict[str, Any]) -> None:
     """Set dotted keys of a config.
 
-    Raises InputError when a key leads through a value that is neither a dict nor a list.
+    Raises InputError when a key leads through a value that is neither a dict nor a list, or has a number for a dict.
     """
+    for name in options:
+        node, seen = config, ''
+        for key in name.split('.'):
+            if key.isdigit() and isinstance(node, dict) and key not in node:
+                raise InputError(f'the option {name} takes entry {key} of {seen}, which is one dict, not a list: '
+                                 f'write {name.replace(f".{key}", "", 1)}')
+            node, seen = node.get(key) if isinstance(node, Config | dict) else None, f'{seen}.{key}'.strip('.')
     try:
         config.merge_from_dict(options)
     except (LookupError, TypeError, AttributeError, AssertionError) as error:

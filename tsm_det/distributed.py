@@ -17,6 +17,12 @@ _STARTERS = {'pytorch': ('RANK', 'torchrun'), 'slurm': ('SLURM_PROCID', 'srun'),
              'mpi': ('OMPI_COMM_WORLD_RANK', 'mpirun')}
 
 
+def is_first_process(config: Config) -> bool:
+    """Whether this is the only process of a run or its launcher's first, also before the processes have joined."""
+    variable, _ = _STARTERS.get(config.get('launcher', 'none'), ('', ''))
+    return os.environ.get(variable, '0') == '0'
+
+
 @contextmanager
 def process_group(config: Config) -> Iterator[None]:
     """Context manager: joins the processes of a launcher by gloo where there is no CUDA, and leaves the group on exit.

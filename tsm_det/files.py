@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -41,6 +42,17 @@ def writing(path: str | os.PathLike, *errors: type[Exception]) -> Iterator[None]
     except (OSError, *errors) as error:
         raise InputError(f'{path} cannot be written ({getattr(error, "strerror", None) or error}): '
                          'name a place that has room and write permission') from error
+
+
+@contextmanager
+def needing_room(path: str | os.PathLike) -> Iterator[None]:
+    """Turn a full disk, whoever notices it, into an InputError that names ``path``."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        raise InputError(f'{path} has no room left ({error.strerror}): make room, then run it again') from error
 
 
 def write_bytes(content: bytes, path: str | os.PathLike) -> None:

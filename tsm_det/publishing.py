@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import io
 import json
@@ -12,16 +11,17 @@ from pathlib import Path
 
 import torch
 import yaml
-from mmdet.registry import MODELS
 from mmengine.config import Config
 from mmengine.logging import print_log
-from mmengine.registry import init_default_scope
 
 from tsm_det.errors import InputError
 from tsm_det.evaluation.evaluation_set import ground_truth_evaluator
 from tsm_det.files import write_bytes, write_text
+from tsm_det.locks import locked
 from tsm_det.models.class_names import check_learned_classes
-from tsm_det.models.loading import load_weights
+from tsm_det.models.loading import build_model
+from tsm_det.models.weights import load_weights
+from tsm_det.sealed import seal
 
 LARGEST_MB, ALL_MB = 10, 20  # per file, and over all files of a metafile
 _PAPER = {'URL': 'https://arxiv.org/abs/1811.08383',
@@ -32,7 +32,7 @@ _KEPT = ('custom_imports', 'default_scope', 'model', 'train_pipeline', 'test_pip
 
 
 def publish(checkpoint: str, config: Config, config_file: str, metrics: str | os.PathLike, out: str | os.PathLike,
-            half: bool = False) -> Path:
+            half: bool = False, trust_checkpoint: bool = False) -> Path:
     """Write a checkpoint's weights, class names and config to ``FOLDER/NAME-HASH.pth``.
 
     The file loads with ``weights_only=True``. ``metafile.yml`` beside it, in mmdet's format, lists it in place of an
@@ -44,6 +44,7 @@ def publish(checkpoint: str, config: Config, config_file: str, metrics: str | os
         metrics: file from ``tools/test.py --metrics``.
         out: ``FOLDER/NAME.pth``.
         half: store half precision; loading gives single precision.
+        trust_checkpoint: load a checkpoint of more than tensors and plain values, which may run any program.
 
     Raises:
         InputError: the files do not fit together, or exceed 10 MB in one file or 20 MB in all.
@@ -51,9 +52,8 @@ def publish(checkpoint: str, config: Config, config_file: str, metrics: str | os
     scores, out = _scores(metrics), Path(out)
     if out.suffix != '.pth':
         raise InputError(f'--out is {out} but must end in .pth: give FOLDER/NAME.pth')
-    init_default_scope(config.get('default_scope', 'mmdet'))
-    detector = MODELS.build(copy.deepcopy(config.model))  # building changes it
-    content = load_weights(detector, checkpoint)
+    detector = build_model(config, trust_checkpoint)
+    content = load_weights(detector, checkpoint, trust_checkpoint)
     weights = {key: _stored(key, value, half) for key, value in content['state_dict'].items()}
     half = any(weight.dtype == torch.half for weight in weights.values())
     meta = {key: value for key, value in content.get('meta', {}).items() if key in ('iter', 'seed')}
@@ -63,27 +63,28 @@ def publish(checkpoint: str, config: Config, config_file: str, metrics: str | os
     meta['cfg'] = Config({key: config[key] for key in _KEPT if key in config}).pretty_text
     buffer = io.BytesIO()
     torch.save({'meta': meta, 'state_dict': weights}, buffer)
-    data = buffer.getvalue()
+    data = seal(buffer.getvalue())
     path = out.with_name(f'{out.stem}-{hashlib.sha256(data).hexdigest()[:8]}.pth')
     size_mb = len(data) / 1e6
     if size_mb > LARGEST_MB:
         raise InputError(f'{checkpoint} makes {size_mb:.1f} MB but a published file has at most {LARGEST_MB} MB: '
                          f'{"" if half else "give --half, or "}use a smaller model')
-    dataset = config.train_dataloader.dataset
+    metafile, dataset = out.with_name('metafile.yml'), config.train_dataloader.dataset
     collection = _collection(config.model)
-    metafile = _with_entry(out.with_name('metafile.yml'), collection, {
-        'Name': out.stem, 'In Collection': collection['Name'], 'Config': os.path.relpath(config_file),
-        'Metadata': {
-            'Training Data': _folder_and_file(os.path.join(dataset.get('data_root') or '', dataset.ann_file)),
-            **{name: meta[key] for name, key in (('Iterations', 'iter'), ('Seed', 'seed')) if key in meta},
-            'Parameters': sum(parameter.numel() for parameter in detector.parameters()),
-            'Precision': 'float16' if half else 'float32', 'File Size (MB)': round(size_mb, 2),
-            'Classes': list(classes or ())},
-        'Results': [{'Task': 'Video Object Detection',
-                     'Dataset': _folder_and_file(ground_truth_evaluator(config)['ann_file']), 'Metrics': scores}],
-        'Weights': os.path.relpath(path)})
-    write_bytes(data, path)
-    write_text(yaml.safe_dump(metafile, sort_keys=False, allow_unicode=True), out.with_name('metafile.yml'))
+    with locked(metafile):
+        content = _with_entry(metafile, collection, {
+            'Name': out.stem, 'In Collection': collection['Name'], 'Config': os.path.relpath(config_file),
+            'Metadata': {
+                'Training Data': _folder_and_file(os.path.join(dataset.get('data_root') or '', dataset.ann_file)),
+                **{name: meta[key] for name, key in (('Iterations', 'iter'), ('Seed', 'seed')) if key in meta},
+                'Parameters': sum(parameter.numel() for parameter in detector.parameters()),
+                'Precision': 'float16' if half else 'float32', 'File Size (MB)': round(size_mb, 2),
+                'Classes': list(classes or ())},
+            'Results': [{'Task': 'Video Object Detection',
+                         'Dataset': _folder_and_file(ground_truth_evaluator(config)['ann_file']), 'Metrics': scores}],
+            'Weights': os.path.relpath(path)})
+        write_bytes(data, path)
+        write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), metafile)
     for old in set(out.parent.glob(f'{out.stem}-{"[0-9a-f]" * 8}.pth')) - {path}:
         print_log(f'{old} is an older file of this name and no longer listed: remove it', 'current')
     return path

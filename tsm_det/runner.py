@@ -2,40 +2,46 @@
 
 from __future__ import annotations
 
+import logging
 import math
+from contextlib import ExitStack
 from pathlib import Path
 
-import torch
 from mmdet.registry import DATASETS, RUNNERS
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.dist import barrier, is_main_process
-from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
 from tsm_det.cocovid.read import read_coco_vid
 from tsm_det.config import dataset_config, evaluators_of
+from tsm_det.config_errors import config_errors
 from tsm_det.datasets.coco_vid import CocoVIDDataset
 from tsm_det.datasets.window_loader import WindowLoader
-from tsm_det.distributed import process_group
+from tsm_det.distributed import is_first_process, process_group
 from tsm_det.engines import with_engine
 from tsm_det.errors import InputError
 from tsm_det.evaluation.dumping import DrawDetections, DumpDetections
 from tsm_det.evaluation.vid_metric import VIDMetric
-from tsm_det.files import check_folder, check_writable, write_json
+from tsm_det.files import check_folder, check_writable, needing_room, write_json
+from tsm_det.locks import locked
 from tsm_det.malloc import keep_freed_memory
 from tsm_det.mixed_precision import cpu_optim_wrapper
+from tsm_det.models.checkpoint_file import plain_files_only, read_checkpoint
 from tsm_det.models.class_names import check_class_count, check_learned_classes
 from tsm_det.models.ignored_regions import SpareIgnoredRegions
-from tsm_det.models.loading import load_weights, read_checkpoint, trusted_classes, warn_random_weights
+from tsm_det.models.loading import warn_random_weights
+from tsm_det.models.weights import load_weights
+from tsm_det.saved_checkpoints import checkpoint_to_resume, last_checkpoint, write_whole
+from tsm_det.training_hooks import CheckNumClasses, FitCheckpoint, SaveOnSigterm, StopWithoutLoss, unwrapped
 
 # Warnings of mmengine about its own calls, which no config can avoid.
 _MMENGINE_NOISE = ('"FileClient"', '"HardDiskBackend"', 'The prefix is not set')
 
 
-def train(config: Config, amp: bool = False, auto_scale_lr: bool = False, resume: str | bool = False) -> Path:
+def train(config: Config, amp: bool = False, auto_scale_lr: bool = False, resume: str | bool = False,
+          trust_checkpoint: bool = False) -> Path:
     """Train a config; checkpoints and logs go to its ``work_dir``.
 
     On the CPU the process keeps freed memory from then on.
@@ -45,13 +51,15 @@ def train(config: Config, amp: bool = False, auto_scale_lr: bool = False, resume
         amp: train in mixed precision: float16 with CUDA, bfloat16 on a CPU.
         auto_scale_lr: scale the learning rate to the batch size.
         resume: a checkpoint, or True for the last one of ``work_dir`` if there is one.
+        trust_checkpoint: load checkpoints of more than tensors and plain values, which may run any program.
 
     Returns:
         The last checkpoint.
 
     Raises:
-        InputError: the annotation file or a key of the config is missing.
-        KeyboardInterrupt: with a ``note`` that names the last checkpoint.
+        InputError: the annotation file or a key of the config is missing, a checkpoint cannot be loaded, another
+            training writes into ``work_dir``, the disk is full, or the loss is not a number.
+        KeyboardInterrupt: with a ``note`` that names the last checkpoint; SIGTERM saves one first.
     """
     if amp:
         config.optim_wrapper.update(type='AmpOptimWrapper', loss_scale='dynamic')
@@ -59,38 +67,59 @@ def train(config: Config, amp: bool = False, auto_scale_lr: bool = False, resume
         if 'base_batch_size' not in config.get('auto_scale_lr', {}):
             raise InputError('--auto-scale-lr needs auto_scale_lr.base_batch_size in the config: add it')
         config.auto_scale_lr.enable = True
-    # Without a checkpoint in work_dir, training starts from the config's load_from if it has one.
-    if checkpoint := _last_checkpoint(config.work_dir) if resume is True else resume:
-        config.resume, config.load_from = True, str(checkpoint)
-    if config.load_from:
-        read_checkpoint(config.load_from)
-    check_data(config, 'train_dataloader', 'val_dataloader')
-    if get_device() == 'cpu':
-        keep_freed_memory()
-        config.optim_wrapper = cpu_optim_wrapper(config.optim_wrapper)
-    sampler = config.train_dataloader.get('sampler', {})
-    if sampler.get('type') == 'KeyFrameSampler' and (
-            config.train_cfg.get('by_epoch', config.train_cfg.get('type') == 'EpochBasedTrainLoop')):
-        sampler.setdefault('by_epoch', True)
-    with process_group(config), trusted_classes():
-        runner = _runner(config)
-        for hook in (_CheckNumClasses(), SpareIgnoredRegions()):
-            runner.register_hook(hook)
-        if config.get('val_cfg'):
-            _in_windows(runner, 'val_loop')
-        try:
-            runner.train()
-        except KeyboardInterrupt as end:
-            last = _last_checkpoint(config.work_dir)
-            end.note = (f'--resume continues from the last checkpoint, {last}' if last else
-                        f'no checkpoint was saved in {config.work_dir} yet, so --resume starts from the beginning')
-            raise
+    with ExitStack() as stack:
+        stack.enter_context(config_errors(config))
+        stack.enter_context(needing_room(config.work_dir))
+        check_folder(config.work_dir)
+        if is_first_process(config):
+            stack.enter_context(locked(config.work_dir))
+        _choose_checkpoint(config, resume, trust_checkpoint)
+        check_data(config, 'train_dataloader', 'val_dataloader')
+        if get_device() == 'cpu':
+            keep_freed_memory()
+            config.optim_wrapper = cpu_optim_wrapper(config.optim_wrapper)
+        sampler = config.train_dataloader.get('sampler', {})
+        if sampler.get('type') == 'KeyFrameSampler' and (
+                config.train_cfg.get('by_epoch', config.train_cfg.get('type') == 'EpochBasedTrainLoop')):
+            sampler.setdefault('by_epoch', True)
+        stack.enter_context(process_group(config))
+        stack.enter_context(plain_files_only(trust_checkpoint))
+        _run_training(_runner(config))
         barrier()  # the main process writes last_checkpoint, all read it
-    return _last_checkpoint(config.work_dir)
+    return last_checkpoint(config.work_dir)
+
+
+def _choose_checkpoint(config: Config, resume: str | bool, trust: bool) -> None:
+    """Set ``load_from`` and ``resume``; without a checkpoint in work_dir, a training starts from ``load_from``."""
+    load_from = config.get('load_from')
+    resume = resume or (config.get('resume') and (load_from or True))
+    chosen = checkpoint_to_resume(config.work_dir, trust) if resume is True else resume
+    config.resume, config.load_from = bool(chosen), str(chosen) if chosen else load_from
+    if config.load_from:
+        read_checkpoint(config.load_from, trust=trust)
+
+
+def _run_training(runner: Runner) -> None:
+    on_sigterm = SaveOnSigterm()
+    for hook in (CheckNumClasses(), SpareIgnoredRegions(), StopWithoutLoss(), on_sigterm,
+                 FitCheckpoint(runner.cfg.load_from, runner.cfg.resume)):
+        runner.register_hook(hook)
+    write_whole(runner)
+    if runner.cfg.get('val_cfg'):
+        _in_windows(runner, 'val_loop')
+    try:
+        runner.train()
+    except KeyboardInterrupt as end:
+        last = last_checkpoint(runner.work_dir)
+        end.note = (f'--resume continues from the last checkpoint, {last}' if last else
+                    f'no checkpoint was saved in {runner.work_dir} yet, so --resume starts from the beginning')
+        raise
+    finally:
+        on_sigterm.restore()
 
 
 def test(config: Config, checkpoint: str | None, out: str | None = None, show_dir: str | None = None,
-         metrics: str | None = None, engine: str = 'eager') -> dict[str, float]:
+         metrics: str | None = None, engine: str = 'eager', trust_checkpoint: bool = False) -> dict[str, float]:
     """Stream every test video frame by frame, or in windows if the detector reads future frames, and score it.
 
     Args:
@@ -100,12 +129,13 @@ def test(config: Config, checkpoint: str | None, out: str | None = None, show_di
         show_dir: folder for the frames with their detections drawn in.
         metrics: JSON file for all metrics, null for undefined ones.
         engine: how to run the model, one of ``tsm_det.engines.ENGINES``.
+        trust_checkpoint: load a checkpoint of more than tensors and plain values, which may run any program.
 
     Returns:
         All metrics.
 
     Raises:
-        InputError: a file is missing or does not match.
+        InputError: a file is missing, does not match, or is another run's output.
     """
     if out and not out.endswith(('.pkl', '.pickle')):
         raise InputError(f'--out is {out} but detections are written as .pkl: give a name ending in .pkl')
@@ -113,14 +143,19 @@ def test(config: Config, checkpoint: str | None, out: str | None = None, show_di
         check_writable(path)
     if show_dir:
         check_folder(show_dir)
-    check_data(config, 'test_dataloader')
     config.load_from, config.resume = None, False
-    with process_group(config):
+    with ExitStack() as stack:
+        stack.enter_context(config_errors(config))
+        check_data(config, 'test_dataloader')
+        if is_first_process(config):
+            stack.enter_context(locked(out, metrics, show_dir))
+        stack.enter_context(process_group(config))
+        stack.enter_context(plain_files_only(trust_checkpoint))
         runner = _runner(config)
-        model = _unwrapped(runner)
+        model = unwrapped(runner)
         if checkpoint is None:
             warn_random_weights()
-        content = {} if checkpoint is None else load_weights(model, checkpoint)
+        content = {} if checkpoint is None else load_weights(model, checkpoint, trust_checkpoint)
         _check_classes(runner, content, checkpoint)
         if engine != 'eager':
             runner.model = with_engine(model, engine)
@@ -149,20 +184,9 @@ def check_data(config: Config, loader: str, *optional: str) -> None:
                 read_coco_vid(evaluator['ann_file'])
 
 
-class _CheckNumClasses(Hook):
-    """Refuses to train a head for another number of classes than the data has, which mmdet would not notice."""
-
-    def before_train(self, runner: Runner) -> None:
-        loaders = {'training': runner.train_dataloader}
-        if runner.val_loop:
-            loaders['validation'] = runner.val_loop.dataloader
-        for what, loader in loaders.items():
-            check_class_count(_unwrapped(runner), loader.dataset.metainfo['classes'], f'the {what} data')
-
-
 def _check_classes(runner: Runner, content: dict, checkpoint: str | None) -> None:
     """Refuse to score labels under other class names than those of the training, or than the model has classes."""
-    model, scored = _unwrapped(runner), tuple(runner.test_loop.dataloader.dataset.metainfo['classes'])
+    model, scored = unwrapped(runner), tuple(runner.test_loop.dataloader.dataset.metainfo['classes'])
     learned = check_learned_classes(model, content, checkpoint)
     if learned and learned != scored:
         raise InputError(f'the checkpoint knows the classes {", ".join(learned)} but the test data has '
@@ -173,28 +197,22 @@ def _check_classes(runner: Runner, content: dict, checkpoint: str | None) -> Non
 
 def _in_windows(runner: Runner, loop: str) -> None:
     """Let a loop give whole windows of a video to a detector that reads future frames."""
-    model = _unwrapped(runner)
+    model = unwrapped(runner)
     if getattr(model, 'direction', 'past') == 'both':
         loop = getattr(runner, loop)
         loop.dataloader = WindowLoader(loop.dataloader, model.window, model.margin)
-
-
-def _last_checkpoint(work_dir: str) -> Path | None:
-    record = Path(work_dir, 'last_checkpoint')
-    if not record.is_file():
-        return None
-    if not (path := record.read_text().strip()):
-        raise InputError(f'{record} is empty because a training was killed while writing it: write the path of a '
-                         'checkpoint into it, or remove it to start over')
-    return Path(path)
 
 
 def _runner(config: Config) -> Runner:
     check_folder(config.work_dir)
     runner = RUNNERS.build(config) if 'runner_type' in config else Runner.from_cfg(config)
     runner.logger.addFilter(lambda record: not record.getMessage().startswith(_MMENGINE_NOISE))
+    for handler in runner.logger.handlers:
+        if isinstance(handler, logging.FileHandler):
+            handler.handleError = _raise_again
     return runner
 
 
-def _unwrapped(runner: Runner) -> torch.nn.Module:
-    return runner.model.module if is_model_wrapper(runner.model) else runner.model
+def _raise_again(_: logging.LogRecord) -> None:
+    """Let a full disk end the run; logging would print a traceback and go on."""
+    raise  # logging calls this where it handles the error

@@ -52,7 +52,7 @@ def test_tensors_and_arrays_come_back_as_they_were_written(tmp_path):
 def test_a_pickle_that_would_run_something_is_refused_before_it_does(tmp_path):
     trap = tmp_path / 'trap'
     (tmp_path / 'r.pkl').write_bytes(pickle.dumps([frame(extra=Evil(str(trap)))]))
-    with pytest.raises(InputError, match='it asks for posix.mkdir, which no results need'):
+    with pytest.raises(InputError, match='it asks for posix.mkdir'):
         read_results(tmp_path / 'r.pkl')
     assert not trap.exists()
     pickle.loads((tmp_path / 'r.pkl').read_bytes())

@@ -1,14 +1,11 @@
 """Devices, and files that are to be checkpoints."""
 
-import pickle
-
 import pytest
 import torch
 
-from tests.tiny import tiny_detector
 from tsm_det import config_path
 from tsm_det.errors import InputError
-from tsm_det.models.loading import build_detector, check_device, load_weights
+from tsm_det.models.loading import build_detector, check_device
 
 CONFIG = config_path('tsm_faster_rcnn_r18_synthvid')
 WITHOUT_CUDA = pytest.mark.skipif(torch.cuda.is_available(), reason='says what happens without CUDA')
@@ -48,26 +45,6 @@ def checkpoint(tmp_path):
     return checkpoint
 
 
-@pytest.mark.parametrize(('content', 'reason'), [
-    (b'hello, this is a text\n', 'KeyError 101'), (b'', 'EOFError'), (b'QU%Aa^SF', 'IndexError'),
-    (b'{"a": 1}', 'UnpicklingError'),
-    (b'\x80\xb0L\x14\x04@\xc5\xba', 'ValueError'), (b'X\xb8\x89\x04\x08\nU\x9e', 'UnicodeDecodeError'),
-    (pickle.dumps([1, 2], protocol=2), 'RuntimeError'), (b'PK\3\4' + bytes(100), 'RuntimeError')])
-def test_a_file_that_is_no_checkpoint_gets_one_sentence(checkpoint, content, reason):
-    path = checkpoint(content)
-    with pytest.raises(InputError) as refusal:
-        load_weights(tiny_detector(), path)
-    assert str(refusal.value).startswith(f'the checkpoint {path} cannot be read ({reason}')
-    assert len(str(refusal.value).splitlines()) == 1
-
-
-@pytest.mark.parametrize('state_dict', [3, {3: torch.zeros(1)}, {'weight': 1}, {'weight': torch.zeros(1)}])
-def test_weights_that_are_none_of_the_network_get_one_sentence(tmp_path, state_dict):
-    torch.save({'state_dict': state_dict}, tmp_path / 'file.pth')
-    with pytest.raises(InputError, match=r'file\.pth (cannot be read|is not of this network) \('):
-        load_weights(tiny_detector(), str(tmp_path / 'file.pth'))
-
-
 @pytest.mark.parametrize('line', [
     'detect_video {config} {checkpoint} {video}', 'serve {config} {checkpoint} --port 0',
     'export_onnx {config} {checkpoint} --size 64 64 --out {checkpoint}.onnx',
@@ -76,5 +53,6 @@ def test_a_tool_says_that_a_text_is_no_checkpoint(run, checkpoint, video_file, l
     path = checkpoint(b'hello, this is a text\n')
     status, out, err = run(line.format(config=CONFIG, checkpoint=path, video=video_file(n=2)))
     assert status == 2, out + err
-    assert err.strip().splitlines()[-1].startswith(f'error: the checkpoint {path} cannot be read (KeyError 101)')
+    last = err.strip().splitlines()[-1]
+    assert last.startswith('error: ') and path in last
     assert 'Traceback' not in out + err

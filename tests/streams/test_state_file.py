@@ -12,6 +12,7 @@ import torch
 from tests.tiny import tiny_detector
 from tsm_det.engines import with_engine
 from tsm_det.errors import InputError
+from tsm_det.sealed import seal
 from tsm_det.streams.state_file import _FORMAT, model_signature
 
 
@@ -115,6 +116,7 @@ def test_another_file_is_refused_as_a_state(make_detector, tmp_path, content, me
         path.write_bytes(content)
     elif content is not None:
         torch.save(content, path)
+        path.write_bytes(seal(path.read_bytes()))
     with pytest.raises(InputError) as error:
         make_detector().load_state(path)
     assert message in str(error.value) and '\n' not in str(error.value)
@@ -128,6 +130,7 @@ class Evil:
 def test_a_state_file_runs_no_code(make_detector, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.save({'format': _FORMAT, 'model': Evil(), 'streams': [], 'places': {}}, 'state.pt')
+    Path('state.pt').write_bytes(seal(Path('state.pt').read_bytes()))
     with pytest.raises(InputError, match='state.pt is not a state file'):
         make_detector().load_state('state.pt')
     assert not Path('evil').exists()

@@ -38,6 +38,7 @@ class ArmPlan(NamedTuple):
     device: str = 'cpu'
     engine: str | None = 'eager'
     streams: int = 1
+    trust_checkpoint: bool = False
 
     def build(self) -> TimedArm:
         """Build the arm; raise InputError when the checkpoint does not fit or the engine is unknown."""
@@ -50,7 +51,8 @@ class OnlineArm:
 
     def __init__(self, plan: ArmPlan) -> None:
         self.preprocessor = self.detector = OnlineDetector.from_config(
-            plan.config, plan.checkpoint, plan.device, capacity=plan.streams, engine=plan.engine)
+            plan.config, plan.checkpoint, plan.device, capacity=plan.streams, engine=plan.engine,
+            trust_checkpoint=plan.trust_checkpoint)
         self.model = self.detector.model
 
     def __call__(self, images: Sequence[np.ndarray]) -> list[DetDataSample]:
@@ -72,7 +74,7 @@ class MMDetArm:
     def __init__(self, plan: ArmPlan) -> None:
         config = mmdet_config(plan.config)
         self.preprocessor = self
-        self.model = build_detector(config, plan.checkpoint, plan.device)
+        self.model = build_detector(config, plan.checkpoint, plan.device, plan.trust_checkpoint)
         self.model.cfg = config  # inference_detector reads it
         self.pipeline = Compose(dataset_config(config).pipeline)
 

@@ -25,6 +25,7 @@ from tsm_det.benchmark.training import compare_training
 from tsm_det.benchmark.workload import BenchmarkOptions, batches_of, frames_of, source_size
 from tsm_det.config import load_config
 from tsm_det.files import write_json, write_text
+from tsm_det.locks import locked
 from tsm_det.png import rendered, write_png
 from tsm_det.version import __version__
 
@@ -40,7 +41,7 @@ def benchmark(options: BenchmarkOptions, command: str) -> dict:
     """
     options.check()
     plans = arm_plans(options)
-    with _threads(options.threads):
+    with locked(options.json, options.plot, options.report), _threads(options.threads):
         report = {'command': command, 'date': datetime.now(timezone.utc).isoformat(timespec='seconds'),
                   'machine': _machine(options.device), 'settings': {name: getattr(options, name) for name in _SETTINGS},
                   **_figures(options, plans)}
@@ -58,7 +59,7 @@ def arm_plans(options: BenchmarkOptions) -> list[ArmPlan]:
     configs = {name: options.limit(load_config(path, options.cfg_options))
                for name, path in ((ARM, options.config), (BASELINE, options.baseline))}
     plan = partial(ArmPlan, checkpoint=None if options.checkpoint == 'none' else options.checkpoint,
-                   device=options.device, streams=options.streams or 1)
+                   device=options.device, streams=options.streams or 1, trust_checkpoint=options.trust_checkpoint)
     plans = [plan(name, config, engine=options.engine) for name, config in configs.items()]
     return plans + ([plan(MMDET, configs[BASELINE], engine=None)] if options.vs_mmdet else [])
 

@@ -37,7 +37,7 @@ class TrainingStepArm:
             keep_freed_memory()
             wrapper = cpu_optim_wrapper(wrapper)
         torch.manual_seed(0)
-        self.model = build_detector(plan.config, plan.checkpoint, plan.device).train()
+        self.model = build_detector(plan.config, plan.checkpoint, plan.device, plan.trust_checkpoint).train()
         wrapper['optimizer']['lr'] = 0.0
         self.optim_wrapper = build_optim_wrapper(self.model, wrapper)
 

@@ -47,6 +47,7 @@ class BenchmarkOptions:
     plot: str | None = None
     report: str | None = None
     cfg_options: dict | None = None
+    trust_checkpoint: bool = False
 
     def check(self) -> None:
         """Raise InputError when an option is wrong or a file cannot be written."""

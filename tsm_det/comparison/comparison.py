@@ -26,7 +26,8 @@ from tsm_det.comparison.summary import PartScores, Summary, VideoTable
 from tsm_det.engines import check_engine
 from tsm_det.errors import InputError
 from tsm_det.evaluation.evaluation_set import ground_truth_evaluator
-from tsm_det.files import write_json, write_text
+from tsm_det.files import check_folder, write_json, write_text
+from tsm_det.locks import locked
 from tsm_det.runner import check_data
 
 
@@ -49,7 +50,15 @@ def compare(runs: Sequence[Run], baseline: str, out: Path, jobs: int | None = No
         command: the command line, for the table.
     """
     _check(runs, baseline, {'jobs': jobs, 'threads': threads, 'draws': draws, 'latency-frames': latency_frames})
-    summary = Summary(runs, baseline, PartScores(runs[0].arm.load(runs[0].seed), videos), draws)
+    check_folder(out)
+    with locked(out):
+        return _compare(runs, baseline, out, _shares(len(runs), jobs, threads),
+                        Summary(runs, baseline, PartScores(runs[0].arm.load(runs[0].seed), videos), draws),
+                        latency_frames, command)
+
+
+def _compare(runs: Sequence[Run], baseline: str, out: Path, shares: tuple[int, int], summary: Summary,
+             latency_frames: int, command: str) -> str:
     latency: dict[str, dict | None] = {}
 
     def write() -> str:
@@ -60,7 +69,7 @@ def compare(runs: Sequence[Run], baseline: str, out: Path, jobs: int | None = No
         return '\n'.join(map(str, [headline(content), *paths]))
 
     write()
-    run_all(runs, *_shares(len(runs), jobs, threads), write)
+    run_all(runs, *shares, write)
     first = {run.arm.name: run for run in reversed(runs)
              if run.state == 'finished' and (run.folder / 'last_checkpoint').is_file()}
     if latency_frames and baseline in first:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import os
-import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from mmdet.registry import DATASETS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
@@ -20,12 +17,7 @@ from tsm_det.config import dataset_config, evaluators_of
 from tsm_det.errors import InputError
 from tsm_det.evaluation.score_averaging import average_scores
 from tsm_det.evaluation.tables import Detections, GroundTruth, detection_table, ground_truth_table
-
-# Constructors of tensors, arrays and plain values; nothing else runs on loading.
-_ALLOWED = {
-    'collections.OrderedDict', '_codecs.encode', 'torch._utils._rebuild_tensor_v2', 'torch.Size', 'numpy.dtype',
-    'numpy.ndarray', *(f'numpy.{core}.multiarray.{name}' for core in ('core', '_core')
-                       for name in ('_reconstruct', 'scalar'))}
+from tsm_det.plain_pickle import load_plain_pickle
 
 
 @dataclass
@@ -126,7 +118,7 @@ def read_results(path: str | os.PathLike) -> list[dict]:
         raise InputError(f'the results {path} are missing: {what}')
     try:
         with open(path, 'rb') as file:
-            frames = _Unpickler(file).load()
+            frames = load_plain_pickle(file)
         if frames and all({'bboxes', 'scores', 'labels'} <= set(frame['pred_instances']) and 'img_id' in frame
                           for frame in frames):
             return frames
@@ -134,12 +126,3 @@ def read_results(path: str | os.PathLike) -> list[dict]:
         problem = ' '.join(f'{type(error).__name__}: {error}'.split())
         raise InputError(f'{path} cannot be read ({problem}): {what}') from error
     raise InputError(f'{path} has no frames with detections: {what}')
-
-
-class _Unpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str):
-        if (module, name) == ('torch.storage', '_load_from_bytes'):
-            return lambda content: torch.load(io.BytesIO(content), weights_only=True)
-        if f'{module}.{name}' not in _ALLOWED:
-            raise pickle.UnpicklingError(f'it asks for {module}.{name}, which no results need')
-        return super().find_class(module, name)

@@ -22,8 +22,8 @@ from tsm_det.streams.online_detector import OnlineDetector, model_and_pipeline
 
 
 def open_detector(model: str, checkpoint: str | None = None, device: str = 'cpu', capacity: int = 64,
-                  max_gap: int | None = None, cfg_options: dict | None = None,
-                  engine: str = 'eager') -> OnlineDetector | OfflineDetector:
+                  max_gap: int | None = None, cfg_options: dict | None = None, engine: str = 'eager',
+                  trust_checkpoint: bool = False) -> OnlineDetector | OfflineDetector:
     """Build a detector from a config and a checkpoint, or from a ``.onnx`` file of tools/export_onnx.py alone.
 
     It is an OfflineDetector if the config's sites read future frames (``direction='both'``).
@@ -36,7 +36,8 @@ def open_detector(model: str, checkpoint: str | None = None, device: str = 'cpu'
     """
     if not model.endswith('.onnx'):
         network, pipeline = model_and_pipeline(
-            load_config(model, cfg_options), None if checkpoint == 'none' else checkpoint, device, engine)
+            load_config(model, cfg_options), None if checkpoint == 'none' else checkpoint, device, engine,
+            trust_checkpoint=trust_checkpoint)
         if network.direction == 'past':
             return OnlineDetector(network, pipeline, capacity, max_gap)
         if max_gap is not None:

@@ -20,6 +20,7 @@ from tsm_det.errors import InputError
 from tsm_det.export.dense_graph import DenseGraph, dense_differences, is_single_stage
 from tsm_det.export.graph import DetectorGraph, check_coverage, onnx_translations, raise_difference
 from tsm_det.files import check_writable, write_bytes
+from tsm_det.locks import locked
 from tsm_det.shift import ShiftState, tensors_of
 from tsm_det.streams.online_detector import OnlineDetector
 from tsm_det.version import __version__
@@ -48,7 +49,7 @@ def write_onnx(detector: OnlineDetector, size: tuple[int, int], path: str | os.P
     resize, image = describe_resizing(detector, size)
     graph = build_graph(detector.model, image.shape[:2]).eval()
     sites = list(site_names(graph.fresh))
-    with torch.no_grad(), _quiet_exporter():
+    with locked(path), torch.no_grad(), _quiet_exporter():
         program = torch.onnx.export(
             graph, (torch.from_numpy(image)[None], *tensors_of(graph.fresh)), dynamo=True, opset_version=_OPSET,
             custom_translation_table=onnx_translations(), input_names=['image', *(f'past.{site}' for site in sites)],

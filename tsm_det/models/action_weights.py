@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tsm_det.errors import InputError
 from tsm_det.files import check_writable, write_atomically
-from tsm_det.models.loading import read_checkpoint
+from tsm_det.models.checkpoint_file import read_checkpoint
 
 _BACKBONE = r'(?:module\.)?(?:base_model|backbone)\.'
 _NAMES = {  # of mmaction2's ConvModule, by those of mmdet
@@ -24,7 +24,8 @@ _WRITERS = r'(conv1|bn1|layer\d\.\d+\.((conv|bn){last}|downsample\.[01]))\.\w+'
 _READERS = r'layer\d\.\d+\.(conv1|downsample\.0)\.weight'
 
 
-def convert_action_weights(checkpoint: str, out: str | os.PathLike, direction: str = 'both') -> list[str]:
+def convert_action_weights(checkpoint: str, out: str | os.PathLike, direction: str = 'both',
+                           trust_checkpoint: bool = False) -> list[str]:
     """Write the ResNet of a TSM checkpoint under mmdet's names, for ``backbone.init_cfg`` of type ``Pretrained``.
 
     Args:
@@ -32,6 +33,7 @@ def convert_action_weights(checkpoint: str, out: str | os.PathLike, direction: s
         out: path of the new file.
         direction: of the detector's backbone. For 'both' the weights are the same. For 'past' the channels of the
             residual stream are put in another order, see :func:`past_first`.
+        trust_checkpoint: load a checkpoint of more than tensors and plain values, which may run any program.
 
     Returns:
         Keys that were left out, such as the classifier's.
@@ -42,8 +44,7 @@ def convert_action_weights(checkpoint: str, out: str | os.PathLike, direction: s
     if direction not in ('past', 'both'):
         raise InputError(f"--direction is {direction!r} but must be 'past' or 'both'")
     check_writable(out)
-    content = read_checkpoint(checkpoint)
-    weights, rest = backbone_weights(content.get('state_dict', content))
+    weights, rest = backbone_weights(read_checkpoint(checkpoint, trust=trust_checkpoint)['state_dict'])
     if not weights:
         raise InputError(f'{checkpoint} has no shifted ResNet (keys such as layer1.0.conv1.net.weight): give a '
                          "checkpoint of the authors' TSM or of mmaction2's ResNetTSM")

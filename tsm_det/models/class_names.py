@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from torch import nn
 
 from tsm_det.errors import InputError
+from tsm_det.models.weights import heads_of
 
 
 def learned_classes(content: dict, checkpoint: str | None) -> tuple[str, ...] | None:
@@ -39,15 +39,8 @@ def check_class_count(model: nn.Module, names: Sequence[str], owner: str, fix: s
 
     ``fix``, the end of the message, may hold ``{key}``, that of the head's number, and ``{count}``, of the names.
     """
-    for name, head in _heads(model):
+    for name, head in heads_of(model):
         if head.num_classes != (count := len(names)):
             listed = ', '.join([*names[:5], '...'] if count > 5 else names)
             raise InputError(f'the model has {head.num_classes} classes but {owner} has {count} ({listed}): '
                              + fix.format(key=f'model.{name}.num_classes', count=count))
-
-
-def _heads(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """The heads of a detector whose outputs are classes, by the names of their configs below ``model``."""
-    for name, head in model.named_modules():
-        if re.fullmatch(r'(roi_head\.)?(bbox|mask)_head(\.\d+)?', name) and hasattr(head, 'num_classes'):
-            yield name, head

@@ -2,42 +2,41 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from pathlib import Path
+import copy
 from textwrap import shorten
 
 import torch
 from mmdet.registry import MODELS
 from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
-from mmengine.optim import OneCycleParamScheduler
 from mmengine.registry import init_default_scope
-from mmengine.runner import CheckpointLoader, load_checkpoint
 
 from tsm_det.config import class_names, dataset_config
+from tsm_det.config_errors import config_errors
 from tsm_det.errors import InputError
+from tsm_det.models.checkpoint_file import plain_files_only
 from tsm_det.models.class_names import check_class_count, check_learned_classes
+from tsm_det.models.weights import load_weights
 
 
-def build_detector(config: Config, checkpoint: str | None = None, device: str = 'cpu') -> torch.nn.Module:
+def build_detector(config: Config, checkpoint: str | None = None, device: str = 'cpu',
+                   trust_checkpoint: bool = False) -> torch.nn.Module:
     """Build the config's detector for inference, with the checkpoint's weights and class names.
 
     Returns it in eval mode; ``dataset_meta['classes']`` names its labels. Raises InputError when the device is not
-    available, or the checkpoint is missing or does not match the network.
+    available, the config describes no detector, or the checkpoint is missing or does not match the network.
 
     Args:
         config: its ``model`` is built; nothing is downloaded (``init_cfg`` is not used).
         checkpoint: path, or None for random weights, with a warning.
         device: e.g. 'cpu' or 'cuda:0'.
+        trust_checkpoint: load a checkpoint of more than tensors and plain values, which may run any program.
     """
     check_device(device)
-    init_default_scope(config.get('default_scope', 'mmdet'))
-    model = MODELS.build(config.model)
+    model = build_model(config, trust_checkpoint)
     if checkpoint is None:
         warn_random_weights()
-    content = {} if checkpoint is None else load_weights(model, checkpoint)
+    content = {} if checkpoint is None else load_weights(model, checkpoint, trust_checkpoint)
     model.dataset_meta = {'classes': _names(model, content, checkpoint, config)}
     return model.to(device).eval()
 
@@ -52,6 +51,13 @@ def _names(model: torch.nn.Module, content: dict, checkpoint: str | None, config
                           'name those of the training, or set {key} to {count}')
         return names
     return tuple(f'class {label}' for label in range(num_classes_of(model)))
+
+
+def build_model(config: Config, trust_checkpoint: bool = False) -> torch.nn.Module:
+    """Build the network of a config; raise InputError when the config describes none."""
+    init_default_scope(config.get('default_scope', 'mmdet'))
+    with config_errors(config), plain_files_only(trust_checkpoint):
+        return MODELS.build(copy.deepcopy(config.model))  # building changes a config
 
 
 def num_classes_of(model: torch.nn.Module | ConfigDict) -> int:
@@ -74,38 +80,3 @@ def check_device(device: str) -> None:
         reason = shorten(str(error), 80, placeholder='...')
         raise InputError(f'the device is {device!r} but torch {torch.__version__} finds {known} here ({reason}): '
                          'choose one of these, or install a torch for the other') from error
-
-
-def trusted_classes() -> AbstractContextManager:
-    """Let torch and mmengine unpickle the checkpoints of a training with ``weights_only=True``.
-
-    mmengine trusts its own classes and numpy's already, but not the scheduler of the small configs.
-    """
-    return torch.serialization.safe_globals([OneCycleParamScheduler])
-
-
-def read_checkpoint(checkpoint: str) -> dict:
-    """Read a checkpoint onto the CPU; raise InputError when it is missing or cannot be read."""
-    return _read(checkpoint, lambda: CheckpointLoader.load_checkpoint(checkpoint, map_location='cpu'))
-
-
-def load_weights(model: torch.nn.Module, checkpoint: str) -> dict:
-    """Load a checkpoint with exactly the detector's keys, and return the content of the file.
-
-    mmengine reads it with ``weights_only=True`` and warns when a file needs more. Raises InputError when the file is
-    missing, not a checkpoint, or does not match the network.
-    """
-    return _read(checkpoint, lambda: load_checkpoint(model, checkpoint, map_location='cpu', strict=True))
-
-
-def _read(checkpoint: str, read: Callable[[], dict]) -> dict:
-    if not re.match(r'\w+://', checkpoint) and not Path(checkpoint).is_file():
-        raise InputError(f'the checkpoint {checkpoint} is missing: give the path of an existing file')
-    try:
-        with trusted_classes():
-            return read()
-    except Exception as error:  # unpickling other bytes can raise anything: KeyError, MemoryError...
-        what = 'is not of this network' if 'do not match' in str(error) else 'cannot be read'
-        reason = shorten(f'{type(error).__name__} {error}', 200, placeholder='...')
-        raise InputError(f'the checkpoint {checkpoint} {what} ({reason}): give a file saved by this project or mmdet, '
-                         'and the config of its training') from error

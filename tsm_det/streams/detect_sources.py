@@ -13,6 +13,7 @@ from dataclasses import replace
 from tqdm import tqdm
 
 from tsm_det.errors import InputError
+from tsm_det.locks import locked
 from tsm_det.stream_bank import HeldStream
 from tsm_det.streams.offline_detector import OfflineDetector
 from tsm_det.streams.offline_sources import check_recordings, detect_recordings
@@ -54,8 +55,8 @@ def detect_sources(detector: OnlineDetector | OfflineDetector, sources: Sequence
     Returns the number of frames.
 
     Raises:
-        InputError: a source cannot be read, or a file cannot be written or is a source; results until then are kept. Or
-            an OfflineDetector got a live source or a state file.
+        InputError: a source cannot be read, or a file cannot be written, is a source or another run's output; results
+            until then are kept. Or an OfflineDetector got a live source or a state file.
     """
     for flag, number in (('--stride', stride), ('--max-frames', max_frames), ('--save-every', save_every),
                          ('--at-once', most_open)):
@@ -70,7 +71,7 @@ def detect_sources(detector: OnlineDetector | OfflineDetector, sources: Sequence
     if is_offline:
         check_recordings(sources, save_state)
     sources = [in_levels(source, detector.model.dataset_meta.get('value_range')) for source in sources]
-    check_outputs(sources, out, json_lines, save_state)
+    written = check_outputs(sources, out, json_lines, save_state)
     positions = resume(detector, resume_state, sources, stride) if resume_state else {}
     last = {name: position.frame_id for name, position in positions.items()} if resume_state else None
     starts = first_frames(positions, sources, stride)
@@ -78,6 +79,7 @@ def detect_sources(detector: OnlineDetector | OfflineDetector, sources: Sequence
               len(range(starts.get(source.name, 0), source.num_frames, stride)[:max_frames]) for source in sources]
     num_frames = 0
     with ExitStack() as stack:
+        stack.enter_context(locked(*written))
         outputs = stack.enter_context(Outputs(sources, out, json_lines, show, stride, last))
         detected = detect_recordings(detector, sources, score_thr, stride, max_frames) if is_offline else _detect(
             detector, batches(sources, starts, stride, max_frames, most_open), score_thr)

@@ -29,9 +29,10 @@ class OfflineDetector:
 
     @classmethod
     def from_config(cls, config: str | Config, checkpoint: str | None = None, device: str = 'cpu',
-                    engine: str = 'eager', cfg_options: dict | None = None) -> OfflineDetector:
+                    engine: str = 'eager', cfg_options: dict | None = None,
+                    trust_checkpoint: bool = False) -> OfflineDetector:
         """Build a detector; arguments as for :meth:`OnlineDetector.from_config`."""
-        return cls(*model_and_pipeline(config, checkpoint, device, engine, cfg_options))
+        return cls(*model_and_pipeline(config, checkpoint, device, engine, cfg_options, trust_checkpoint))
 
     @property
     def classes(self) -> tuple[str, ...]:

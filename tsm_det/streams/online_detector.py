@@ -17,6 +17,7 @@ from mmengine.dataset import Compose, pseudo_collate
 from torch import nn
 
 from tsm_det.config import dataset_config, load_config, override
+from tsm_det.config_errors import config_errors
 from tsm_det.engines import with_engine
 from tsm_det.errors import InputError
 from tsm_det.models.loading import build_detector
@@ -56,7 +57,7 @@ class OnlineDetector:
     @classmethod
     def from_config(cls, config: str | Config, checkpoint: str | None = None, device: str = 'cpu', capacity: int = 64,
                     max_gap: int | None = None, engine: str = 'eager',
-                    cfg_options: dict | None = None) -> OnlineDetector:
+                    cfg_options: dict | None = None, trust_checkpoint: bool = False) -> OnlineDetector:
         """Build a detector that prepares frames by the config's test pipeline.
 
         Args:
@@ -66,8 +67,10 @@ class OnlineDetector:
             capacity, max_gap: see the class.
             engine: how to run the model, one of ``tsm_det.engines.ENGINES``.
             cfg_options: dotted keys that override the config's.
+            trust_checkpoint: load a checkpoint of more than tensors and plain values, which may run any program.
         """
-        return cls(*model_and_pipeline(config, checkpoint, device, engine, cfg_options), capacity, max_gap)
+        return cls(*model_and_pipeline(config, checkpoint, device, engine, cfg_options, trust_checkpoint), capacity,
+                   max_gap)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -183,15 +186,16 @@ class OnlineDetector:
 
 
 def model_and_pipeline(config: str | Config, checkpoint: str | None = None, device: str = 'cpu', engine: str = 'eager',
-                       cfg_options: dict | None = None) -> tuple[nn.Module, Compose]:
+                       cfg_options: dict | None = None, trust_checkpoint: bool = False) -> tuple[nn.Module, Compose]:
     """Build a detector in eval mode and the test pipeline of its frames: see :meth:`OnlineDetector.from_config`."""
     config = copy.deepcopy(config) if isinstance(config, Config) else load_config(config)
     override(config, cfg_options or {})
-    model = with_engine(build_detector(config, checkpoint, device), engine)
-    pipeline = dataset_config(config).pipeline
-    steps = image_pipeline(pipeline)
-    model.dataset_meta['value_range'] = _broadcaster(pipeline)['transforms'][0].get('value_range')
-    return model, Compose(steps)
+    model = with_engine(build_detector(config, checkpoint, device, trust_checkpoint), engine)
+    with config_errors(config):
+        pipeline = dataset_config(config).pipeline
+        steps = image_pipeline(pipeline)
+        model.dataset_meta['value_range'] = _broadcaster(pipeline)['transforms'][0].get('value_range')
+        return model, Compose(steps)
 
 
 def prepare_image(pipeline: Compose, image: np.ndarray, stream_id: Hashable = None, frame_id: int = 0) -> dict:

@@ -12,10 +12,11 @@ from torch import nn
 
 from tsm_det.errors import InputError
 from tsm_det.files import write_atomically
+from tsm_det.sealed import check_intact, seal
 from tsm_det.shift import ShiftState
 from tsm_det.stream_bank import HeldStream
 
-_FORMAT = 'tsm_det streams 4'
+_FORMAT = 'tsm_det streams 5'
 _PREPROCESSING = ('mean', 'std', '_channel_conversion', 'pad_size_divisor', 'pad_value')
 
 
@@ -55,7 +56,7 @@ def model_signature(model: nn.Module, preparation: str = '') -> str:
 
 def write_state(path: str | os.PathLike, signature: str, streams: list[HeldStream],
                 positions: Mapping[str, Position] | None = None) -> None:
-    """Write a file of tensors and plain values atomically.
+    """Write a file of tensors and plain values atomically, with a checksum.
 
     Raises InputError when it cannot be written, or a stream id is not a string, a whole number or None.
     """
@@ -70,6 +71,7 @@ def write_state(path: str | os.PathLike, signature: str, streams: list[HeldStrea
                     for stream in streams]}
     with write_atomically(path, RuntimeError) as temporary:  # torch's report of a full disk
         torch.save(content, temporary)
+        temporary.write_bytes(seal(temporary.read_bytes()))
 
 
 def read_state(path: str | os.PathLike, signature: str) -> tuple[list[HeldStream], dict[str, Position]]:
@@ -79,9 +81,10 @@ def read_state(path: str | os.PathLike, signature: str) -> tuple[list[HeldStream
         The streams, and positions by source name, empty when no sources were read.
 
     Raises:
-        InputError: the file is missing, not a state file, or of another model.
+        InputError: the file is missing, damaged, not a state file, or of another model.
     """
     try:
+        check_intact(path, sealed=True)
         content = torch.load(path, map_location='cpu', weights_only=True)
         if content['format'] != _FORMAT:
             raise KeyError('format')
@@ -92,8 +95,8 @@ def read_state(path: str | os.PathLike, signature: str) -> tuple[list[HeldStream
     except OSError as error:
         raise InputError(f'the state file {path} cannot be read ({error.strerror}): check the path') from error
     except Exception as error:  # a damaged file can raise any exception
-        raise InputError(f'{path} is not a state file of this version: give a file of --save-state or '
-                         'save_state') from error
+        raise InputError(f'{path} is not a state file of this version, or is damaged: give another copy, or another '
+                         'file of --save-state or save_state') from error
     if not is_of_model:
         raise InputError(f'{path} was saved by a model with other weights, shift, pipeline or engine: load the '
                          'matching checkpoint and config, or start without the file')

@@ -81,17 +81,18 @@ class Outputs(ExitStack):
 
 
 def check_outputs(sources: Sequence[Source], out: str | None = None, json_lines: str | None = None,
-                  save_state: str | None = None) -> None:
-    """Raise InputError, before anything is written, when an output is also a source or another output.
+                  save_state: str | None = None) -> list[str | os.PathLike]:
+    """Return the outputs; raise InputError, before any is written, when one is also a source or another output.
 
     The state file, written last, must be writable too.
     """
     if save_state:
         check_writable(save_state)
     videos = _video_paths(sources, out).values()
-    refuse_overwriting(
-        [*videos, *(path.with_suffix('.part.mp4') for path in videos), *filter(None, (json_lines, save_state))],
-        [file for source in sources for file in source.files])
+    outputs = [*videos, *filter(None, (json_lines, save_state))]
+    refuse_overwriting([*outputs, *(path.with_suffix('.part.mp4') for path in videos)],
+                       [file for source in sources for file in source.files])
+    return outputs
 
 
 def _video_paths(sources: Sequence[Source], out: str | None) -> dict[str, Path]:
