@@ -8,6 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from tsm_det.errors import InputError
+
 
 class ShiftState(NamedTuple):
     """The pasts of all sites of a network: one tensor ``(N, C_shift, H, W)`` per site, in forward order.
@@ -78,7 +80,7 @@ def fit_past(past: Tensor | None, present: Tensor) -> Tensor:
 def check_past(past: Tensor, present: Tensor) -> None:
     """Raise ValueError unless the shapes are equal."""
     if past.shape != present.shape:
-        raise ValueError(f'past is {tuple(past.shape)} but the clip needs {tuple(present.shape)} (N, C_shift, H, W): '
+        raise InputError(f'past is {tuple(past.shape)} but the clip needs {tuple(present.shape)} (N, C_shift, H, W): '
                          'reset this stream, or keep its frame size fixed')
 
 

@@ -11,6 +11,7 @@ from typing import Protocol
 import torch.utils.checkpoint
 from torch import Tensor, nn
 
+from tsm_det.errors import InputError
 from tsm_det.shift_inplace import Undo, undo
 
 
@@ -65,7 +66,7 @@ class Tape:
 
     def __init__(self, num_sites: int, clip_shape: tuple[int, int], past: Sequence[Tensor]) -> None:
         if len(past) not in (0, num_sites):
-            raise ValueError(f'past has {len(past)} tensors but the network has {num_sites} sites: pass the present '
+            raise InputError(f'past has {len(past)} tensors but the network has {num_sites} sites: pass the present '
                              'that this network returned, or () to reset the stream')
         self.clip_shape = clip_shape
         self.pasts = list(past) or [None] * num_sites

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 
 from tsm_det.errors import InputError
-from tsm_det.shift import ShiftState, map_state
+from tsm_det.shift import ShiftState, map_state, tensors_of
 
 # Removed streams whose reset reason is still known.
 _MAX_REMOVED = 1024
@@ -89,7 +89,8 @@ class StreamBank:
             The pasts, N rows per site: zeros for streams that start over, None if all do; and for each stream the
             reason why it starts over, None if it continues.
 
-        Raises InputError when an id occurs twice in the batch, or the batch is larger than the capacity.
+        Raises InputError when an id occurs twice in the batch, the batch is larger than the capacity, or states
+        differ in shape.
         """
         self.check_batch(stream_ids)
         reasons = [self._reset_reason(*row) for row in zip(stream_ids, frame_ids, sizes, strict=True)]
@@ -98,6 +99,9 @@ class StreamBank:
             return None, reasons
         if len(reasons) == 1:
             return pasts[0], reasons
+        if len({tuple(past.shape for past in tensors_of(state)) for state in pasts.values()}) > 1:
+            raise InputError(f'the states of {[stream_ids[i] for i in pasts]} differ in shape, so not all are of this '
+                             'network: reset these streams')
         zeros = map_state(torch.zeros_like, next(iter(pasts.values())))
         # States held before and after a change of the model's device or type may meet in a batch.
         return map_state(lambda *rows: torch.cat([past.to(rows[-1]) for past in rows]),

@@ -122,6 +122,49 @@ def test_another_file_is_refused_as_a_state(make_detector, tmp_path, content, me
     assert message in str(error.value) and '\n' not in str(error.value)
 
 
+def craft(path, change):
+    """Change the content of a state file and seal it again."""
+    content = torch.load(path, weights_only=True)
+    change(content, content['streams'][0])
+    torch.save(content, path)
+    path.write_bytes(seal(path.read_bytes()))
+
+
+@pytest.mark.parametrize('change', [
+    lambda _, stream: stream.update(frame_id='three'), lambda _, stream: stream.update(frame_id=-1),
+    lambda _, stream: stream.update(stream_id=[1]), lambda _, stream: stream.update(size=(128,)),
+    lambda _, stream: stream.update(size='ab'), lambda _, stream: stream.update(more=1),
+    lambda _, stream: stream['state'].update(backbone=[3]), lambda _, stream: stream['state'].pop('neck'),
+    lambda _, stream: stream['state'].update(neck=[past.int() for past in stream['state']['neck']]),
+    lambda _, stream: stream['state'].update(neck=[past[0] for past in stream['state']['neck']]),
+    lambda _, stream: stream['state'].update(neck=[torch.tensor(1.0)]),
+    lambda content, _: content.update(streams=content['streams'] * 2),
+    lambda content, _: content.update(places={'a': ('b', None, None, 1.0)}),
+    lambda content, _: content.update(places={'a': (1, None, None, 'now')})])
+def test_values_of_another_kind_are_refused_at_loading(make_detector, seen, tmp_path, change):
+    detector = make_detector()
+    run(detector, seen[:1])
+    detector.save_state(tmp_path / 'state.pt')
+    craft(tmp_path / 'state.pt', change)
+    with pytest.raises(InputError):
+        detector.load_state(tmp_path / 'state.pt')
+    assert len(detector.bank) == 2
+
+
+@pytest.mark.parametrize('part', ['backbone', 'neck'])
+@pytest.mark.parametrize('change', [lambda pasts: pasts[1:], lambda pasts: [past[..., 1:] for past in pasts],
+                                    lambda pasts: [*pasts, pasts[0]]])
+@pytest.mark.parametrize('ids', [['a'], ['a', 'b']])
+def test_states_of_another_shape_are_refused_at_the_next_frame(make_detector, seen, tmp_path, part, change, ids):
+    detector, images = make_detector(), [seen[0][0]] * len(ids)
+    detector.detect_batch(images, ids)
+    detector.save_state(tmp_path / 'state.pt')
+    craft(tmp_path / 'state.pt', lambda _, stream: stream['state'].update({part: change(stream['state'][part])}))
+    detector.load_state(tmp_path / 'state.pt')
+    with pytest.raises(InputError):
+        detector.detect_batch(images, ids)
+
+
 class Evil:
     def __reduce__(self):
         return os.mkdir, ('evil',)

@@ -89,9 +89,8 @@ def read_state(path: str | os.PathLike, signature: str) -> tuple[list[HeldStream
         if content['format'] != _FORMAT:
             raise KeyError('format')
         is_of_model = content['model'] == signature
-        streams = [HeldStream(stream['stream_id'], stream['frame_id'], tuple(stream['size']), ShiftState(
-            **{part: tuple(pasts) for part, pasts in stream['state'].items()})) for stream in content['streams']]
-        positions = {name: Position(*position) for name, position in content['places'].items()}
+        streams = [_stream(**stream) for stream in content['streams']]
+        positions = {name: _position(*position) for name, position in content['places'].items()}
     except OSError as error:
         raise InputError(f'the state file {path} cannot be read ({error.strerror}): check the path') from error
     except Exception as error:  # a damaged file can raise any exception
@@ -101,3 +100,26 @@ def read_state(path: str | os.PathLike, signature: str) -> tuple[list[HeldStream
         raise InputError(f'{path} was saved by a model with other weights, shift, pipeline or engine: load the '
                          'matching checkpoint and config, or start without the file')
     return streams, positions
+
+
+def _stream(stream_id: object, frame_id: object, size: object, state: dict[str, list]) -> HeldStream:
+    """A stream of a file; raises TypeError when a value is not of the kind that :func:`write_state` writes."""
+    pasts = [past for part in state.values() for past in part]
+    if not (isinstance(stream_id, str | int | None) and _are_numbers(frame_id, *size) and len(size) == 2
+            and all(isinstance(past, torch.Tensor) and past.is_floating_point() and past.shape[:1] == (1,)
+                    for past in pasts)):
+        raise TypeError(f'stream {stream_id!r}')
+    return HeldStream(stream_id, frame_id, tuple(size), ShiftState(
+        **{part: tuple(pasts) for part, pasts in state.items()}))
+
+
+def _position(frame_id: object, num_frames: object, stride: object, seen_at: object) -> Position:
+    known = [number for number in (num_frames, stride) if number is not None]
+    if not (_are_numbers(frame_id, *known) and isinstance(seen_at, int | float)):
+        raise TypeError(f'frame {frame_id!r}')
+    return Position(frame_id, num_frames, stride, seen_at)
+
+
+def _are_numbers(*values: object) -> bool:
+    """Whether all are whole numbers from 0."""
+    return all(isinstance(value, int) and value >= 0 for value in values)
