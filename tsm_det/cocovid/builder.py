@@ -214,8 +214,11 @@ def number_classes(labels: dict[str, str], classes: list[str] | None, ignore: Se
     """
     labels = {label: place for label, place in labels.items() if label not in ignore}
     classes = sorted(labels) if classes is None else [name for name in class_names(classes) if name not in ignore]
-    if not classes or len(set(classes)) < len(classes):
-        raise InputError(f'the classes are {classes} but at least one is required, and no two alike: name each once')
+    if not classes:
+        raise InputError(f'the files have no box{" but of ignored labels" * bool(ignore)} and no class is named: '
+                         'convert videos with boxes')
+    if len(set(classes)) < len(classes):
+        raise InputError(f'the classes are {classes} but no two may be alike: name each once')
     if unknown := sorted(labels.keys() - set(classes)):
         raise InputError(f'{labels[unknown[0]]} has the label {unknown[0]!r}, which is not among the classes '
                          f'{", ".join(classes)}: add it to the classes or fix the row')
