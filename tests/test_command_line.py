@@ -134,7 +134,7 @@ def test_a_thread_that_may_set_no_signals_runs_all_the_same(run_main):
     thread = threading.Thread(target=lambda: run_main(done.append))
     thread.start()
     thread.join()
-    assert done == [None]
+    assert done == [Namespace()]
 
 
 @pytest.mark.parametrize('tool', TOOLS)
