@@ -93,7 +93,7 @@ def test_without_tracks_the_picture_by_motion_is_left_out_with_a_reason(run, dat
     ('browse_dataset {synth} --clips 0 --cfg-options data_root={data}', 'the number of clips is 0'),
     ('plot_results {synth} none.pkl --out {tmp}/o --cfg-options data_root={data}', 'none.pkl'),
     ('plot_results {synth} {data}/val.json --out {tmp}/o --cfg-options data_root={data}', 'val.json'),
-    ('plot_results {synth} {results} --out {results} --cfg-options data_root={data}', 'results.pkl/precision_recall'),
+    ('plot_results {synth} {results} --out {results} --cfg-options data_root={data}', 'results.pkl is an input'),
     ('plot_results {synth} {results} --out {tmp}/o --cfg-options data_root={data} '
      'test_evaluator.ann_file={data}/train.json', 'train.json'),
     ('plot_results {vid} {results} --out {tmp}/o', 'data/ILSVRC/annotations/'),

@@ -61,7 +61,7 @@ def test_the_metadata_describe_the_model(runtime, detector):
     assert runtime.meta == {
         'classes': ['a', 'b', 'c', 'd'], 'frame': list(SIZE), 'resize': {'scale': [128, 128], 'keep_ratio': True},
         'image': [128, 120], 'network': [128, 128], 'in_graph': {'channels': 'RGB', 'pad_value': 0},
-        'score_thr': 0.0, 'max_detections': 10}
+        'score_thr': 0.0, 'max_detections': 10, 'value_range': None}
 
 
 def test_the_file_has_no_paths_of_this_machine(exported):

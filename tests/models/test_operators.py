@@ -34,12 +34,12 @@ def build(name, operator, **keys):
     return network
 
 
-def made(operator, channels=16, seed=0):
+def made(operator, channels=128, seed=0):
     torch.manual_seed(seed)
     return randomized(OPERATORS[operator](channels))
 
 
-def maps(n, t, channels=16, seed=0):
+def maps(n, t, channels=128, seed=0):
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(n * t, channels, 5, 4, generator=generator, dtype=torch.double)
 
