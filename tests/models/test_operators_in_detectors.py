@@ -12,6 +12,7 @@ from tests.tiny import frame_sample, random_clip, tiny_detector
 from tsm_det.engines import with_engine
 from tsm_det.errors import InputError
 from tsm_det.models.operators import OPERATORS
+from tsm_det.models.weights import load_weights
 
 EACH = pytest.mark.parametrize('operator', OPERATORS)
 
@@ -81,6 +82,17 @@ def test_bfloat16_streams_are_finite(operator):
     for t in range(3):
         [sample], past = model.detect(random_clip(1, 1, t), [frame_sample(t)], past)
         assert sample.pred_instances.bboxes.isfinite().all()
+
+
+@EACH
+def test_its_checkpoint_loads_where_the_sites_are_switched_off_and_nowhere_else(operator, tmp_path):
+    model, path = build(operator), str(tmp_path / 'weights.pth')
+    torch.save({'state_dict': model.state_dict()}, path)
+    plain = tiny_detector(seed=1, backbone=dict(shift_stages=()))
+    load_weights(plain, path)
+    assert all(torch.equal(value, model.state_dict()[key]) for key, value in plain.state_dict().items())
+    with pytest.raises(InputError, match='temporal'):
+        load_weights(tiny_detector(), path)
 
 
 @EACH
