@@ -139,8 +139,8 @@ def craft(path, change):
     lambda _, stream: stream['state'].update(neck=[past[0] for past in stream['state']['neck']]),
     lambda _, stream: stream['state'].update(neck=[torch.tensor(1.0)]),
     lambda content, _: content.update(streams=content['streams'] * 2),
-    lambda content, _: content.update(places={'a': ('b', None, None, 1.0)}),
-    lambda content, _: content.update(places={'a': (1, None, None, 'now')})])
+    lambda content, _: content.update(places={'a': ('b', None, None, 1.0, None)}),
+    lambda content, _: content.update(places={'a': (1, None, None, 'now', None)})])
 def test_values_of_another_kind_are_refused_at_loading(make_detector, seen, tmp_path, change):
     detector = make_detector()
     run(detector, seen[:1])

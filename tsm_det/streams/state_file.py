@@ -113,11 +113,11 @@ def _stream(stream_id: object, frame_id: object, size: object, state: dict[str, 
         **{part: tuple(pasts) for part, pasts in state.items()}))
 
 
-def _position(frame_id: object, num_frames: object, stride: object, seen_at: object) -> Position:
+def _position(frame_id: object, num_frames: object, stride: object, seen_at: object, recording: object) -> Position:
     known = [number for number in (num_frames, stride) if number is not None]
-    if not (_are_numbers(frame_id, *known) and isinstance(seen_at, int | float)):
+    if not (_are_numbers(frame_id, *known) and isinstance(seen_at, int | float) and isinstance(recording, str | None)):
         raise TypeError(f'frame {frame_id!r}')
-    return Position(frame_id, num_frames, stride, seen_at)
+    return Position(frame_id, num_frames, stride, seen_at, recording)
 
 
 def _are_numbers(*values: object) -> bool:

@@ -81,7 +81,7 @@ def test_labels_without_a_box_and_images_without_labels_are_counted(root):
     ({'name': 'x.jpg'}, 'x.jpg, which is not in'),
     ({'labels': [{'category': 'car', 'box2d': {'x1': 1}}]}, 'y1 is missing'),
     ({'labels': [{'category': 'car', 'box2d': 3}]}, 'box2d is .3. but must be an object'),
-    ({'labels': []}, 'at least one'), ({'frameIndex': 2}, 'second frame 2')])
+    ({'labels': []}, 'no box'), ({'frameIndex': 2}, 'second frame 2')])
 def test_a_file_that_cannot_be_understood_is_an_error(root, change, message):
     frames = [{**frame(0, [label('1', 'car', 1, 1, 9, 9)]), **change}, frame(2, [])]
     with pytest.raises(InputError, match=message):

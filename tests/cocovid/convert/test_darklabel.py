@@ -71,7 +71,7 @@ def test_difficult_boxes_are_ignored(folder):
     ('0,person,3,40,20,5', {'layout': 'fn,cname,id,x1,y1,w,h'}, 'line 1 has 6 values'),
     ('x,person,3,40,20,5,6', {'layout': 'fn,cname,id,x1,y1,w,h'}, "fn is 'x'"),
     ('0,99999999999,3,40,20,5,6', {'layout': 'fn,n,[id,x1,y1,w,h]'}, 'line 1'),
-    ('0,person,3,40,20,5,6', {'classes': ['car']}, "label 'person'"), ('', {'layout': 'fn,x1,y1,w,h'}, 'at least one')])
+    ('0,person,3,40,20,5,6', {'classes': ['car']}, "label 'person'"), ('', {'layout': 'fn,x1,y1,w,h'}, 'no box')])
 def test_a_file_that_cannot_be_understood_is_an_error(folder, row, options, message):
     with pytest.raises(InputError, match=message):
         convert(folder, row, **options)

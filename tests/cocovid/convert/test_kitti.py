@@ -53,7 +53,7 @@ def test_the_folder_above_training_will_do(root):
 @pytest.mark.parametrize(('rows', 'message'), [
     (['Car 0.00 0 1.85 387.63 181.54 423.81 203.12 1.67 1.87 3.69'], "frame is 'Car'"),
     (['0 0 Car 0 0 -1.5 10 10'], 'has 8 values but 10'),
-    ([DONT_CARE], 'at least one')])
+    ([DONT_CARE], 'no box')])
 def test_a_file_that_cannot_be_understood_is_an_error(root, rows, message):
     write(root, *rows)
     with pytest.raises(InputError, match=message):

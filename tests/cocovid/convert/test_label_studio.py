@@ -86,7 +86,7 @@ def test_tasks_that_nobody_labelled_and_other_results_are_counted(folder):
     ([task(region(key(1, 0), key(1, 9)))], 'two key frames'), ([task(region(key('1', 0)))], 'frame is .1. but must be'),
     ([task(region(key(1, None)))], 'x is missing'), ([task(region(key(1, 0)))] * 2, 'like another task'),
     ([{**task(region(key(1, 0))), 'annotations': task()['annotations'] * 2}], '2 annotations'),
-    ([{'video': 'clip.mp4', 'box': []}], 'annotations is missing'), ([task()], 'at least one'), ([], 'at least one')])
+    ([{'video': 'clip.mp4', 'box': []}], 'annotations is missing'), ([task()], 'no box'), ([], 'no box')])
 def test_a_file_that_cannot_be_understood_is_an_error(folder, tasks, message):
     with pytest.raises(InputError, match=message):
         convert(folder, *tasks)
