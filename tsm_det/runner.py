@@ -30,11 +30,17 @@ from tsm_det.malloc import keep_freed_memory
 from tsm_det.mixed_precision import cpu_optim_wrapper
 from tsm_det.models.checkpoint_file import plain_files_only, read_checkpoint
 from tsm_det.models.class_names import check_class_count, check_learned_classes
-from tsm_det.models.ignored_regions import SpareIgnoredRegions
 from tsm_det.models.loading import warn_random_weights
 from tsm_det.models.weights import load_weights
 from tsm_det.saved_checkpoints import checkpoint_to_resume, last_checkpoint, write_whole
-from tsm_det.training_hooks import CheckNumClasses, FitCheckpoint, SaveOnSigterm, StopWithoutLoss, unwrapped
+from tsm_det.training_hooks import (
+    CheckNumClasses,
+    FitCheckpoint,
+    SaveOnSigterm,
+    SpareIgnoredRegions,
+    StopWithoutLoss,
+    unwrapped,
+)
 
 # Warnings of mmengine about its own calls, which no config can avoid.
 _MMENGINE_NOISE = ('"FileClient"', '"HardDiskBackend"', 'The prefix is not set')

@@ -9,12 +9,14 @@ import threading
 from types import FrameType
 
 from mmengine.hooks import Hook
+from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch import nn
 
 from tsm_det.errors import InputError
 from tsm_det.models.class_names import check_class_count
+from tsm_det.models.ignored_regions import spare_ignored_regions
 from tsm_det.models.weights import fitted_weights
 from tsm_det.saved_checkpoints import save_now
 
@@ -30,6 +32,18 @@ class CheckNumClasses(Hook):
             loaders['validation'] = runner.val_loop.dataloader
         for what, loader in loaders.items():
             check_class_count(unwrapped(runner), loader.dataset.metainfo['classes'], f'the {what} data')
+
+
+class SpareIgnoredRegions(Hook):
+    """Applies :func:`spare_ignored_regions` to a training whose data has ignored regions, and logs what it cannot."""
+
+    def before_train(self, runner: Runner) -> None:
+        if not getattr(runner.train_dataloader.dataset, 'num_ignored', 0):
+            return
+        unable = spare_ignored_regions(unwrapped(runner))
+        if unable:
+            print_log(f'the data has ignored regions, which are background to {", ".join(unable)}: mask them in the '
+                      'images, or take a detector with anchors', 'current', level=30)
 
 
 class FitCheckpoint(Hook):

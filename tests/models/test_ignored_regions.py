@@ -9,7 +9,8 @@ from mmengine.registry import init_default_scope
 
 from tests.tiny import clip_sample
 from tsm_det.config import config_path, load_config
-from tsm_det.models.ignored_regions import SpareIgnoredRegions, spare_ignored_regions
+from tsm_det.models.ignored_regions import spare_ignored_regions
+from tsm_det.training_hooks import SpareIgnoredRegions
 
 SIZE = 64
 EVERYWHERE, LEFT = [[-99., -99., 199., 199.]], [[-99., -99., 32., 199.]]
@@ -60,7 +61,7 @@ def test_a_box_in_a_region_is_still_learned(model):
 @pytest.mark.parametrize(('config', 'head'), [('tsm_yolox_s_vid', 'YOLOXHead'), ('tsm_dino_r50_vid', 'DINOHead')])
 def test_heads_that_cannot_are_named_where_the_data_has_regions(config, head, monkeypatch):
     said = []
-    monkeypatch.setattr('tsm_det.models.ignored_regions.print_log', lambda text, *_, **__: said.append(text))
+    monkeypatch.setattr('tsm_det.training_hooks.print_log', lambda text, *_, **__: said.append(text))
     model = build(config)
     for num_ignored in (0, 3):
         dataset = SimpleNamespace(num_ignored=num_ignored)

@@ -14,7 +14,7 @@ from tests.models.families import SMALL_SWIN, build_part, frames
 from tests.tiny import build, clip_sample, frame_sample, random_clip, tiny_model_config
 from tsm_det import OnlineDetector, config_path, map_state
 from tsm_det.errors import InputError
-from tsm_det.streams.online_detector import image_pipeline
+from tsm_det.streams.frame_preparation import image_pipeline
 
 BOTH_DIRECTIONS = pytest.mark.parametrize('direction', ['past', 'both'])
 

@@ -13,7 +13,7 @@ from mmengine.dataset import Compose
 from tests.tiny import tiny_detector
 from tsm_det import OnlineDetector, config_path
 from tsm_det.engines import with_engine
-from tsm_det.streams.online_detector import image_pipeline
+from tsm_det.streams.frame_preparation import image_pipeline
 
 WARM_UP, CAMERAS = 1000, 3
 

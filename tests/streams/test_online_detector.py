@@ -6,7 +6,7 @@ import torch
 
 from tsm_det import OnlineDetector, config_path
 from tsm_det.errors import InputError
-from tsm_det.streams.online_detector import image_pipeline
+from tsm_det.streams.frame_preparation import image_pipeline
 
 
 def images(n, size=(128, 128), seed=0):

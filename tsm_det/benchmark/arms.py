@@ -22,7 +22,8 @@ from mmengine.dataset import Compose
 from tsm_det.config import dataset_config
 from tsm_det.malloc import default_memory
 from tsm_det.models.loading import build_detector
-from tsm_det.streams.online_detector import OnlineDetector, image_pipeline
+from tsm_det.streams.frame_preparation import image_pipeline
+from tsm_det.streams.online_detector import OnlineDetector
 
 
 class ArmPlan(NamedTuple):

@@ -20,7 +20,7 @@ from tsm_det.errors import InputError
 from tsm_det.malloc import keep_freed_memory
 from tsm_det.mixed_precision import cpu_optim_wrapper
 from tsm_det.models.loading import build_detector, num_classes_of
-from tsm_det.streams.online_detector import image_pipeline
+from tsm_det.streams.frame_preparation import image_pipeline
 
 _BOXES = 4  # per frame
 

@@ -17,8 +17,9 @@ from tsm_det.config import load_config
 from tsm_det.errors import InputError
 from tsm_det.export.onnx import require_packages, site_names
 from tsm_det.shift import ShiftState, map_state, tensors_of
+from tsm_det.streams.frame_preparation import model_and_pipeline
 from tsm_det.streams.offline_detector import OfflineDetector
-from tsm_det.streams.online_detector import OnlineDetector, model_and_pipeline
+from tsm_det.streams.online_detector import OnlineDetector
 
 
 def open_detector(model: str, checkpoint: str | None = None, device: str = 'cpu', capacity: int = 64,

@@ -11,27 +11,12 @@ from mmdet.models.dense_heads import YOLOV3Head, YOLOXHead
 from mmdet.models.roi_heads import MultiInstanceRoIHead
 from mmdet.models.task_modules import AssignResult, BaseAssigner, DynamicSoftLabelAssigner, PointAssigner
 from mmdet.structures.bbox import bbox_overlaps
-from mmengine.hooks import Hook
-from mmengine.logging import print_log
-from mmengine.model import is_model_wrapper
 from torch import nn
 
 # Of the area of an anchor, a proposal or a cell, in one region; scoring takes as much of a detection.
 _SHARE = 0.5
 # Their losses count what has no box as background, whatever an assigner says.
 _DEAF = (YOLOV3Head, YOLOXHead, MultiInstanceRoIHead)
-
-
-class SpareIgnoredRegions(Hook):
-    """Applies :func:`spare_ignored_regions` to a training whose data has ignored regions, and logs what it cannot."""
-
-    def before_train(self, runner) -> None:
-        if not getattr(runner.train_dataloader.dataset, 'num_ignored', 0):
-            return
-        unable = spare_ignored_regions(runner.model.module if is_model_wrapper(runner.model) else runner.model)
-        if unable:
-            print_log(f'the data has ignored regions, which are background to {", ".join(unable)}: mask them in the '
-                      'images, or take a detector with anchors', 'current', level=30)
 
 
 def spare_ignored_regions(model: nn.Module) -> list[str]:

@@ -12,7 +12,7 @@ from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
 from torch import nn
 
-from tsm_det.streams.online_detector import check_image, model_and_pipeline, prepare_image
+from tsm_det.streams.frame_preparation import check_image, model_and_pipeline, prepare_image
 from tsm_det.windows import windows
 
 

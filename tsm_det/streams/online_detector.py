@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 import os
 import threading
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
 
-import cv2
 import numpy as np
 import torch
 from mmdet.structures import DetDataSample
@@ -16,13 +14,10 @@ from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
 from torch import nn
 
-from tsm_det.config import dataset_config, load_config, override
-from tsm_det.config_errors import config_errors
-from tsm_det.engines import with_engine
 from tsm_det.errors import InputError
-from tsm_det.models.loading import build_detector
 from tsm_det.shift_offline import NO_STREAM
 from tsm_det.stream_bank import StreamBank
+from tsm_det.streams.frame_preparation import check_image, model_and_pipeline, prepare_image
 from tsm_det.streams.state_file import model_signature, read_state, write_state
 
 
@@ -185,29 +180,6 @@ class OnlineDetector:
         return list(groups.values())
 
 
-def model_and_pipeline(config: str | Config, checkpoint: str | None = None, device: str = 'cpu', engine: str = 'eager',
-                       cfg_options: dict | None = None, trust_checkpoint: bool = False) -> tuple[nn.Module, Compose]:
-    """Build a detector in eval mode and the test pipeline of its frames: see :meth:`OnlineDetector.from_config`."""
-    config = copy.deepcopy(config) if isinstance(config, Config) else load_config(config)
-    override(config, cfg_options or {})
-    model = with_engine(build_detector(config, checkpoint, device, trust_checkpoint), engine)
-    with config_errors(config):
-        pipeline = dataset_config(config).pipeline
-        steps = image_pipeline(pipeline)
-        model.dataset_meta['value_range'] = _broadcaster(pipeline)['transforms'][0].get('value_range')
-        return model, Compose(steps)
-
-
-def prepare_image(pipeline: Compose, image: np.ndarray, stream_id: Hashable = None, frame_id: int = 0) -> dict:
-    """Run a pipeline of :func:`image_pipeline` on a frame; raise InputError when it is too narrow to resize."""
-    try:
-        return pipeline({'img': [image], 'img_id': [frame_id], 'frame_id': [frame_id],
-                         'video_id': [stream_id], 'video_length': [1], 'ori_video_length': [1]})
-    except cv2.error as error:
-        raise InputError('the image is {}x{} px, which the pipeline cannot resize: give a less narrow one'.format(
-            *image.shape[:2])) from error
-
-
 def detections_of(sample: DetDataSample, classes: Sequence[str], score_thr: float = 0.0) -> list[dict]:
     """Detections of at least ``score_thr``, the highest-scoring first.
 
@@ -221,41 +193,3 @@ def detections_of(sample: DetDataSample, classes: Sequence[str], score_thr: floa
         for box, score, label in zip(
             instances.bboxes.tolist(), instances.scores.tolist(), instances.labels.tolist(), strict=True)
         if score >= score_thr]
-
-
-def image_pipeline(pipeline: Sequence[dict]) -> list[dict]:
-    """A test pipeline over clips that takes images in memory and no annotations.
-
-    Raises InputError when the pipeline has no TransformBroadcaster that starts with a loader.
-    """
-    steps = [dict(step) for step in pipeline]
-    broadcaster = _broadcaster(steps)
-    if broadcaster is None or 'Load' not in broadcaster['transforms'][0]['type']:
-        raise InputError('the test pipeline needs a TransformBroadcaster that starts with a loader: '
-                         'take the pipeline of configs/_base_/')
-    broadcaster['transforms'] = [
-        {'type': 'mmdet.LoadImageFromNDArray'},
-        *(step for step in broadcaster['transforms'][1:] if 'Annotations' not in step['type'])]
-    return steps
-
-
-def _broadcaster(pipeline: Sequence[dict]) -> dict | None:
-    return next((step for step in pipeline if step['type'].endswith('TransformBroadcaster')), None)
-
-
-def check_image(image: np.ndarray) -> None:
-    """Raise ValueError unless an image is ``(H, W, 3)`` uint8."""
-    if not isinstance(image, np.ndarray):
-        raise ValueError(f'the image is {type(image).__name__} but must be an array (H, W, 3) uint8, BGR: '
-                         'convert it, for example by numpy.asarray')
-    if image.dtype != np.uint8:
-        fix = 'scale it, for example (image // 257).astype(numpy.uint8) for 16 bits'
-    elif image.ndim == 2 or image.shape[2:] == (1,):
-        fix = 'convert it by cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)'
-    elif image.shape[2:] == (4,):
-        fix = 'convert it by cv2.cvtColor(image, cv2.COLOR_BGRA2BGR)'
-    elif image.shape[2:] != (3,) or not image.size:
-        fix = 'give one image with pixels in it'
-    else:
-        return
-    raise ValueError(f'the image is {image.dtype} {image.shape} but must be (H, W, 3) uint8, BGR: {fix}')
