@@ -61,11 +61,11 @@ def test_leaving_the_loop_ends_the_thread_and_closes_the_source():
             yield from range(1000)
         finally:
             closed.append(threading.current_thread())
-    before = threading.active_count()
+    before = set(threading.enumerate())
     items = prefetch(prefetch(draw()))
     assert [next(items), next(items)] == [0, 1]
     items.close()
-    assert threading.active_count() == before
+    assert not set(threading.enumerate()) - before
     assert len(closed) == 1
 
 
