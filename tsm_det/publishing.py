@@ -24,8 +24,12 @@ from tsm_det.models.weights import load_weights
 from tsm_det.sealed import seal
 
 LARGEST_MB, ALL_MB = 10, 20  # per file, and over all files of a metafile
-_PAPER = {'URL': 'https://arxiv.org/abs/1811.08383',
-          'Title': 'TSM: Temporal Shift Module for Efficient Video Understanding'}
+_PAPERS = {
+    'TSM': {'URL': 'https://arxiv.org/abs/1811.08383',
+            'Title': 'TSM: Temporal Shift Module for Efficient Video Understanding'},
+    'TPS': {'URL': 'https://arxiv.org/abs/2207.13259',
+            'Title': 'Spatiotemporal Self-attention Modeling with Temporal Patch Shift for Action Recognition'}}
+_OPERATORS = {'TSM': 'Temporal Shift Module', 'TPS': 'Temporal Patch Shift'}
 # The parts of a config that define network and training; others hold paths of a machine.
 _KEPT = ('custom_imports', 'default_scope', 'model', 'train_pipeline', 'test_pipeline', 'train_cfg', 'optim_wrapper',
          'param_scheduler')
@@ -119,9 +123,10 @@ def _folder_and_file(path: str) -> str:
 
 def _collection(model: dict) -> dict:
     parts = [model.type, model.backbone.type, *([model.neck.type] if model.get('neck') else [])]
-    names = [re.sub('RCNN$', ' R-CNN', part.removeprefix('TSM')) for part in parts]
-    return {'Name': f'TSM {names[0]}', 'Paper': _PAPER,
-            'Metadata': {'Architecture': [*names, 'Temporal Shift Module']}}
+    names = [re.sub('RCNN$', ' R-CNN', re.sub('^(TSM|TPS)', '', part)) for part in parts]
+    operator = 'TPS' if model.backbone.type.startswith('TPS') else 'TSM'
+    return {'Name': f'{operator} {names[0]}', 'Paper': _PAPERS[operator],
+            'Metadata': {'Architecture': [*names, _OPERATORS[operator]]}}
 
 
 def _with_entry(path: Path, collection: dict, entry: dict) -> dict:

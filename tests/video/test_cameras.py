@@ -2,7 +2,8 @@
 
 import time
 from itertools import chain, repeat
-from threading import Event, enumerate as threads
+from threading import Event
+from threading import enumerate as threads
 
 import numpy as np
 import pytest

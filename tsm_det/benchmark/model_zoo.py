@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -23,7 +24,8 @@ def model_zoo(names: Sequence[str], metafile: str | os.PathLike, out: str | os.P
     """Benchmark temporal configs against their 2D baselines, random weights, and write one Markdown page.
 
     Args:
-        names: configs that start with ``tsm_``; the rest of the name is the baseline. Empty: all that have one.
+        names: configs that start with ``tsm_`` or ``tps_``; the rest of the name is the baseline. Empty: all that
+            have one.
         metafile: from ``tools/publish.py``; published weights have AP50 and size.
         out: the page.
         command: the command line, printed on the page.
@@ -32,15 +34,15 @@ def model_zoo(names: Sequence[str], metafile: str | os.PathLike, out: str | os.P
 
     Raises InputError when a name or the metafile is wrong, or the page cannot be written.
     """
-    if wrong := [name for name in names if not name.startswith('tsm_')]:
-        raise InputError(f'{wrong[0]} is not a temporal config: give names that start with tsm_')
-    names = names or [f'tsm_{name}' for name in config_names() if f'tsm_{name}' in config_names()]
+    pairs = {name: match[1] for name in config_names()
+             if (match := re.match('(?:tsm|tps)_(.*)', name)) and match[1] in config_names()}
+    if wrong := [name for name in names if name not in pairs]:
+        raise InputError(f'{wrong[0]} is not a temporal config with a 2D baseline: give some of {", ".join(pairs)}')
     check_writable(out)
     published = {Path(model['Config']).stem: model for model in yaml.safe_load(Path(metafile).read_text())['Models']}
     rows = []
-    for name in progress(names):
-        report = benchmark(BenchmarkOptions(config_path(name), config_path(name.removeprefix('tsm_')), frames=frames),
-                           command)
+    for name in progress(names or pairs):
+        report = benchmark(BenchmarkOptions(config_path(name), config_path(pairs[name]), frames=frames), command)
         rows.append(_row(name, report, published.get(name)))
     machine = report['machine']
     page = '\n'.join([
