@@ -35,7 +35,14 @@ from tsm_det.datasets import (  # noqa: F401
     synthetic_vid,
 )
 from tsm_det.evaluation import vid_metric  # noqa: F401
-from tsm_det.models import backbones, clip_preprocessor, detectors, necks, tps_swin_transformer  # noqa: F401
+from tsm_det.models import (  # noqa: F401
+    backbones,
+    clip_preprocessor,
+    detectors,
+    necks,
+    roi_align,
+    tps_swin_transformer,
+)
 from tsm_det.shift import ShiftState, map_state, temporal_shift
 from tsm_det.stream_bank import StreamBank
 from tsm_det.streams.offline_detector import OfflineDetector

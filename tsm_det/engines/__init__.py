@@ -15,9 +15,9 @@ from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from tsm_det.engines.compiling import CompiledClip, CompiledHead
-from tsm_det.engines.roi_align import SeparableRoIExtractor
 from tsm_det.errors import InputError
 from tsm_det.malloc import keep_freed_memory
+from tsm_det.models.roi_align import separable
 
 _DENSE_HEADS = (RetinaHead, FCOSHead, ATSSHead, GFLHead, RTMDetSepBNHead, YOLOXHead)
 ENGINES = ('eager', 'fast', 'fast-bf16', 'compiled', 'compiled-bf16')
@@ -91,7 +91,7 @@ def fast(model: nn.Module, dtype: torch.dtype = torch.float32) -> nn.Module:
         return model
     model.roi_head.bbox_head.to(dtype=dtype, memory_format=torch.channels_last)
     if device.type == 'cpu':
-        model.roi_head.bbox_roi_extractor = SeparableRoIExtractor(model.roi_head.bbox_roi_extractor)
+        model.roi_head.bbox_roi_extractor = separable(model.roi_head.bbox_roi_extractor)
     else:
         model.roi_head.bbox_roi_extractor.register_forward_pre_hook(_levels_for_mmcv)
     model.roi_head.bbox_head.register_forward_pre_hook(_as_weights)

@@ -23,6 +23,7 @@ from tsm_det.datasets.pasting import TargetPastingPreprocessor
 from tsm_det.errors import InputError
 from tsm_det.models.clip_preprocessor import ClipDataPreprocessor
 from tsm_det.models.detectors import TSMFasterRCNN
+from tsm_det.models.roi_align import SeparableRoIExtractor
 from tsm_det.shift import map_state, tensors_of
 
 # Below every score, and the score of excluded boxes.
@@ -38,7 +39,7 @@ _TYPES = (
     ('anchor generator', 'rpn_head.prior_generator', AnchorGenerator),
     ('RPN coder', 'rpn_head.bbox_coder', DeltaXYWHBBoxCoder),
     ('RoI head', 'roi_head', StandardRoIHead),
-    ('RoI extractor', 'roi_head.bbox_roi_extractor', SingleRoIExtractor),
+    ('RoI extractor', 'roi_head.bbox_roi_extractor', SingleRoIExtractor, SeparableRoIExtractor),
     ('box head', 'roi_head.bbox_head', ConvFCBBoxHead, Shared2FCBBoxHead, Shared4Conv1FCBBoxHead),
     ('box coder', 'roi_head.bbox_head.bbox_coder', DeltaXYWHBBoxCoder))
 
