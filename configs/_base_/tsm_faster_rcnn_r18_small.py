@@ -11,7 +11,8 @@ model = dict(
     neck=dict(in_channels=[32, 64, 128, 256], out_channels=64, norm_cfg=dict(type='GN', num_groups=8)),
     rpn_head=dict(in_channels=64, feat_channels=64, anchor_generator=dict(scales=[4])),
     roi_head=dict(
-        bbox_roi_extractor=dict(out_channels=64, finest_scale=28, roi_layer=dict(sampling_ratio=2)),
+        bbox_roi_extractor=dict(
+            type='SeparableRoIExtractor', out_channels=64, finest_scale=28, roi_layer=dict(sampling_ratio=2)),
         bbox_head=dict(in_channels=64, fc_out_channels=256, num_classes=4)),
     train_cfg=dict(
         rpn_proposal=dict(nms_pre=200, max_per_img=100),

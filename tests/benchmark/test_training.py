@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from tests.benchmark.conftest import tiny_config
+from tsm_det.benchmark import training as module
 from tsm_det.benchmark.arms import ArmPlan
-from tsm_det.benchmark.training import TrainingStepArm, clips_of, compare_training
+from tsm_det.benchmark.training import TrainingStepArm, clips_of, compare_training, training_plans
 from tsm_det.errors import InputError
 
 
@@ -48,6 +49,25 @@ def test_both_arms_are_compared_by_wall_clock_and_cpu_time(plans, images):
     assert [len(arm['samples'][clock]) for arm in training['arms'] for clock in ('wall_ms', 'processor_ms')] == [2] * 4
     for key in ('ratio', 'ratio_processor'):
         assert 0 < training[key]['low'] <= training[key]['median'] <= training[key]['high']
+
+
+def test_the_first_arm_is_also_timed_as_mmdet_trains_and_in_mixed_precision(plans, monkeypatch):
+    monkeypatch.setattr(module, 'has_bfloat16_units', lambda device: True)
+    first, config = plans['tsm'], plans['tsm'].config
+    config.optim_wrapper.optimizer.fused = True
+    config.model.roi_head.bbox_roi_extractor.type = 'SeparableRoIExtractor'
+    *both, plain, amp = training_plans(first, plans['2d'])
+    assert both == [first, plans['2d']]
+    assert (plain.name, plain.config.model.roi_head.bbox_roi_extractor.type) == ('tsm plain', 'SingleRoIExtractor')
+    assert 'fused' not in plain.config.optim_wrapper.optimizer
+    assert (amp.name, amp.config.optim_wrapper.type) == ('tsm amp', 'AmpOptimWrapper')
+    assert config.optim_wrapper.type == 'OptimWrapper'
+    assert training_plans(plain, plans['2d'])[2].name == 'tsm plain amp'
+
+
+def test_without_units_mixed_precision_is_not_timed(plans, monkeypatch):
+    monkeypatch.setattr(module, 'has_bfloat16_units', lambda device: False)
+    assert 'tsm amp' not in [plan.name for plan in training_plans(plans['tsm'], plans['2d'])]
 
 
 def test_a_loss_that_is_not_finite_is_refused(plans, images, monkeypatch):

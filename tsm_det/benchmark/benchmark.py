@@ -21,7 +21,7 @@ from tsm_det.benchmark.cost import count_operations, peak_memory
 from tsm_det.benchmark.latency import compare_latency, latency_ratios
 from tsm_det.benchmark.report import benchmark_page, draw_benchmark
 from tsm_det.benchmark.timing import ratio_of_medians, throughput
-from tsm_det.benchmark.training import compare_training
+from tsm_det.benchmark.training import compare_training, training_plans
 from tsm_det.benchmark.workload import BenchmarkOptions, batches_of, frames_of, source_size
 from tsm_det.config import load_config
 from tsm_det.files import write_json, write_text
@@ -87,7 +87,7 @@ def _figures(options: BenchmarkOptions, plans: Sequence[ArmPlan]) -> dict:
         figures['by_streams'] = throughput(arms, lambda count: batches_of(frames(), count), streams, **timing)
     if options.train:
         figures['training'] = compare_training(
-            plans[:2], frames(), options.train, options.warmup, options.clip_length)
+            training_plans(*plans[:2]), frames(), options.train, options.warmup, options.clip_length)
     return figures
 
 

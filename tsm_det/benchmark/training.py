@@ -18,7 +18,7 @@ from tsm_det.benchmark.timing import interleaved, percentiles, ratio_of_medians
 from tsm_det.config import dataset_config
 from tsm_det.errors import InputError
 from tsm_det.malloc import keep_freed_memory
-from tsm_det.mixed_precision import cpu_optim_wrapper
+from tsm_det.mixed_precision import cpu_optim_wrapper, has_bfloat16_units
 from tsm_det.models.loading import build_detector, num_classes_of
 from tsm_det.streams.frame_preparation import image_pipeline
 
@@ -51,9 +51,9 @@ def compare_training(plans: Sequence[ArmPlan], frames: Iterator[np.ndarray], ste
                      clip_length: int = 8) -> dict:
     """Time ``steps`` training steps per arm, interleaved, on clips of ``clip_length`` frames with random ground truth.
 
-    The second plan is the baseline; engines are ignored. Frames ``(H, W, 3)`` BGR uint8 are resized as in testing.
-    Returns the part ``training`` of the JSON file, with percentiles in ms per step and ratios to the baseline. Raises
-    InputError when a loss is not finite.
+    The second plan is the baseline, further ones are other ways to train the first; engines are ignored. Frames
+    ``(H, W, 3)`` BGR uint8 are resized as in testing. Returns the part ``training`` of the JSON file, with percentiles
+    in ms per step, and ratios of the first plan to each other one. Raises InputError when a loss is not finite.
     """
     arms = {plan.name: TrainingStepArm(plan) for plan in plans}
     samples = {name: {'wall_ms': [], 'processor_ms': []} for name in arms}
@@ -62,14 +62,32 @@ def compare_training(plans: Sequence[ArmPlan], frames: Iterator[np.ndarray], ste
             raise InputError(f'the loss of {call.name} is not finite, unlike in a real training: give a checkpoint')
         samples[call.name]['wall_ms'].append(call.wall_ms)
         samples[call.name]['processor_ms'].append(call.cpu_ms)
-    arm, baseline = samples.values()
+    arm, *others = samples
+    ratios = {clock: {name: ratio_of_medians(samples[arm][clock], samples[name][clock]) for name in others}
+              for clock in ('wall_ms', 'processor_ms')}
     return {
         'steps': steps, 'clip_length': clip_length,
         'arms': [{'name': name, **percentiles(times['wall_ms'], clip_length),
                   'processor_ms': float(np.median(times['processor_ms'])), 'samples': times}
                  for name, times in samples.items()],
-        'ratio': ratio_of_medians(arm['wall_ms'], baseline['wall_ms']),
-        'ratio_processor': ratio_of_medians(arm['processor_ms'], baseline['processor_ms'])}
+        'ratio': ratios['wall_ms'][others[0]], 'ratio_processor': ratios['processor_ms'][others[0]],
+        'ratios': ratios['wall_ms'], 'ratios_processor': ratios['processor_ms']}
+
+
+def training_plans(arm: ArmPlan, baseline: ArmPlan) -> list[ArmPlan]:
+    """Return the two, and the first in mixed precision, and without SeparableRoIExtractor and fused optimizer.
+
+    Those are left out that would be no different, or, in mixed precision, slow for want of units.
+    """
+    plain, amp = copy.deepcopy(arm.config), copy.deepcopy(arm.config)
+    plain.optim_wrapper.optimizer.pop('fused', None)
+    extractor = plain.model.get('roi_head', {}).get('bbox_roi_extractor', {})
+    if extractor.get('type') == 'SeparableRoIExtractor':
+        extractor.type = 'SingleRoIExtractor'
+    if has_bfloat16_units(torch.device(arm.device)):
+        amp.optim_wrapper.type = 'AmpOptimWrapper'
+    return [arm, baseline, *(arm._replace(name=f'{arm.name} {name}', config=config)
+                             for name, config in (('plain', plain), ('amp', amp)) if config != arm.config)]
 
 
 def clips_of(plan: ArmPlan, frames: Iterator[np.ndarray], clip_length: int) -> Iterator[dict[str, Any]]:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from tsm_det.engines.compiling import CompiledClip, CompiledHead
 from tsm_det.errors import InputError
 from tsm_det.malloc import keep_freed_memory
+from tsm_det.mixed_precision import has_bfloat16_units
 from tsm_det.models.roi_align import separable
 
 _DENSE_HEADS = (RetinaHead, FCOSHead, ATSSHead, GFLHead, RTMDetSepBNHead, YOLOXHead)
@@ -79,7 +80,7 @@ def fast(model: nn.Module, dtype: torch.dtype = torch.float32) -> nn.Module:
     model = fuse_conv_bn(_with_own_convolutions(copy.deepcopy(model).eval())).requires_grad_(False)
     head = dense_head(model)
     device = next(model.parameters()).device
-    if dtype == torch.bfloat16 and not _has_bfloat16_units(device):
+    if dtype == torch.bfloat16 and not has_bfloat16_units(device):
         print_log(f'this {device.type} has no bfloat16 units: expect a slower detector than in float32', 'current',
                   logging.WARNING)
     for part in filter(None, (model.backbone, getattr(model, 'neck', None), head)):
@@ -97,12 +98,6 @@ def fast(model: nn.Module, dtype: torch.dtype = torch.float32) -> nn.Module:
     model.roi_head.bbox_head.register_forward_pre_hook(_as_weights)
     model.roi_head.bbox_head.register_forward_hook(_in_float32)
     return model
-
-
-def _has_bfloat16_units(device: torch.device) -> bool:
-    if device.type == 'cuda':
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
 def _as_channels_last(convolution: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
