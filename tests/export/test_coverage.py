@@ -15,8 +15,10 @@ from tsm_det.export.onnx import describe_resizing
 @pytest.mark.parametrize(('changes', 'facts'), [
     (dict(test_cfg=dict(rcnn=dict(nms=dict(type='soft_nms')))), 'rcnn.nms .*soft_nms'),
     (dict(test_cfg=dict(rpn=dict(nms=dict(class_agnostic=True)))), 'rpn.nms .*class_agnostic'),
-    (dict(roi_head=dict(bbox_roi_extractor=dict(roi_layer=dict(aligned=False)))), 'RoI layer .*aligned=False'),
-    (dict(roi_head=dict(bbox_roi_extractor=dict(roi_layer=dict(pool_mode='max')))), 'RoI layer .*max'),
+    (dict(roi_head=dict(bbox_roi_extractor=dict(type='SingleRoIExtractor', roi_layer=dict(aligned=False)))),
+     'RoI layer .*aligned=False'),
+    (dict(roi_head=dict(bbox_roi_extractor=dict(type='SingleRoIExtractor', roi_layer=dict(pool_mode='max')))),
+     'RoI layer .*max'),
     (dict(rpn_head=dict(bbox_coder=dict(add_ctr_clamp=True))), 'RPN coder .*add_ctr_clamp'),
     (dict(rpn_head=dict(bbox_coder=dict(type='LegacyDeltaXYWHBBoxCoder'))), 'RPN coder .*LegacyDeltaXYWHBBoxCoder'),
     (dict(rpn_head=dict(anchor_generator=dict(type='LegacyAnchorGenerator', center_offset=0.5))),

@@ -86,8 +86,9 @@ def training_plans(arm: ArmPlan, baseline: ArmPlan) -> list[ArmPlan]:
         extractor.type = 'SingleRoIExtractor'
     if has_bfloat16_units(torch.device(arm.device)):
         amp.optim_wrapper.type = 'AmpOptimWrapper'
-    return [arm, baseline, *(arm._replace(name=f'{arm.name} {name}', config=config)
-                             for name, config in (('plain', plain), ('amp', amp)) if config != arm.config)]
+    others = {f'{arm.name} plain': plain, f'{arm.name} amp': amp}
+    return [arm, baseline, *(arm._replace(name=name, config=config) for name, config in others.items()
+                             if config.pretty_text != arm.config.pretty_text)]
 
 
 def clips_of(plan: ArmPlan, frames: Iterator[np.ndarray], clip_length: int) -> Iterator[dict[str, Any]]:

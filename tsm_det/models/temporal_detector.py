@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
-import torch
 from mmdet.models import DetDataPreprocessor
 from mmdet.structures import DetDataSample, TrackDataSample
 from torch import Tensor, nn
 
 from tsm_det.errors import InputError
+from tsm_det.models.autocast import head_on_maps, in_float32, on_maps, only_on_maps
 from tsm_det.shift import ShiftState
 from tsm_det.shift_offline import NO_STREAM
 from tsm_det.stream_bank import StreamBank
@@ -32,25 +32,9 @@ class _Detection:
 
 class _Running(threading.local):
     detection: _Detection | None = None
-    feature_type: torch.dtype | None = None  # of backbone and neck where heads compute in float32
 
 
 _running = _Running()
-
-
-@contextmanager
-def _heads_in_float32(device: str) -> Iterator[None]:
-    """Context manager: limits an autocast to backbone and neck.
-
-    In bfloat16 a box at 1000 px moves in steps of 4 px, and mmcv's NMS refuses it.
-    """
-    outer = _running.feature_type
-    _running.feature_type = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
-    try:
-        with torch.autocast(device, enabled=False):
-            yield
-    finally:
-        _running.feature_type = outer
 
 
 class TemporalDetector:
@@ -85,6 +69,8 @@ class TemporalDetector:
                             'from the types of the others')
         if window < 1:
             raise InputError(f'window is {window} but must be at least 1')
+        if getattr(self, 'with_rpn', False):
+            head_on_maps(self.rpn_head)
         self.window = window
         self.streams = StreamBank(**(streams or {}))
         if self.direction == 'both' and self.streams.max_gap is not None:
@@ -149,7 +135,7 @@ class TemporalDetector:
         detection = _Detection(past, keep)
         outer, _running.detection = _running.detection, detection
         try:
-            with _heads_in_float32(clip.device.type):
+            with only_on_maps(clip.device.type):
                 return super().predict(clip, samples, rescale), detection.present
         finally:
             _running.detection = outer
@@ -157,11 +143,10 @@ class TemporalDetector:
     def extract_feat(self, batch_inputs: Tensor) -> tuple[Tensor, ...]:
         """Features of images ``(N, C, H, W)`` or of clips ``(N, T, C, H, W)``, from an empty past outside of detect."""
         clip = batch_inputs if batch_inputs.ndim == 5 else batch_inputs.unsqueeze(1)
-        detection, dtype = _running.detection, _running.feature_type
-        with torch.autocast(clip.device.type, dtype) if dtype else nullcontext():
+        detection = _running.detection
+        with on_maps(clip.device.type):
             feats, present = self.extract_clip(clip, detection and detection.past)
-        if dtype:
-            feats = tuple(level.float() for level in feats)
+        feats = in_float32(feats)
         if detection is None:
             return feats
         detection.present = present
@@ -172,9 +157,9 @@ class TemporalDetector:
         return feats
 
     def loss(self, batch_inputs: Tensor, batch_data_samples: Sequence) -> dict:
-        """Losses over all frames of the clips (or images). On a CPU, autocast holds for backbone and neck only."""
+        """Losses over all frames of the clips (or images). On a CPU, autocast holds for backbone, neck and RPN only."""
         device = batch_inputs.device.type
-        with _heads_in_float32(device) if device == 'cpu' else nullcontext():
+        with only_on_maps(device) if device == 'cpu' else nullcontext():
             return super().loss(batch_inputs, frames_of(batch_data_samples))
 
     def _forward(self, batch_inputs: Tensor, batch_data_samples: Sequence | None = None) -> tuple:
