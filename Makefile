@@ -80,10 +80,10 @@ $(READY): setup.py
 
 # An interrupted training resumes from its last checkpoint; finished steps are not repeated.
 $(OUT)/tsm/trained: | $(READY)
-	$(RUN) tools/train.py $(SYNTH) --work-dir $(@D) --resume
+	$(RUN) tools/train.py $(SYNTH) --amp --work-dir $(@D) --resume
 	@touch $@
 $(OUT)/2d/trained: | $(READY)
-	$(RUN) tools/train.py $(SYNTH_2D) --work-dir $(@D) --resume
+	$(RUN) tools/train.py $(SYNTH_2D) --amp --work-dir $(@D) --resume
 	@touch $@
 $(OUT)/tsm/metrics.json: | $(OUT)/tsm/trained
 	$(RUN) tools/test.py $(SYNTH) "$$(cat $(@D)/last_checkpoint)" --work-dir $(@D)/test --metrics $@

@@ -27,11 +27,18 @@ class CPUAmpOptimWrapper(OptimWrapper):
 
 
 def cpu_optim_wrapper(config: dict) -> dict:
-    """Return the config of an optimizer wrapper for a CPU: mixed precision becomes :class:`CPUAmpOptimWrapper`."""
+    """Return the config of an optimizer wrapper for a CPU.
+
+    Mixed precision becomes :class:`CPUAmpOptimWrapper`, or plain float32 where bfloat16 would be slower.
+    """
     if config.get('type') != 'AmpOptimWrapper':
         return config
-    print_log('mixed precision on the CPU: backbone and neck train in bfloat16', 'current')
-    return {'type': 'CPUAmpOptimWrapper', **{key: value for key, value in config.items() if key not in _CUDA_KEYS}}
+    config = {key: value for key, value in config.items() if key not in _CUDA_KEYS}
+    if not has_bfloat16_units(torch.device('cpu')):
+        print_log('this CPU has no bfloat16 units: training in float32 instead of mixed precision', 'current')
+        return config
+    print_log('mixed precision on the CPU: backbone, neck and RPN train in bfloat16', 'current')
+    return {'type': 'CPUAmpOptimWrapper', **config}
 
 
 def has_bfloat16_units(device: torch.device) -> bool:
