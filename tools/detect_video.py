@@ -15,6 +15,9 @@ def parse_args() -> Namespace:
         '/dev/video0), address (rtsp://..., http://...), or NAME.txt that lists them; several run as one batch')
     add('--out', help='mp4 file with the detections drawn, or a folder/ of them')
     add('--json', help='JSON lines file, one line per frame')
+    add('--encoder', default='libx264', help="FFmpeg's encoder of --out, e.g. h264_nvenc (default: libx264)")
+    add('--preset', help="preset of the encoder, ultrafast to veryslow for libx264 (default: veryfast, or the "
+        "encoder's own)")
     add('--show', action='store_true', help='also show windows; q quits')
     add('--score-thr', type=float, default=0.3, help='lowest score to keep (default: 0.3)')
     add('--stride', type=int, default=1, metavar='N', help='detect in every N-th frame (default: 1)')
@@ -44,15 +47,20 @@ def main(args: Namespace) -> None:
     from tsm_det.export.exported_detector import open_detector
     from tsm_det.streams.detect_sources import detect_sources, open_sources
     from tsm_det.video.connection import CameraSettings
+    from tsm_det.video.sinks import Encoding
+    from tsm_det.video.stage_times import StageTimes
 
     sources = open_sources(args.sources, args.every_frame, args.stall_limit,
                            CameraSettings(args.rtsp_transport, args.webcam_size, args.webcam_fps))
     together = args.at_once + sum(source.is_live for source in sources)
     detector = open_detector(args.config, path_of(args.checkpoint), args.device, max(64, together), args.max_gap,
                              parse_options(args.cfg_options), args.engine, args.trust_checkpoint)
+    stages = StageTimes()
+    preset = args.preset or ('veryfast' if args.encoder == 'libx264' else None)
     frames = detect_sources(
         detector, sources, args.out, args.json, args.score_thr, args.show, args.stride, args.max_frames,
-        args.save_state, args.save_every, args.resume_state, args.at_once)
+        args.save_state, args.save_every, args.resume_state, args.at_once, Encoding(args.encoder, preset), stages)
+    print(stages)
     print(f'{frames} frames: {", ".join(path for path in (args.out, args.json) if path) or "nothing written"}')
 
 

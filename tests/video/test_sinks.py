@@ -12,7 +12,7 @@ import pytest
 
 from tsm_det.errors import InputError
 from tsm_det.video.drawing import draw_detections, label_colour
-from tsm_det.video.sinks import JsonLinesSink, VideoSink
+from tsm_det.video.sinks import Encoding, JsonLinesSink, VideoSink
 from tsm_det.video.video_file import VideoFile
 
 CAT = {'bbox': [1.5, 2.0, 30.25, 40.0], 'score': 0.75, 'label': 0, 'class': 'cat'}
@@ -193,3 +193,20 @@ def test_colours_are_stable_and_distinct():
     colours = [label_colour(label) for label in range(30)]
     assert colours == [label_colour(label) for label in range(30)]
     assert min(np.abs(np.subtract(a, b)).sum() for a, b in itertools.combinations(colours, 2)) > 20
+
+
+@pytest.mark.parametrize('encoding', [Encoding(preset='ultrafast'), Encoding(encoder='mpeg4', preset=None)])
+def test_another_encoder_or_preset_writes_the_same_frames_at_the_same_times(tmp_path, encoding, video_frame):
+    encoding.check()
+    with VideoSink(tmp_path / 'out.mp4', 25, encoding) as sink:
+        for k in range(5):
+            sink.write(video_frame(k, 48, 64), k / 25)
+    with av.open(str(tmp_path / 'out.mp4')) as container:
+        frames = list(container.decode(video=0))
+    assert [round(frame.time * 25) for frame in frames] == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize('encoding', [Encoding('no-such-encoder', None), Encoding(preset='no-such-preset')])
+def test_an_encoder_that_cannot_be_opened_is_refused(encoding):
+    with pytest.raises(InputError, match='no-such'):
+        encoding.check()

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 
+import numpy as np
 from tqdm import tqdm
 
 from tsm_det.errors import InputError
@@ -25,15 +26,20 @@ from tsm_det.video.connection import DEFAULT_CAMERA, CameraSettings, without_pas
 from tsm_det.video.fingerprint import fingerprint
 from tsm_det.video.outputs import Outputs, check_outputs
 from tsm_det.video.prefetch import prefetch
+from tsm_det.video.sinks import DEFAULT_ENCODING, Encoding
 from tsm_det.video.source_names import source_names
 from tsm_det.video.sources import RecordedSource, Source, in_levels, open_source
+from tsm_det.video.stage_times import StageTimes
+
+_Detected = tuple[StreamFrame, list[dict], str | None]  # with detections and the reason of a reset
 
 
 def detect_sources(detector: OnlineDetector | OfflineDetector, sources: Sequence[Source], out: str | None = None,
                    json_lines: str | None = None, score_thr: float = 0.3, show: bool = False, stride: int = 1,
                    max_frames: int | None = None, save_state: str | None = None, save_every: int = 100,
-                   resume_state: str | None = None, most_open: int = MOST_OPEN) -> int:
-    """Run sources through a detector, one stream per source; decoding, detecting and writing overlap.
+                   resume_state: str | None = None, most_open: int = MOST_OPEN, encoding: Encoding = DEFAULT_ENCODING,
+                   stages: StageTimes | None = None) -> int:
+    """Run sources through a detector, one stream per source; decoding, detecting, drawing and writing overlap.
 
     Args:
         detector: its streams of these sources start over, or continue from ``resume_state``. An OfflineDetector takes
@@ -51,6 +57,8 @@ def detect_sources(detector: OnlineDetector | OfflineDetector, sources: Sequence
             at its frames and appended to; an existing video is renamed. Frames that a live source gave meanwhile are a
             gap in its frame ids.
         most_open: largest number of recorded sources open at a time.
+        encoding: encoder of ``out`` and its preset.
+        stages: gets how long decoding, detecting, drawing and writing took.
 
     Returns the number of frames.
 
@@ -77,26 +85,28 @@ def detect_sources(detector: OnlineDetector | OfflineDetector, sources: Sequence
     starts = first_frames(positions, sources, stride)
     totals = [max_frames if source.num_frames is None else
               len(range(starts.get(source.name, 0), source.num_frames, stride)[:max_frames]) for source in sources]
-    num_frames = 0
+    stages = stages or StageTimes()
     with ExitStack() as stack:
         stack.enter_context(locked(*written))
-        outputs = stack.enter_context(Outputs(sources, out, json_lines, show, stride, last))
+        outputs = stack.enter_context(Outputs(sources, out, json_lines, show, stride, last, encoding))
         detected = detect_recordings(detector, sources, score_thr, stride, max_frames) if is_offline else _detect(
-            detector, batches(sources, starts, stride, max_frames, most_open), score_thr)
-        results = stack.enter_context(closing(prefetch(detected)))
+            detector, batches(sources, starts, stride, max_frames, most_open, stages), score_thr, stages)
+        results = stack.enter_context(closing(prefetch(_draw(outputs, prefetch(detected), stages))))
         bar = stack.enter_context(tqdm(total=None if None in totals else sum(totals), unit='frame', mininterval=1))
         progress = RunProgress(detector, sources, stride, save_state, save_every, positions)
         stack.callback(progress.write)
         for batch, streams in results:
-            for frame, detections, reset in batch:
-                outputs.write(frame, detections, reset)
-            outputs.finish_others({frame.stream for frame, _, _ in batch})
-            progress.keep([frame for frame, _, _ in batch], streams)
-            num_frames += len(batch)
+            with stages.measure('write'):
+                for drawn in batch:
+                    outputs.write(*drawn)
+                frames = [frame for frame, *_ in batch]
+                outputs.finish_others({frame.stream for frame in frames})
+                progress.keep(frames, streams)
+            stages.num_frames += len(batch)
             bar.update(len(batch))
             if dropped := sum(getattr(source, 'dropped', 0) for source in sources):
                 bar.set_postfix(dropped=dropped, refresh=False)
-    return num_frames
+    return stages.num_frames
 
 
 def open_sources(names: Sequence[str], every_frame: bool = False, stall_limit_s: float = 10.0,
@@ -200,12 +210,24 @@ def first_frames(positions: Mapping[str, Position], sources: Sequence[Source], s
             for source in sources if (position := positions.get(source.name))}
 
 
-def _detect(detector: OnlineDetector, stream: Iterator[list[StreamFrame]], score_thr: float) -> Iterator[
-        tuple[list[tuple[StreamFrame, list[dict], str | None]], list[HeldStream]]]:
+def _detect(detector: OnlineDetector, stream: Iterator[list[StreamFrame]], score_thr: float,
+            stages: StageTimes) -> Iterator[tuple[list[_Detected], list[HeldStream]]]:
     """Yield per batch its frames with their detections and reset reasons, and all streams after it."""
     with closing(stream):
         for frames in stream:
-            samples = detector.detect_batch([frame.image for frame in frames], [frame.stream for frame in frames],
-                                            [frame.frame_id for frame in frames])
-            yield [(frame, detections_of(sample, detector.classes, score_thr), sample.metainfo['reset'])
-                   for frame, sample in zip(frames, samples, strict=True)], detector.bank.held()
+            with stages.measure('detect'):
+                samples = detector.detect_batch([frame.image for frame in frames], [frame.stream for frame in frames],
+                                                [frame.frame_id for frame in frames])
+                found = [(frame, detections_of(sample, detector.classes, score_thr), sample.metainfo['reset'])
+                         for frame, sample in zip(frames, samples, strict=True)]
+            yield found, detector.bank.held()
+
+
+def _draw(outputs: Outputs, stream: Iterator[tuple[list[_Detected], list[HeldStream]]], stages: StageTimes) -> Iterator[
+        tuple[list[tuple[StreamFrame, list[dict], str | None, np.ndarray | None]], list[HeldStream]]]:
+    """Add the drawn pictures."""
+    with closing(stream):
+        for batch, streams in stream:
+            with stages.measure('draw'):
+                drawn = [(*detected, outputs.draw(*detected[:2])) for detected in batch]
+            yield drawn, streams

@@ -12,6 +12,7 @@ from tsm_det.errors import InputError
 from tsm_det.video.cameras import StreamFrame
 from tsm_det.video.prefetch import prefetch
 from tsm_det.video.sources import Source
+from tsm_det.video.stage_times import StageTimes
 
 # Recorded sources that are open at a time: each holds about 80 MB at 720p.
 MOST_OPEN = 8
@@ -25,7 +26,8 @@ class _OpenSource(NamedTuple):
 
 
 def batches(sources: Sequence[Source], starts: Mapping[str, int] | None = None, stride: int = 1,
-            max_frames: int | None = None, most_open: int = MOST_OPEN) -> Iterator[list[StreamFrame]]:
+            max_frames: int | None = None, most_open: int = MOST_OPEN,
+            stages: StageTimes | None = None) -> Iterator[list[StreamFrame]]:
     """Yield batches for ``OnlineDetector.detect_batch``.
 
     Each open recorded source is decoded by its own thread and has a frame in every batch until it ends; then the next
@@ -40,9 +42,12 @@ def batches(sources: Sequence[Source], starts: Mapping[str, int] | None = None, 
         max_frames: largest number of frames per source; None for all.
         most_open: largest number of recorded sources open at a time; of one queue, one is.
 
+        stages: gets the time that recorded sources take to decode, as ``decode``.
+
     Raises:
         InputError: a source failed; raised after the last batch of the others.
     """
+    stages = stages or StageTimes()
     failures, counts = [], Counter()
     waiting, running = list(sources), {}
     try:
@@ -50,7 +55,8 @@ def batches(sources: Sequence[Source], starts: Mapping[str, int] | None = None, 
             while (source := _next_source(waiting, running, most_open)) is not None:
                 waiting.remove(source)
                 frames = source.frames((starts or {}).get(source.name, 0), stride)
-                running[source.name] = _OpenSource(source, frames if source.is_live else prefetch(frames))
+                running[source.name] = _OpenSource(
+                    source, frames if source.is_live else prefetch(stages.timed('decode', frames)))
             batch = []
             for name, (_, frames) in list(running.items()):
                 try:

@@ -10,12 +10,13 @@ from itertools import count
 from pathlib import Path
 
 import cv2
+import numpy as np
 
 from tsm_det.errors import InputError
 from tsm_det.files import check_writable, refuse_overwriting
 from tsm_det.video.cameras import StreamFrame
 from tsm_det.video.drawing import draw_detections
-from tsm_det.video.sinks import JsonLinesSink, VideoSink
+from tsm_det.video.sinks import DEFAULT_ENCODING, Encoding, JsonLinesSink, VideoSink
 from tsm_det.video.sources import Source
 
 _NO_SCREEN = '--show needs an OpenCV with windows and a screen: leave it out, or use the page of tools/serve.py'
@@ -29,14 +30,17 @@ class Outputs(ExitStack):
     """
 
     def __init__(self, sources: Sequence[Source], out: str | None = None, json_lines: str | None = None,
-                 show: bool = False, stride: int = 1, last_frames: Mapping[str, int] | None = None) -> None:
+                 show: bool = False, stride: int = 1, last_frames: Mapping[str, int] | None = None,
+                 encoding: Encoding = DEFAULT_ENCODING) -> None:
         super().__init__()
         if show and sys.platform == 'linux' and not {'DISPLAY', 'WAYLAND_DISPLAY'} & os.environ.keys():
             raise InputError(_NO_SCREEN)  # OpenCV would abort the process
         paths = _video_paths(sources, out)
+        if paths and encoding != DEFAULT_ENCODING:
+            encoding.check()
         if last_frames is not None:
             _rename_old_videos(paths.values())
-        self._videos = {source.name: self.enter_context(VideoSink(paths[source.name], source.fps / stride))
+        self._videos = {source.name: self.enter_context(VideoSink(paths[source.name], source.fps / stride, encoding))
                         for source in sources if out}
         self._live = {source.name for source in sources if source.is_live}
         self._written: set[str] = set()
@@ -56,8 +60,12 @@ class Outputs(ExitStack):
                 self._written.remove(name)
                 self._videos[name].close()
 
-    def write(self, frame: StreamFrame, detections: list[dict], reset: str | None) -> None:
-        """Write one frame's detections to all outputs.
+    def draw(self, frame: StreamFrame, detections: list[dict]) -> np.ndarray | None:
+        """Return the frame with its detections drawn in, for :meth:`write`; None when no output is a picture."""
+        return draw_detections(frame.image, detections) if self._videos or self._show else None
+
+    def write(self, frame: StreamFrame, detections: list[dict], reset: str | None, drawn: np.ndarray | None) -> None:
+        """Write one frame's detections to all outputs; ``drawn`` comes from :meth:`draw`.
 
         Raises:
             InputError: a file cannot be written, or there is no screen.
@@ -65,8 +73,6 @@ class Outputs(ExitStack):
         """
         if self._lines:
             self._lines.write(frame.frame_id, frame.time_s, frame.stream, reset, detections)
-        if self._videos or self._show:
-            drawn = draw_detections(frame.image, detections)
         if self._videos:
             self._videos[frame.stream].write(drawn, frame.time_s)
             self._written.add(frame.stream)

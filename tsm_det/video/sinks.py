@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from fractions import Fraction
 from pathlib import Path
+from typing import NamedTuple
 
 import av
 import cv2
@@ -18,8 +19,8 @@ from tsm_det.errors import InputError
 from tsm_det.files import check_writable, writing
 
 _LINE_START = b'{"frame_id": '
-# Seconds per tick by codec, to hold the usual rates exactly. MPEG-4 part 2 allows at most 65,535 ticks per second.
-_TICKS_S = {'libx264': Fraction(1, 120_000), 'mpeg4': Fraction(1, 60_000)}
+# Seconds per tick, to hold the usual rates exactly. MPEG-4 part 2 allows at most 65,535 ticks per second.
+_TICK_S, _MPEG4_TICK_S = Fraction(1, 120_000), Fraction(1, 60_000)
 
 
 class JsonLinesSink(AbstractContextManager):
@@ -84,22 +85,49 @@ def _length_up_to(path: Path, last_frames: Mapping[str, int]) -> int:
     return length
 
 
+class Encoding(NamedTuple):
+    """How videos are encoded: FFmpeg's name of an encoder, and its preset, None for the encoder's own."""
+
+    encoder: str = 'libx264'
+    preset: str | None = 'veryfast'
+
+    def check(self) -> None:
+        """Raise InputError when the encoder cannot be opened here with the preset."""
+        try:
+            context = av.CodecContext.create(self.encoder, 'w')
+            context.width, context.height, context.pix_fmt, context.time_base = 256, 256, 'yuv420p', Fraction(1, 25)
+            context.options = self.options()
+            context.open()
+        except (av.FFmpegError, ValueError) as error:
+            raise InputError(f'the encoder {self.encoder} with preset {self.preset} cannot be opened here '
+                             f'({getattr(error, "strerror", error)}): give another --encoder or --preset, or leave '
+                             'them out') from error
+
+    def options(self) -> dict[str, str]:
+        """Options of the encoder. B-frames are stored out of order, with times that do not add up to those of display
+        where the rate varies."""
+        return {'bf': '0', **({'preset': self.preset} if self.preset else {})}
+
+
+DEFAULT_ENCODING = Encoding()
+
+
 class VideoSink(AbstractContextManager):
-    """Writes frames to an H.264 mp4 that shows them at their times.
+    """Writes frames to an mp4 that shows them at their times.
 
     Until it is closed, the video is ``NAME.part.mp4``, which plays up to its last second even after a crash.
     The first frame fixes the size, rounded up to even numbers by repeating the last row or column; later frames are
     scaled to it. Without a frame there is no file.
 
     ``path`` ends in ``.mp4`` and is overwritten; missing folders are created. ``fps``, the mean rate, is for how long
-    the last frame is shown, and for key frames.
+    the last frame is shown, and for key frames. Without libx264 the default encoder is MPEG-4 part 2.
 
     Raises:
         InputError: the file cannot be written, on creation, at a frame or on leaving.
     """
 
-    def __init__(self, path: str | os.PathLike, fps: float) -> None:
-        self.path = Path(path)
+    def __init__(self, path: str | os.PathLike, fps: float, encoding: Encoding = DEFAULT_ENCODING) -> None:
+        self.path, self.encoding = Path(path), encoding
         self.part = self.path.with_suffix('.part.mp4')
         self.fps = fps
         self._container: av.container.OutputContainer | None = None
@@ -134,12 +162,11 @@ class VideoSink(AbstractContextManager):
 
     def _open(self, size: tuple[int, int], begin_s: float) -> None:
         self._size, self._begin_s, self._last = size, begin_s, -1
-        # B-frames are stored out of order, with times that do not add up to those of display where the rate varies.
-        codec, options, max_denominator = 'libx264', {'preset': 'veryfast', 'bf': '0'}, 1001
-        if codec not in av.codecs_available:
+        codec, options, max_denominator = self.encoding.encoder, self.encoding.options(), 1001
+        if codec == 'libx264' and codec not in av.codecs_available:
             logging.getLogger(__name__).warning('this PyAV has no libx264: writing MPEG-4 part 2, which browsers lack')
             codec, options, max_denominator = 'mpeg4', {'flags': '+qscale', 'global_quality': str(3 * 118)}, 65
-        self._tick_s = _TICKS_S[codec]
+        self._tick_s = _MPEG4_TICK_S if codec == 'mpeg4' else _TICK_S
         # Fragments of one second, each complete, so that the file plays at any time.
         container = av.open(str(self.part), 'w', format='mp4', options={
             'movflags': 'frag_keyframe+delay_moov+default_base_moof', 'flush_packets': '1'})
