@@ -16,7 +16,7 @@ def parse_args() -> Namespace:
     add('--out', help='mp4 file with the detections drawn, or a folder/ of them')
     add('--json', help='JSON lines file, one line per frame')
     add('--encoder', default='libx264', help="FFmpeg's encoder of --out, e.g. h264_nvenc (default: libx264)")
-    add('--preset', help="preset of the encoder, ultrafast to veryslow for libx264 (default: veryfast, or the "
+    add('--preset', help="preset of the encoder, ultrafast to veryslow for libx264 (default: superfast, or the "
         "encoder's own)")
     add('--show', action='store_true', help='also show windows; q quits')
     add('--score-thr', type=float, default=0.3, help='lowest score to keep (default: 0.3)')
@@ -56,7 +56,7 @@ def main(args: Namespace) -> None:
     detector = open_detector(args.config, path_of(args.checkpoint), args.device, max(64, together), args.max_gap,
                              parse_options(args.cfg_options), args.engine, args.trust_checkpoint)
     stages = StageTimes()
-    preset = args.preset or ('veryfast' if args.encoder == 'libx264' else None)
+    preset = args.preset or ('superfast' if args.encoder == 'libx264' else None)
     frames = detect_sources(
         detector, sources, args.out, args.json, args.score_thr, args.show, args.stride, args.max_frames,
         args.save_state, args.save_every, args.resume_state, args.at_once, Encoding(args.encoder, preset), stages)

@@ -89,7 +89,7 @@ class Encoding(NamedTuple):
     """How videos are encoded: FFmpeg's name of an encoder, and its preset, None for the encoder's own."""
 
     encoder: str = 'libx264'
-    preset: str | None = 'veryfast'
+    preset: str | None = 'superfast'
 
     def check(self) -> None:
         """Raise InputError when the encoder cannot be opened here with the preset."""
