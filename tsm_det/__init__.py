@@ -28,6 +28,7 @@ from tsm_det.datasets import (  # noqa: F401
     augmentation,
     clips,
     coco_vid,
+    degrade,
     imagenet_vid,
     key_frames,
     load_frame,
