@@ -1,4 +1,4 @@
-"""Convert the ResNet of a TSM action recognition checkpoint (the authors' or mmaction2's) to start a detector from."""
+"""Convert a backbone to start a detector from: TSM for action recognition, or torchvision's MobileNetV2."""
 
 from argparse import Namespace
 
@@ -7,18 +7,19 @@ from command_line import add_trust, make_parser, run
 
 def parse_args() -> Namespace:
     parser = make_parser('convert_weights.py TSM_kinetics_RGB_resnet50_shift8_blockres.pth --out backbone.pth', __doc__)
-    parser.add_argument('checkpoint', help="of the authors' TSM, or of mmaction2's ResNetTSM; bi-directional shift")
+    parser.add_argument('checkpoint', help="of the authors' TSM or mmaction2's ResNetTSM, with the bi-directional "
+                        "shift, or of torchvision's mobilenet_v2")
     parser.add_argument('--out', required=True, help='file for model.backbone.init_cfg, type Pretrained')
     parser.add_argument('--direction', default='both', help="of the detector: 'both' (default) keeps the order of "
-                        "channels; 'past' puts the channels of the past first, as the online shift needs")
+                        "channels; 'past' puts the channels of the past first, as the online shift of a ResNet needs")
     add_trust(parser)
     return parser.parse_args()
 
 
 def main(args: Namespace) -> None:
-    from tsm_det.models.action_weights import convert_action_weights
+    from tsm_det.models.foreign_weights import convert_weights
 
-    left_out = convert_action_weights(args.checkpoint, args.out, args.direction, args.trust_checkpoint)
+    left_out = convert_weights(args.checkpoint, args.out, args.direction, args.trust_checkpoint)
     print(f'{args.out}; left out: {", ".join(left_out) or "nothing"}')
 
 

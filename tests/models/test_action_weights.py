@@ -10,7 +10,8 @@ from torch.testing import assert_close
 
 from tests.models.families import build_part, frames
 from tsm_det.errors import InputError
-from tsm_det.models.action_weights import convert_action_weights, past_first
+from tsm_det.models.action_weights import past_first
+from tsm_det.models.foreign_weights import convert_weights
 
 KEYS = {18: dict(depth=18, base_channels=16), 50: dict(depth=50, base_channels=16)}
 
@@ -60,7 +61,7 @@ def test_the_names_are_those_of_the_checkpoints():
 def test_a_backbone_starts_from_the_weights_of_the_same_network(tmp_path, depth, names):
     source, clip = network(depth, direction='both'), frames(4, size=32)[None]
     torch.save({'epoch': 1, 'state_dict': names(source.state_dict())}, tmp_path / 'tsm.pth')
-    left_out = convert_action_weights(str(tmp_path / 'tsm.pth'), tmp_path / 'backbone.pth')
+    left_out = convert_weights(str(tmp_path / 'tsm.pth'), tmp_path / 'backbone.pth')
     assert all('fc' in key for key in left_out)
     init_default_scope('mmdet')
     started = MODELS.build(dict(type='TSMResNet', direction='both', **KEYS[depth], init_cfg=dict(
@@ -101,13 +102,13 @@ def test_converting_twice_gives_the_same_order_again():
 
 
 @pytest.mark.parametrize(('change', 'fact'), [
-    (lambda weights: {key.replace('.net', ''): tensor for key, tensor in weights.items()}, 'no shifted ResNet'),
-    (lambda _: {'fc.weight': torch.zeros(1)}, 'no shifted ResNet'),
+    (lambda weights: {key.replace('.net', ''): tensor for key, tensor in weights.items()}, 'shifted ResNet'),
+    (lambda _: {'fc.weight': torch.zeros(1)}, 'shifted ResNet'),
     (lambda weights: {**weights, 'module.base_model.layer2.0.nl.g.weight': torch.zeros(1)}, r'layer2\.0\.nl')])
 def test_other_checkpoints_are_refused(tmp_path, change, fact):
     torch.save({'state_dict': change(as_authors(network(18).state_dict()))}, tmp_path / 'tsm.pth')
     with pytest.raises(InputError, match=fact):
-        convert_action_weights(str(tmp_path / 'tsm.pth'), tmp_path / 'out.pth')
+        convert_weights(str(tmp_path / 'tsm.pth'), tmp_path / 'out.pth')
     assert not (tmp_path / 'out.pth').exists()
 
 

@@ -1,18 +1,14 @@
-"""Backbone weights of TSM's action recognition networks, for detectors."""
+"""Backbone weights of TSM's action recognition networks, under mmdet's names."""
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 
 import torch
-from mmengine.logging import print_log
 from torch import Tensor
 
 from tsm_det.errors import InputError
-from tsm_det.files import check_writable, write_atomically
-from tsm_det.models.checkpoint_file import read_checkpoint
 
 _BACKBONE = r'(?:module\.)?(?:base_model|backbone)\.'
 _NAMES = {  # of mmaction2's ConvModule, by those of mmdet
@@ -22,39 +18,6 @@ _RESNET = r'(conv1|bn1|layer\d\.\d+\.(conv\d|bn\d|downsample\.[01]))\.\w+'
 # Layers that write the channels of the residual stream, and those that read them.
 _WRITERS = r'(conv1|bn1|layer\d\.\d+\.((conv|bn){last}|downsample\.[01]))\.\w+'
 _READERS = r'layer\d\.\d+\.(conv1|downsample\.0)\.weight'
-
-
-def convert_action_weights(checkpoint: str, out: str | os.PathLike, direction: str = 'both',
-                           trust_checkpoint: bool = False) -> list[str]:
-    """Write the ResNet of a TSM checkpoint under mmdet's names, for ``backbone.init_cfg`` of type ``Pretrained``.
-
-    Args:
-        checkpoint: of the authors' ResNet, or of mmaction2's ``ResNetTSM``, both with the bi-directional shift.
-        out: path of the new file.
-        direction: of the detector's backbone. For 'both' the weights are the same. For 'past' the channels of the
-            residual stream are put in another order, see :func:`past_first`.
-        trust_checkpoint: load a checkpoint of more than tensors and plain values, which may run any program.
-
-    Returns:
-        Keys that were left out, such as the classifier's.
-
-    Raises:
-        InputError: the file is not such a checkpoint, or ``out`` cannot be written.
-    """
-    if direction not in ('past', 'both'):
-        raise InputError(f"--direction is {direction!r} but must be 'past' or 'both'")
-    check_writable(out)
-    weights, rest = backbone_weights(read_checkpoint(checkpoint, trust=trust_checkpoint)['state_dict'])
-    if not weights:
-        raise InputError(f'{checkpoint} has no shifted ResNet (keys such as layer1.0.conv1.net.weight): give a '
-                         "checkpoint of the authors' TSM or of mmaction2's ResNetTSM")
-    if direction == 'past':
-        weights = past_first(weights)
-        print_log('the channels that came from the future see the present frame in an online detector: fine-tune it',
-                  'current')
-    with write_atomically(out, RuntimeError) as temporary:
-        torch.save({'meta': {}, 'state_dict': weights}, temporary)
-    return rest
 
 
 def backbone_weights(state_dict: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:

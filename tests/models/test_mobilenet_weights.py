@@ -1,0 +1,84 @@
+"""torchvision's MobileNetV2 under mmdet's names, against the network as torchvision builds it."""
+
+import pytest
+import torch
+from mmdet.registry import MODELS
+from mmengine.registry import init_default_scope
+from torch import nn
+
+from tsm_det.errors import InputError
+from tsm_det.models.foreign_weights import convert_weights
+
+# Expansion, channels, blocks, stride: table 2 of the paper.
+STAGES = [(1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)]
+
+
+def unit(inputs, outputs, size=1, stride=1, groups=1):
+    return nn.Sequential(nn.Conv2d(inputs, outputs, size, stride, size // 2, groups=groups, bias=False),
+                         nn.BatchNorm2d(outputs), nn.ReLU6())
+
+
+class Block(nn.Module):
+    def __init__(self, inputs, outputs, expansion, stride):
+        super().__init__()
+        inner = inputs * expansion
+        self.conv = nn.Sequential(*([unit(inputs, inner)] if expansion > 1 else []),
+                                  unit(inner, inner, 3, stride, inner),
+                                  nn.Conv2d(inner, outputs, 1, bias=False), nn.BatchNorm2d(outputs))
+        self.is_residual = stride == 1 and inputs == outputs
+
+    def forward(self, x):
+        return x + self.conv(x) if self.is_residual else self.conv(x)
+
+
+class MobileNetV2(nn.Module):
+    """The modules in torchvision's order, which gives its names."""
+
+    def __init__(self):
+        super().__init__()
+        layers, channels = [unit(3, 32, 3, 2)], 32
+        for expansion, outputs, number, stride in STAGES:
+            for k in range(number):
+                layers.append(Block(channels, outputs, expansion, stride if k == 0 else 1))
+                channels = outputs
+        self.features = nn.Sequential(*layers, unit(channels, 1280))
+        self.classifier = nn.Sequential(nn.Dropout(), nn.Linear(1280, 1000))
+
+
+@pytest.fixture
+def network():
+    torch.manual_seed(0)
+    network = MobileNetV2().eval()
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.1)
+            module.running_var.uniform_(0.5, 1.5)
+    return network
+
+
+@pytest.mark.parametrize('prefix', ['', 'module.'])
+def test_a_converted_file_gives_the_networks_features(network, prefix, tmp_path):
+    torch.save({prefix + key: tensor for key, tensor in network.state_dict().items()}, tmp_path / 'mobilenet_v2.pth')
+    left_out = convert_weights(str(tmp_path / 'mobilenet_v2.pth'), tmp_path / 'backbone.pth')
+    assert left_out == [f'{prefix}classifier.1.weight', f'{prefix}classifier.1.bias']
+    init_default_scope('mmdet')
+    backbone = MODELS.build(dict(type='TSMMobileNetV2', out_indices=(1, 2, 4, 6, 7), shift_stages=(),
+                                 init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / 'backbone.pth'))))
+    weights = torch.load(tmp_path / 'backbone.pth', weights_only=True)['state_dict']
+    assert weights.keys() == backbone.state_dict().keys()
+    backbone.init_weights()
+    backbone.eval()
+    images, expected = torch.randn(2, 3, 65, 96), []
+    x = images
+    for k, layer in enumerate(network.features):
+        x = layer(x)
+        if k in (3, 6, 13, 17, 18):
+            expected.append(x)
+    torch.testing.assert_close(list(backbone(images)), expected, rtol=0, atol=0)
+
+
+def test_half_a_network_is_refused(network, tmp_path):
+    torch.save({key: tensor for key, tensor in network.state_dict().items() if 'features.18' not in key},
+               tmp_path / 'half.pth')
+    with pytest.raises(InputError, match='half.pth'):
+        convert_weights(str(tmp_path / 'half.pth'), tmp_path / 'backbone.pth')
