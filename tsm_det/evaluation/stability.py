@@ -1,0 +1,120 @@
+"""How steady detections are along the tracks of true objects.
+
+The errors of Zhang and Wang, "On the Stability of Video Detection and Tracking", 2016 (section 3.2), at one score
+threshold, the one of the best F1 of all classes together; and, beside them, how often the shown class of an object
+changes.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from tsm_det.evaluation.matching import Pairs, overlapping_pairs
+from tsm_det.evaluation.tables import Detections, GroundTruth
+
+_IOU = 0.5
+
+
+def stability_metrics(truth: GroundTruth, tracks: np.ndarray, frame_ids: np.ndarray,
+                      detections: Detections) -> dict[str, float]:
+    """Return the means over tracks, lower is steadier.
+
+    - ``stability/fragment``: changes between found and missed, per frame after the first;
+    - ``stability/centre``: standard deviations of the centre's error in x and y, in widths and heights of the object;
+    - ``stability/scale_ratio``: standard deviations of the error in scale (square root of the area) and in aspect
+      ratio, as factors;
+    - ``stability/class_switches``: changes of the class of the highest-scoring box on the object, per frame after the
+      first;
+    - ``stability/score_thr``: the threshold.
+
+    A box is matched to at most one object of its class per frame (the largest sum of IoU, each at least 0.5). Tracks of
+    one frame and ignored regions are left out; centre and scale need a track that is found twice. NaN where no track
+    counts.
+
+    Args:
+        truth: the true boxes; tracks and frame_ids ``(n,)`` are those of each box.
+        detections: of all frames.
+    """
+    threshold = _best_threshold(truth, detections)
+    kept = detections.take(detections.scores >= threshold)
+    match = _matches(truth, kept)
+    shown = _shown_labels(truth, kept)
+    errors = []
+    order = np.lexsort((frame_ids, tracks))
+    order = order[~truth.crowd[order]]
+    for rows in np.split(order, np.flatnonzero(np.diff(tracks[order])) + 1):
+        if len(rows) > 1:
+            found = rows[match[rows] >= 0]
+            errors.append((_changes(match[rows] >= 0) / (len(rows) - 1),
+                           *_spreads(truth.boxes[found], kept.boxes[match[found]]),
+                           _changes(shown[rows][shown[rows] >= 0]) / (len(rows) - 1)))
+    names = ('fragment', 'centre', 'scale_ratio', 'class_switches')
+    columns = np.array(errors).reshape(-1, len(names)).T
+    return {**{f'stability/{name}': float(column[~np.isnan(column)].mean()) if (~np.isnan(column)).any() else np.nan
+               for name, column in zip(names, columns, strict=True)}, 'stability/score_thr': float(threshold)}
+
+
+def _changes(states: np.ndarray) -> int:
+    return sum(before != after for before, after in pairwise(states.tolist()))
+
+
+def _spreads(truth: np.ndarray, found: np.ndarray) -> tuple[float, float]:
+    """Spread of centre, and of scale and ratio, of boxes ``(n, 4)`` on one track; NaN for fewer than two."""
+    if len(truth) < 2:
+        return np.nan, np.nan
+    centre = (found[:, :2] + found[:, 2:] / 2 - truth[:, :2] - truth[:, 2:] / 2) / truth[:, 2:]
+    factors = found[:, 2:] / truth[:, 2:]
+    scale, ratio = np.sqrt(factors.prod(axis=1)), factors[:, 0] / factors[:, 1]
+    return float(centre.std(axis=0).sum()), float(scale.std() + ratio.std())
+
+
+def _pairs(truth: GroundTruth, detections: Detections, num_classes: int = 1) -> Pairs:
+    """Pairs of at least the IoU; with ``num_classes`` only those of one class."""
+    places = [table.frames * num_classes + (table.labels if num_classes > 1 else 0) for table in (detections, truth)]
+    pairs = overlapping_pairs(places[0], detections.boxes, places[1], truth.boxes)
+    return pairs.take((pairs.iou >= _IOU) & ~truth.crowd[pairs.truth])
+
+
+def _matches(truth: GroundTruth, detections: Detections) -> np.ndarray:
+    """The detection of each true box, -1 for none."""
+    num_classes = 1 + max([0, *truth.labels, *detections.labels])
+    pairs = _pairs(truth, detections, max(num_classes, 2))
+    match = np.full(len(truth.frames), -1)
+    frames = truth.frames[pairs.truth]
+    order = np.argsort(frames, kind='stable')
+    for rows in np.split(order, np.flatnonzero(np.diff(frames[order])) + 1):
+        truths, row = np.unique(pairs.truth[rows], return_inverse=True)
+        boxes, column = np.unique(pairs.detection[rows], return_inverse=True)
+        overlap = np.zeros((len(truths), len(boxes)))
+        overlap[row, column] = pairs.iou[rows]
+        for i, j in zip(*linear_sum_assignment(overlap, maximize=True), strict=True):
+            if overlap[i, j]:
+                match[truths[i]] = boxes[j]
+    return match
+
+
+def _shown_labels(truth: GroundTruth, detections: Detections) -> np.ndarray:
+    """The label of the highest-scoring box on each true box, of any class; -1 for none."""
+    pairs = _pairs(truth, detections)
+    shown = np.full(len(truth.frames), -1)
+    order = np.argsort(detections.scores[pairs.detection], kind='stable')
+    shown[pairs.truth[order]] = detections.labels[pairs.detection[order]]  # the last one assigned stays
+    return shown
+
+
+def _best_threshold(truth: GroundTruth, detections: Detections) -> float:
+    """The score threshold of the largest F1; 0 without a match."""
+    match = _matches(truth, detections)
+    is_right = np.zeros(len(detections.scores), bool)
+    is_right[match[match >= 0]] = True
+    order = np.argsort(-detections.scores, kind='stable')
+    scores = detections.scores[order]
+    right = np.cumsum(is_right[order])
+    if not len(right) or not right[-1]:
+        return 0.0
+    f1 = 2 * right / (np.arange(1, len(right) + 1) + (~truth.crowd).sum())
+    last = np.append(np.diff(scores) < 0, True)  # of equal scores, all or none
+    return float(scores[last][np.argmax(f1[last])])
