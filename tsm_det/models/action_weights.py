@@ -12,6 +12,7 @@ from torch import Tensor
 
 from tsm_det.errors import InputError
 from tsm_det.files import check_writable, write_atomically
+from tsm_det.locks import locked
 from tsm_det.models.checkpoint_file import read_checkpoint
 
 _BACKBONE = r'(?:module\.)?(?:base_model|backbone)\.'
@@ -39,7 +40,7 @@ def convert_action_weights(checkpoint: str, out: str | os.PathLike, direction: s
         Keys that were left out, such as the classifier's.
 
     Raises:
-        InputError: the file is not such a checkpoint, or ``out`` cannot be written.
+        InputError: the file is not such a checkpoint, or ``out`` cannot be written or is another run's output.
     """
     if direction not in ('past', 'both'):
         raise InputError(f"--direction is {direction!r} but must be 'past' or 'both'")
@@ -52,7 +53,7 @@ def convert_action_weights(checkpoint: str, out: str | os.PathLike, direction: s
         weights = past_first(weights)
         print_log('the channels that came from the future see the present frame in an online detector: fine-tune it',
                   'current')
-    with write_atomically(out, RuntimeError) as temporary:
+    with locked(out), write_atomically(out, RuntimeError) as temporary:
         torch.save({'meta': {}, 'state_dict': weights}, temporary)
     return rest
 
