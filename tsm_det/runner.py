@@ -17,7 +17,7 @@ from mmengine.runner import Runner
 from tsm_det.cocovid.read import read_coco_vid
 from tsm_det.config import dataset_config, evaluators_of
 from tsm_det.config_errors import config_errors
-from tsm_det.datasets.coco_vid import CocoVIDDataset
+from tsm_det.datasets.coco_vid import CocoVIDDataset, refuse_mixing
 from tsm_det.datasets.window_loader import WindowLoader
 from tsm_det.distributed import is_first_process, process_group
 from tsm_det.engines import with_engine
@@ -177,12 +177,13 @@ def test(config: Config, checkpoint: str | None, out: str | None = None, show_di
 
 
 def check_data(config: Config, loader: str, *optional: str) -> None:
-    """Raise InputError when a dataloader is missing, or annotations of these dataloaders or evaluators are unusable."""
+    """Raise InputError when a dataloader is missing or mixes clips, or some annotations are unusable."""
     init_default_scope(config.get('default_scope', 'mmdet'))
     dataset_config(config, loader)
     for name in (loader, *optional):
         if config.get(name):
             dataset = DATASETS.build({**config[name].dataset, 'lazy_init': True})
+            refuse_mixing(dataset)
             if isinstance(dataset, CocoVIDDataset):
                 dataset.check_file()
         for evaluator in evaluators_of(config, name.replace('dataloader', 'evaluator')):
