@@ -107,7 +107,7 @@ def test_a_run_checks_it_before_it_begins(write, named, several):
 
 
 def test_a_run_refuses_clips_that_a_wrapper_mixes(write):
-    dataset = {'type': 'CocoVIDDataset', 'ann_file': write(WHOLE), 'pipeline': []}
+    dataset = {'type': 'CocoVIDDataset', 'ann_file': write(json.dumps(WHOLE)), 'pipeline': []}
     config = Config({
         'custom_imports': {'imports': ['tsm_det'], 'allow_failed_imports': False},
         'train_dataloader': {'sampler': {'type': 'DefaultSampler'},
