@@ -79,6 +79,7 @@ def train(config: Config, amp: bool = False, auto_scale_lr: bool = False, resume
         check_folder(config.work_dir)
         if is_first_process(config):
             stack.enter_context(locked(config.work_dir))
+        stack.enter_context(plain_files_only(trust_checkpoint))
         _choose_checkpoint(config, resume, trust_checkpoint)
         check_data(config, 'train_dataloader', 'val_dataloader')
         if get_device() == 'cpu':
@@ -89,7 +90,6 @@ def train(config: Config, amp: bool = False, auto_scale_lr: bool = False, resume
                 config.train_cfg.get('by_epoch', config.train_cfg.get('type') == 'EpochBasedTrainLoop')):
             sampler.setdefault('by_epoch', True)
         stack.enter_context(process_group(config))
-        stack.enter_context(plain_files_only(trust_checkpoint))
         _run_training(_runner(config))
         barrier()  # the main process writes last_checkpoint, all read it
     return last_checkpoint(config.work_dir)
@@ -152,11 +152,11 @@ def test(config: Config, checkpoint: str | None, out: str | None = None, show_di
     config.load_from, config.resume = None, False
     with ExitStack() as stack:
         stack.enter_context(config_errors(config))
+        stack.enter_context(plain_files_only(trust_checkpoint))
         check_data(config, 'test_dataloader')
         if is_first_process(config):
             stack.enter_context(locked(out, metrics, show_dir))
         stack.enter_context(process_group(config))
-        stack.enter_context(plain_files_only(trust_checkpoint))
         runner = _runner(config)
         model = unwrapped(runner)
         if checkpoint is None:
