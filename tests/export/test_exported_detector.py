@@ -1,6 +1,7 @@
 """An exported model behind OnlineDetector, and in both tools."""
 
 import json
+import random
 
 import numpy as np
 import pytest
@@ -126,6 +127,7 @@ def test_a_graph_of_other_inputs_or_outputs_than_its_metadata_state_is_refused(
         exported, tmp_path, change, names, fact):
     onnx = pytest.importorskip('onnx')
     model = onnx.load(exported.path)
+    del model.metadata_props[-1]  # the checksum
     change(onnx, model, *names)
     onnx.save(model, tmp_path / 'm.onnx')
     with pytest.raises(InputError, match=rf'm\.onnx .*{fact}'):
@@ -159,6 +161,38 @@ def test_a_label_without_a_class_name_is_refused(exported, tmp_path):
     detector = open_detector(with_metadata(exported.path, json.dumps(meta), tmp_path / 'm.onnx'))
     with pytest.raises(InputError, match='1 classes'):
         detector(frames(1)[0])
+
+
+def test_no_flipped_bit_or_cut_file_changes_detections(exported, tmp_path):
+    content, choice = exported.path.read_bytes(), random.Random(0)
+    expected = open_detector(str(exported.path))(frames(1)[0]).pred_instances.bboxes
+    size = 8 * len(content)
+    for bit in [*choice.sample(range(size), 150), *choice.sample(range(size - 8 * 84, size), 50)]:
+        flipped = bytearray(content)
+        flipped[bit // 8] ^= 1 << bit % 8
+        (tmp_path / 'm.onnx').write_bytes(flipped)
+        try:
+            boxes = open_detector(str(tmp_path / 'm.onnx'))(frames(1)[0]).pred_instances.bboxes
+        except InputError:
+            continue
+        assert bit >= size - 8 * 84, 'only damage to the mark of the checksum goes unnoticed'
+        assert torch.equal(boxes, expected)
+    for share in (0, 0.3, 0.9, 0.9999):
+        (tmp_path / 'm.onnx').write_bytes(content[:int(share * len(content))])
+        with pytest.raises(InputError, match='m.onnx'):
+            open_detector(str(tmp_path / 'm.onnx'))
+
+
+def test_a_changed_file_is_refused_until_its_checksum_is_removed(exported, tmp_path):
+    onnx = pytest.importorskip('onnx')
+    model = onnx.load(exported.path)
+    model.doc_string = 'quantized'
+    onnx.save(model, tmp_path / 'm.onnx')
+    with pytest.raises(InputError, match='m.onnx .*tsm_det_sha256'):
+        open_detector(str(tmp_path / 'm.onnx'))
+    del model.metadata_props[-1]
+    onnx.save(model, tmp_path / 'm.onnx')
+    open_detector(str(tmp_path / 'm.onnx'))
 
 
 def metadata_of(path):

@@ -7,12 +7,17 @@
 python runtime.py model.onnx video.mp4 prints one JSON line per frame.
 """
 
+import hashlib
 import json
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
 import onnxruntime
+
+# In protobuf's encoding: an entry of an ONNX file's metadata, its key, and the start of a value of 64 characters.
+_SEAL = b'\x72\x52\x0a\x0etsm_det_sha256\x12\x40'
 
 
 class Detector:
@@ -21,10 +26,11 @@ class Detector:
     ``meta`` is the file's metadata: classes, sizes, score threshold, layout of the state. ``streams`` maps each stream
     to its frame size and past. ``providers`` are onnxruntime's, e.g. ``('CUDAExecutionProvider',)``.
 
-    Raises ValueError when the file is not from tools/export_onnx.py, or its graph does not fit its metadata.
+    Raises ValueError when the file is damaged or not from tools/export_onnx.py, or its graph does not fit its metadata.
     """
 
     def __init__(self, path, providers=('CPUExecutionProvider',)):
+        check_intact(path)
         self.session = onnxruntime.InferenceSession(str(path), providers=list(providers))
         properties = self.session.get_modelmeta().custom_metadata_map
         if 'tsm_det' not in properties:
@@ -77,6 +83,20 @@ class Detector:
             raise ValueError(f'the model found an object of label {max(detections[2])} but its metadata name '
                              f'{len(self.classes)} classes: export it again with tools/export_onnx.py')
         return detections, {name.removeprefix('present.'): array for name, array in outputs.items()}
+
+
+def seal_model(content):
+    """Append the checksum of an ONNX file to its metadata."""
+    return content + _SEAL + hashlib.sha256(content).hexdigest().encode()
+
+
+def check_intact(path):
+    """Raise ValueError when a file ends with the checksum of another content; files without one are accepted."""
+    content = Path(path).read_bytes()
+    body = content[:-len(_SEAL) - 64]
+    if content[len(body):].startswith(_SEAL) and content != seal_model(body):
+        raise ValueError(f'{path} is damaged (its checksum differs): take another copy of the file, or remove '
+                         'tsm_det_sha256 from its metadata if you changed it on purpose')
 
 
 def read_metadata(text, path):
