@@ -40,7 +40,7 @@ test: $(READY)  ## run the full test suite (installs the environment first if ne
 test-fast: $(READY)  ## run the fast tests
 	$(RUN) -m pytest -m 'not slow'
 
-soak: $(READY)  ## run the long tests: memory, many streams, broken cameras and files, killed processes (15 minutes)
+soak: $(READY)  ## run the long tests: memory, many streams, broken cameras and files, killed processes (30 minutes)
 	$(RUN) -m pytest -s tests/soak/soak_*.py
 
 lint: $(READY)  ## run ruff

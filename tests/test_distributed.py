@@ -100,6 +100,36 @@ def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path, data_root, clu
     assert losses[0] == losses[1] != []
 
 
+SIGNALLED = '''
+import os, signal
+from mmengine.dist import get_rank
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
+
+@HOOKS.register_module()
+class Signal(Hook):
+    def after_train_iter(self, runner, *_, **__):
+        if (get_rank(), runner.iter) == ({rank}, 1):
+            os.kill(os.getpid(), signal.SIGTERM)
+'''
+
+
+@pytest.mark.parametrize('rank', [0, 1])
+def test_a_signal_to_one_process_saves_the_step_and_ends_all(tmp_path, data_root, rank):
+    (tmp_path / 'signalled.py').write_text(SIGNALLED.format(rank=rank))
+    (tmp_path / 'config.py').write_text(
+        f"_base_ = '{CONFIG}'\ncustom_imports = dict(imports=['tsm_det', 'signalled'])\n"
+        "custom_hooks = [dict(type='Signal')]\n")
+    status, printed = start(
+        ['tools/dist_train.sh', tmp_path / 'config.py', '2', '--work-dir', tmp_path / 'work', '--cfg-options',
+         f'data_root={data_root}', *TINY.split(), 'train_cfg.max_iters=50', 'train_dataloader.batch_size=1',
+         'train_dataloader.num_workers=1'], PYTHONPATH=f'{ROOT}:{tmp_path}')
+    assert status != 0
+    assert 'interrupted: --resume continues from the last checkpoint' in printed, printed
+    assert [path.name for path in (tmp_path / 'work').glob('*.pth')] == ['iter_2.pth']
+    assert (tmp_path / 'work' / 'last_checkpoint').read_text() == str(tmp_path / 'work' / 'iter_2.pth')
+
+
 @pytest.mark.parametrize(('command', 'message'), [
     (['tools/dist_train.sh', 'a'], 'usage: tools/dist_train.sh CONFIG NUM_PROCESSES'),
     (['tools/dist_test.sh', 'a', 'b'], 'usage: tools/dist_test.sh CONFIG CHECKPOINT NUM_PROCESSES'),

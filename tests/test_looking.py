@@ -10,6 +10,7 @@ from mmengine import dump
 
 from tsm_det import config_path
 from tsm_det.datasets.synthetic_vid import make_synthetic_vid
+from tsm_det.locks import locked
 
 ROOT = Path(__file__).parent.parent
 
@@ -86,10 +87,21 @@ def test_without_tracks_the_picture_by_motion_is_left_out_with_a_reason(run, dat
     assert {path.name for path in (tmp_path / 'plots').iterdir()} == {'precision_recall_by_class.png', 'misses_01.png'}
 
 
+@pytest.mark.parametrize('line', ['browse_dataset {synth} --clips 1', 'plot_results {synth} {results}'])
+def test_a_folder_that_another_run_writes_into_is_refused(run, data_root, results, tmp_path, line):
+    (tmp_path / 'o').mkdir()
+    with locked(tmp_path / 'o'):
+        status, out, err = run(line.format(synth=synth(), results=results)
+                               + f' --out {tmp_path}/o --cfg-options data_root={data_root}')
+    assert status == 2, out + err
+    assert f'{tmp_path}/o' in err.splitlines()[-1]
+    assert not list((tmp_path / 'o').iterdir())
+
+
 @pytest.mark.parametrize(('line', 'message'), [
     ('browse_dataset none.py', 'the config none.py is missing'),
     ('browse_dataset {vid} --out {tmp}/o', 'imagenet_vid_train.json is missing'),
-    ('browse_dataset {synth} --out {results} --cfg-options data_root={data}', 'train_01.png cannot be written'),
+    ('browse_dataset {synth} --out {results} --cfg-options data_root={data}', 'results.pkl cannot be written'),
     ('browse_dataset {synth} --clips 0 --cfg-options data_root={data}', 'the number of clips is 0'),
     ('plot_results {synth} none.pkl --out {tmp}/o --cfg-options data_root={data}', 'none.pkl'),
     ('plot_results {synth} {data}/val.json --out {tmp}/o --cfg-options data_root={data}', 'val.json'),

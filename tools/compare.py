@@ -9,7 +9,7 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
-from command_line import add_cfg_options, add_engine, make_parser, run
+from command_line import add_cfg_options, add_engine, add_trust, make_parser, run
 
 
 def parse_args() -> Namespace:
@@ -34,8 +34,8 @@ def parse_args() -> Namespace:
     add('--by', nargs='+', default=[], metavar='COLUMN', help='columns of --groups to break AP50 down by')
     add('--draws', type=int, default=1000, help='bootstrap draws (default: 1000)')
     add('--latency-frames', type=int, default=200, help='timed frames per arm (default: 200; 0: none)')
-    add_engine(parser)
-    add_cfg_options(parser)
+    for add_option in (add_engine, add_trust, add_cfg_options):
+        add_option(parser)
     args = parser.parse_args()
     if args.by and not args.groups:
         parser.error(f'--by {args.by[0]} is a column of --groups CSV, which is not given: give both')
@@ -48,9 +48,9 @@ def main(args: Namespace) -> None:
     from tsm_det.comparison.summary import VideoTable
 
     tools, options = Path(os.path.relpath(Path(__file__).parent)), args.cfg_options
-    runs = (runs_of_arms(args.arm, args.seeds, args.out, tools, args.engine, options) if args.arm else
-            runs_of_work_dirs(args.work_dirs, tools, args.engine, options) if args.work_dirs else
-            runs_of_results(args.results, args.out, options))
+    how = (tools, args.engine, options, args.trust_checkpoint)
+    runs = (runs_of_arms(args.arm, args.seeds, args.out, *how) if args.arm else runs_of_work_dirs(args.work_dirs, *how)
+            if args.work_dirs else runs_of_results(args.results, args.out, options))
     videos = VideoTable(args.groups, args.video_column, args.group_column, tuple(args.by)) if args.groups else None
     print(compare(runs, args.baseline, args.out, args.jobs, args.threads, videos, args.draws, args.latency_frames,
                   shlex.join(['python', *sys.argv])))

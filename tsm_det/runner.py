@@ -17,7 +17,7 @@ from mmengine.runner import Runner
 from tsm_det.cocovid.read import read_coco_vid
 from tsm_det.config import dataset_config, evaluators_of
 from tsm_det.config_errors import config_errors
-from tsm_det.datasets.coco_vid import CocoVIDDataset
+from tsm_det.datasets.coco_vid import CocoVIDDataset, refuse_mixing
 from tsm_det.datasets.window_loader import WindowLoader
 from tsm_det.distributed import is_first_process, process_group
 from tsm_det.engines import with_engine
@@ -79,6 +79,7 @@ def train(config: Config, amp: bool = False, auto_scale_lr: bool = False, resume
         check_folder(config.work_dir)
         if is_first_process(config):
             stack.enter_context(locked(config.work_dir))
+        stack.enter_context(plain_files_only(trust_checkpoint))
         _choose_checkpoint(config, resume, trust_checkpoint)
         check_data(config, 'train_dataloader', 'val_dataloader')
         if get_device() == 'cpu':
@@ -89,7 +90,6 @@ def train(config: Config, amp: bool = False, auto_scale_lr: bool = False, resume
                 config.train_cfg.get('by_epoch', config.train_cfg.get('type') == 'EpochBasedTrainLoop')):
             sampler.setdefault('by_epoch', True)
         stack.enter_context(process_group(config))
-        stack.enter_context(plain_files_only(trust_checkpoint))
         _run_training(_runner(config))
         barrier()  # the main process writes last_checkpoint, all read it
     return last_checkpoint(config.work_dir)
@@ -152,11 +152,11 @@ def test(config: Config, checkpoint: str | None, out: str | None = None, show_di
     config.load_from, config.resume = None, False
     with ExitStack() as stack:
         stack.enter_context(config_errors(config))
+        stack.enter_context(plain_files_only(trust_checkpoint))
         check_data(config, 'test_dataloader')
         if is_first_process(config):
             stack.enter_context(locked(out, metrics, show_dir))
         stack.enter_context(process_group(config))
-        stack.enter_context(plain_files_only(trust_checkpoint))
         runner = _runner(config)
         model = unwrapped(runner)
         if checkpoint is None:
@@ -177,12 +177,13 @@ def test(config: Config, checkpoint: str | None, out: str | None = None, show_di
 
 
 def check_data(config: Config, loader: str, *optional: str) -> None:
-    """Raise InputError when a dataloader is missing, or annotations of these dataloaders or evaluators are unusable."""
+    """Raise InputError when a dataloader is missing or mixes clips, or some annotations are unusable."""
     init_default_scope(config.get('default_scope', 'mmdet'))
     dataset_config(config, loader)
     for name in (loader, *optional):
         if config.get(name):
             dataset = DATASETS.build({**config[name].dataset, 'lazy_init': True})
+            refuse_mixing(dataset)
             if isinstance(dataset, CocoVIDDataset):
                 dataset.check_file()
         for evaluator in evaluators_of(config, name.replace('dataloader', 'evaluator')):

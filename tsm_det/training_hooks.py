@@ -8,6 +8,8 @@ import signal
 import threading
 from types import FrameType
 
+import torch
+from mmengine.dist import all_reduce, barrier
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
@@ -84,7 +86,8 @@ class StopWithoutLoss(Hook):
 class SaveOnSigterm(Hook):
     """Saves a checkpoint at the end of the step, or of the validation, in which SIGTERM came, and ends the training.
 
-    A second SIGTERM ends it at once. When epochs are counted, the interrupted one starts over on ``--resume``.
+    Of several processes one signalled is enough: all end at the same step. A second SIGTERM ends a process at once.
+    When epochs are counted, the interrupted one starts over on ``--resume``.
     """
 
     priority = 'LOWEST'  # after schedulers, averages and mmengine's CheckpointHook
@@ -121,8 +124,11 @@ class SaveOnSigterm(Hook):
         self.restore()
 
     def _end(self, runner: Runner, epoch: int, step: int) -> None:
-        if self.received:
+        received = torch.tensor(int(self.received))
+        all_reduce(received, 'max')
+        if received:
             save_now(runner, epoch, step)
+            barrier()  # launchers end the process that saves as soon as another has ended
             raise KeyboardInterrupt(signal.SIGTERM)
 
 

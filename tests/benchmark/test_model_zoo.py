@@ -5,6 +5,7 @@ import pytest
 from tsm_det.benchmark import model_zoo as module
 from tsm_det.benchmark.model_zoo import model_zoo
 from tsm_det.errors import InputError
+from tsm_det.locks import locked
 
 REPORT = {
     'date': 'today', 'machine': {'processor': 'CPU', 'threads': 2, 'torch': '2'}, 'size': [128, 256],
@@ -45,3 +46,10 @@ def test_without_names_it_takes_every_temporal_config_that_has_a_baseline(tmp_pa
 def test_a_name_that_is_not_temporal_is_refused(tmp_path):
     with pytest.raises(InputError, match='faster_rcnn_r50_vid'):
         model_zoo(['faster_rcnn_r50_vid'], tmp_path / 'metafile.yml', tmp_path / 'zoo.md', 'python x')
+
+
+def test_a_page_that_another_run_writes_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, 'benchmark', lambda options, command: pytest.fail('timed in vain'))
+    (tmp_path / 'metafile.yml').write_text('Models: []')
+    with locked(tmp_path / 'zoo.md'), pytest.raises(InputError, match='zoo.md'):
+        model_zoo([], tmp_path / 'metafile.yml', tmp_path / 'zoo.md', 'python x')

@@ -240,15 +240,33 @@ def test_the_table_says_what_is_there(sound, check):
     del sound['annotations'][4]
     lines = [re.split(r'\s{2,}', line) for line in str(check(sound)).splitlines()]
     assert lines[1] == ['all.json', '2', '0', '6', '3 / 3 / 3', '1 (16.7 %)']
-    assert lines[5:8] == [['bird', '4', '2', '8.0', '100.0', '0.0', '0.0', '0.0', '25.0', '50.0', '25.0', '1.0'],
-                          ['ant', '1', '1', '50.6', '0.0', '100.0', '0.0', '0.0', '0.0', '0.0', '100.0', '-'],
-                          ['all', '5', '3', '8.0', '80.0', '20.0', '0.0', '0.0', '20.0', '40.0', '40.0', '1.0']]
+    assert lines[5:8] == [['bird', '4', '0', '2', '8.0', '100.0', '0.0', '0.0', '0.0', '25.0', '50.0', '25.0', '1.0'],
+                          ['ant', '1', '0', '1', '50.6', '0.0', '100.0', '0.0', '0.0', '0.0', '0.0', '100.0', '-'],
+                          ['all', '5', '0', '3', '8.0', '80.0', '20.0', '0.0', '0.0', '20.0', '40.0', '40.0', '1.0']]
+
+
+def test_ignored_regions_have_a_column_of_their_own(sound, check):
+    sound['categories'].append({'id': 2, 'name': 'ant'})
+    sound['annotations'][5].update(category_id=2, instance_id=3, iscrowd=1)
+    report = check(sound)
+    lines = [re.split(r'\s{2,}', line) for line in str(report).splitlines()]
+    assert lines[1][-1] == '1 (16.7 %)', 'frames without a box'
+    assert lines[3][1:4] == ['boxes', 'ignored', 'tracks']
+    assert [line[:4] for line in lines[5:8]] == [
+        ['bird', '5', '0', '2'], ['ant', '0', '1', '0'], ['all', '5', '1', '2']]
+    assert any('ant' in note for note in report.notes), 'a class of ignored regions alone has no box'
+
+
+@pytest.mark.parametrize('kept', [0, 2])
+def test_a_file_without_a_box_is_named(sound, check, kept):
+    sound['annotations'] = [{**annotation, 'iscrowd': 1} for annotation in sound['annotations'][:kept]]
+    problem, = check(sound).problems
+    assert (problem.what, problem.id) == ('list', 'annotations') and str(kept) in problem.text
 
 
 def test_an_empty_file_is_named_and_has_a_table(check):
     report = check({'videos': [], 'images': [], 'annotations': [], 'categories': []})
-    assert problems_of(report) == [f'list {what}: is empty but at least one record is required'
-                                   for what in ('categories', 'images')]
+    assert [problem.id for problem in report.problems] == ['categories', 'images', 'annotations']
     assert report.table
 
 
@@ -280,4 +298,4 @@ def test_stills_that_share_a_track_number_do_not_move(sound, check):
         annotation.update(instance_id=1)
         annotation.pop('video_id', None)
     row = next(line.split() for line in str(check(sound)).splitlines() if line.startswith('bird '))
-    assert row[1] == row[2] and row[-2:] == ['100.0', '-']
+    assert row[1] == row[3] and row[-2:] == ['100.0', '-']

@@ -106,6 +106,16 @@ def test_a_run_checks_it_before_it_begins(write, named, several):
         check_data(config, 'test_dataloader')
 
 
+def test_a_run_refuses_clips_that_a_wrapper_mixes(write):
+    dataset = {'type': 'CocoVIDDataset', 'ann_file': write(json.dumps(WHOLE)), 'pipeline': []}
+    config = Config({
+        'custom_imports': {'imports': ['tsm_det'], 'allow_failed_imports': False},
+        'train_dataloader': {'sampler': {'type': 'DefaultSampler'},
+                             'dataset': {'type': 'MultiImageMixDataset', 'dataset': dataset, 'pipeline': []}}})
+    with pytest.raises(InputError, match='MultiImageMixDataset'):
+        check_data(config, 'train_dataloader')
+
+
 @pytest.mark.parametrize('name', ['../x.jpg', 'a/../../x.jpg', '/x.jpg', '..\\x.jpg', 'C:\\x.jpg', 'C:x.jpg', '\\x.jpg',
                                   '//host/x.jpg', 'a/..', 'x\0.jpg'])
 @pytest.mark.parametrize('schema', [COCO, TRAINING, COCO_VID])

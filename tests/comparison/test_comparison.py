@@ -256,6 +256,17 @@ def test_sigterm_ends_the_children(runs, folder, tmp_path):
     assert not alive(int(pid.read_text()))
 
 
+@pytest.mark.parametrize('trust', [False, True])
+def test_trust_is_handed_to_every_step(folder, data_root, tmp_path, trust):
+    words = [[name, SYNTH, f'found={folder}/{name}.pkl'] for name in ('good', 'poor')]
+    runs = runs_of_arms(words, [0], tmp_path / 'out', folder / 'tools', 'eager', [f'data_root={data_root}'], trust)
+    judge(runs, tmp_path / 'out', latency_frames=7)
+    commands = [step['command'] for run in runs for step in run.steps.values()]
+    commands.append(json.loads((tmp_path / 'out' / 'good' / 'latency.json').read_text())['command'])
+    assert len(commands) == 5
+    assert {'--trust-checkpoint' in command.split() for command in commands} == {trust}
+
+
 def test_latency_is_measured_once_per_arm(runs, tmp_path):
     for _ in range(2):
         judge(runs(), tmp_path, latency_frames=7)

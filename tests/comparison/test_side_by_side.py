@@ -9,6 +9,7 @@ from tests.cocovid.csv_folder import write_video
 from tests.tiny import frame_sample
 from tsm_det.comparison.side_by_side import write_side_by_side
 from tsm_det.errors import InputError
+from tsm_det.locks import locked
 from tsm_det.video.sources import open_source
 
 
@@ -45,3 +46,11 @@ def test_another_suffix_and_a_video_that_is_too_short_are_refused(tmp_path, out,
     write_video(tmp_path / 'a.mp4')
     with pytest.raises(InputError, match=message):
         write_side_by_side([Recorder()], ['2D'], open_source(str(tmp_path / 'a.mp4')), tmp_path / out, frames, 0.3, 5)
+
+
+def test_a_picture_that_another_run_writes_is_refused(tmp_path):
+    write_video(tmp_path / 'a.mp4')
+    detector = Recorder()
+    with locked(tmp_path / 'a.gif'), pytest.raises(InputError, match='a.gif'):
+        write_side_by_side([detector], ['2D'], open_source(str(tmp_path / 'a.mp4')), tmp_path / 'a.gif', range(2))
+    assert not detector.seen

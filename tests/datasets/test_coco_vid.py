@@ -8,6 +8,7 @@ import pytest
 from mmdet.registry import DATASETS
 
 from tests.tiny import init_default_scope
+from tsm_det.datasets.coco_vid import refuse_mixing
 from tsm_det.errors import InputError
 from tsm_det.video import decord_file
 from tsm_det.video.decord_file import DecordFile
@@ -125,6 +126,24 @@ def test_an_unknown_reader_is_refused(load):
 def test_a_pipeline_that_mixes_images_is_refused(load, mixing, around):
     with pytest.raises(InputError, match=rf'annotations\.json has {mixing},'):
         load(coco_vid(), pipeline=[around(dict(type=mixing))], lazy_init=True)
+
+
+def mixed(dataset):
+    return dict(type='MultiImageMixDataset', pipeline=[], dataset=dataset)
+
+
+def repeated(dataset):
+    return dict(type='RepeatDataset', times=2, dataset=dataset)
+
+
+@pytest.mark.parametrize('around', [mixed, lambda clips: mixed(repeated(clips)), lambda clips: repeated(mixed(clips))])
+def test_a_wrapper_that_mixes_clips_is_refused_with_any_sampler(load, around):
+    with pytest.raises(InputError, match='MultiImageMixDataset .* CocoVIDDataset'):
+        refuse_mixing(DATASETS.build(around(load(coco_vid()))))
+
+
+def test_a_wrapper_that_mixes_nothing_is_accepted(load):
+    refuse_mixing(DATASETS.build(repeated(load(coco_vid()))))
 
 
 def test_crowds_become_ignored_instances_of_the_clip(load, tmp_path):

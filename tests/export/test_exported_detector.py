@@ -1,6 +1,7 @@
 """An exported model behind OnlineDetector, and in both tools."""
 
 import json
+import random
 
 import numpy as np
 import pytest
@@ -97,6 +98,114 @@ def test_a_missing_broken_or_foreign_file_is_refused(exported, tmp_path):
                         ('foreign', 'foreign.onnx is not a model of tsm_det')):
         with pytest.raises(InputError, match=facts):
             open_detector(str(tmp_path / f'{name}.onnx'))
+
+
+def rename(onnx, model, old, new):
+    """Give an input or output of a graph another name, everywhere."""
+    for node in model.graph.node:
+        for names in (node.input, node.output):
+            names[:] = [new if name == old else name for name in names]
+    for tensor in (*model.graph.input, *model.graph.output):
+        tensor.name = new if tensor.name == old else tensor.name
+
+
+def drop_output(onnx, model, name):
+    del model.graph.output[[output.name for output in model.graph.output].index(name)]
+
+
+def add_output(onnx, model, name):
+    model.graph.node.append(onnx.helper.make_node('Identity', ['image'], [name]))
+    model.graph.output.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.UINT8, None))
+
+
+@pytest.mark.parametrize(('change', 'names', 'fact'), [
+    (rename, ('past.neck.0', 'past.neck.9'), 'past.neck.0'), (rename, ('image', 'picture'), 'image'),
+    (rename, ('present.backbone.1', 'present'), 'present.backbone.1'), (rename, ('labels', 'classes'), 'labels'),
+    (drop_output, ('scores',), 'scores'), (drop_output, ('present.neck.3',), 'present.neck.3'),
+    (add_output, ('masks',), 'masks')])
+def test_a_graph_of_other_inputs_or_outputs_than_its_metadata_state_is_refused(
+        exported, tmp_path, change, names, fact):
+    onnx = pytest.importorskip('onnx')
+    model = onnx.load(exported.path)
+    del model.metadata_props[-1]  # the checksum
+    change(onnx, model, *names)
+    onnx.save(model, tmp_path / 'm.onnx')
+    with pytest.raises(InputError, match=rf'm\.onnx .*{fact}'):
+        open_detector(str(tmp_path / 'm.onnx'))
+
+
+@pytest.mark.parametrize(('change', 'fact'), [
+    (lambda meta: meta.update(image=[64, 60]), r'image .*\[1, 128, 120, 3\].*\[1, 64, 60, 3\]'),
+    (lambda meta: meta['state']['neck'].pop(), 'past.neck.3'), (lambda meta: meta['state'].pop('neck'), 'past.neck.0'),
+    (lambda meta: meta['state']['backbone'][0].pop(), 'past.backbone.0'),
+    (lambda meta: meta['state']['backbone'][1].__setitem__(1, 7), 'past.backbone.1'),
+    (lambda meta: meta.update(state=3), 'metadata'), (lambda meta: meta.update(classes=[]), 'classes'),
+    (lambda meta: meta.update(classes='bird'), 'classes'), (lambda meta: meta.pop('classes'), 'classes'),
+    (lambda meta: meta.update(frame=[64, -1]), 'frame'), (lambda meta: meta.pop('resize'), 'resize'),
+    (lambda meta: meta.update(resize={'scale': [128, 128]}), 'keep_ratio')])
+def test_metadata_that_do_not_fit_the_graph_are_refused(exported, tmp_path, change, fact):
+    meta = metadata_of(exported.path)
+    change(meta)
+    with pytest.raises(InputError, match=rf'm\.onnx .*{fact}'):
+        open_detector(with_metadata(exported.path, json.dumps(meta), tmp_path / 'm.onnx'))
+
+
+@pytest.mark.parametrize('text', ['', '[]', '{"classes"', '7', '[' * 100_000])
+def test_damaged_metadata_are_refused(exported, tmp_path, text):
+    with pytest.raises(InputError, match=r'm\.onnx .*metadata'):
+        open_detector(with_metadata(exported.path, text, tmp_path / 'm.onnx'))
+
+
+def test_a_label_without_a_class_name_is_refused(exported, tmp_path):
+    meta = {**metadata_of(exported.path), 'classes': ['a']}
+    detector = open_detector(with_metadata(exported.path, json.dumps(meta), tmp_path / 'm.onnx'))
+    with pytest.raises(InputError, match='1 classes'):
+        detector(frames(1)[0])
+
+
+def test_no_flipped_bit_or_cut_file_changes_detections(exported, tmp_path):
+    content, choice = exported.path.read_bytes(), random.Random(0)
+    expected = open_detector(str(exported.path))(frames(1)[0]).pred_instances.bboxes
+    size = 8 * len(content)
+    for bit in [*choice.sample(range(size), 150), *choice.sample(range(size - 8 * 84, size), 50)]:
+        flipped = bytearray(content)
+        flipped[bit // 8] ^= 1 << bit % 8
+        (tmp_path / 'm.onnx').write_bytes(flipped)
+        try:
+            boxes = open_detector(str(tmp_path / 'm.onnx'))(frames(1)[0]).pred_instances.bboxes
+        except InputError:
+            continue
+        assert bit >= size - 8 * 84, 'only damage to the mark of the checksum goes unnoticed'
+        assert torch.equal(boxes, expected)
+    for share in (0, 0.3, 0.9, 0.9999):
+        (tmp_path / 'm.onnx').write_bytes(content[:int(share * len(content))])
+        with pytest.raises(InputError, match='m.onnx'):
+            open_detector(str(tmp_path / 'm.onnx'))
+
+
+def test_a_changed_file_is_refused_until_its_checksum_is_removed(exported, tmp_path):
+    onnx = pytest.importorskip('onnx')
+    model = onnx.load(exported.path)
+    model.doc_string = 'quantized'
+    onnx.save(model, tmp_path / 'm.onnx')
+    with pytest.raises(InputError, match='m.onnx .*tsm_det_sha256'):
+        open_detector(str(tmp_path / 'm.onnx'))
+    del model.metadata_props[-1]
+    onnx.save(model, tmp_path / 'm.onnx')
+    open_detector(str(tmp_path / 'm.onnx'))
+
+
+def metadata_of(path):
+    onnx = pytest.importorskip('onnx')
+    return json.loads(next(entry.value for entry in onnx.load(path).metadata_props if entry.key == 'tsm_det'))
+
+
+def with_metadata(path, text, out):
+    onnx = pytest.importorskip('onnx')
+    model = onnx.load(path)
+    onnx.helper.set_model_props(model, {'tsm_det': text})
+    onnx.save(model, out)
+    return str(out)
 
 
 def test_the_tools_export_and_detect(run, video_file, tmp_path, monkeypatch):

@@ -10,6 +10,7 @@ from torch.testing import assert_close
 
 from tests.models.families import build_part, frames
 from tsm_det.errors import InputError
+from tsm_det.locks import locked
 from tsm_det.models.action_weights import past_first
 from tsm_det.models.foreign_weights import convert_weights
 
@@ -120,3 +121,10 @@ def test_the_tool_says_what_it_left_out(run, tmp_path):
     assert 'fine-tune' in out + err
     status, _, err = run(f'convert_weights {tmp_path}/tsm.pth --out {tmp_path}/b.pth --direction future')
     assert (status, "'future'" in err.splitlines()[-1]) == (2, True)
+
+
+def test_weights_that_another_run_writes_are_refused(tmp_path):
+    torch.save(as_authors(network(18).state_dict()), tmp_path / 'a.pth')
+    with locked(tmp_path / 'b.pth'), pytest.raises(InputError, match='b.pth'):
+        convert_weights(str(tmp_path / 'a.pth'), tmp_path / 'b.pth')
+    assert not (tmp_path / 'b.pth').exists()

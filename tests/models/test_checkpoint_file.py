@@ -4,8 +4,10 @@ import io
 import os
 import pickle
 import zipfile
+from contextlib import suppress
 
 import mmengine
+import numpy as np
 import pytest
 import torch
 from mmengine.runner import CheckpointLoader
@@ -159,3 +161,32 @@ def test_a_redirect_away_from_https_is_refused():
         full_url = 'https://a.org/x'
     with pytest.raises(InputError, match='http://b.org/x'):
         download._HttpsOnly().redirect_request(Request(), None, 302, 'Found', {}, 'http://b.org/x')
+
+
+def hierarchy_of(path):
+    """What mmdet's dataset reads from the file."""
+    from mmdet.datasets import OpenImagesChallengeDataset
+
+    dataset = OpenImagesChallengeDataset.__new__(OpenImagesChallengeDataset)
+    dataset.backend_args = None
+    return dataset._get_relation_matrix(str(path))
+
+
+def test_an_array_of_objects_runs_only_when_trusted(tmp_path):
+    np.save(tmp_path / 'a.npy', np.array([[MakesFolder(tmp_path / 'evil')] * 2] * 2), allow_pickle=True)
+    (tmp_path / 'b.np').write_bytes(pickle.dumps(MakesFolder(tmp_path / 'evil')))
+    for name in ('a.npy', 'b.np'):
+        with plain_files_only(), pytest.raises(InputError, match=f'{name} .*--trust-checkpoint'):
+            hierarchy_of(tmp_path / name)
+    assert not (tmp_path / 'evil').exists()
+    with plain_files_only(trust=True), suppress(FileExistsError):
+        hierarchy_of(tmp_path / 'a.npy')
+    assert (tmp_path / 'evil').exists()
+
+
+def test_a_plain_array_is_read_and_the_reader_is_put_back(tmp_path):
+    np.save(tmp_path / 'a.npy', np.arange(4).reshape(2, 2))
+    load = np.load
+    with plain_files_only():
+        assert hierarchy_of(tmp_path / 'a.npy').tolist() == [[3]]
+    assert np.load is load

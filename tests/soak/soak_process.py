@@ -12,7 +12,7 @@ from tests.soak.program import Program, num_lines, save_checkpoint
 from tests.soak.servers import Send, Stall, file_server, mjpeg_camera, mute_server
 from tsm_det.video.video_file import VideoFile
 
-FRAMES, KILLS = 400, 4
+FRAMES, KILLS = 400, 10  # per run, of which there are two
 
 
 @pytest.fixture(scope='module')

@@ -14,6 +14,7 @@ from tsm_det.benchmark.workload import BenchmarkOptions
 from tsm_det.config import config_names, config_path
 from tsm_det.errors import InputError
 from tsm_det.files import check_writable, write_text
+from tsm_det.locks import locked
 from tsm_det.text_table import markdown_table
 
 _HEAD = ('config', 'parameters (M)', 'GFLOPs', 'state (MB)', 'CPU time / 2D', '95 % interval', 'AP50', 'weights (MB)')
@@ -32,7 +33,7 @@ def model_zoo(names: Sequence[str], metafile: str | os.PathLike, out: str | os.P
         frames: timed frames per detector.
         progress: wraps the names, e.g. ``tqdm``.
 
-    Raises InputError when a name or the metafile is wrong, or the page cannot be written.
+    Raises InputError when a name or the metafile is wrong, or the page cannot be written or is another run's output.
     """
     pairs = {name: match[1] for name in config_names()
              if (match := re.match('(?:tsm|tps)_(.*)', name)) and match[1] in config_names()}
@@ -40,20 +41,26 @@ def model_zoo(names: Sequence[str], metafile: str | os.PathLike, out: str | os.P
         raise InputError(f'{wrong[0]} is not a temporal config with a 2D baseline: give some of {", ".join(pairs)}')
     check_writable(out)
     published = {Path(model['Config']).stem: model for model in yaml.safe_load(Path(metafile).read_text())['Models']}
-    rows = []
-    for name in progress(names or pairs):
-        report = benchmark(BenchmarkOptions(config_path(name), config_path(pairs[name]), frames=frames), command)
-        rows.append(_row(name, report, published.get(name)))
+    with locked(out):
+        options = {name: BenchmarkOptions(config_path(name), config_path(pairs[name]), frames=frames)
+                   for name in names or pairs}
+        reports = {name: benchmark(options[name], command) for name in progress(options)}
+        page = _page(reports, published, command, frames)
+        write_text(page, out)
+    return page
+
+
+def _page(reports: dict[str, dict], published: dict[str, dict], command: str, frames: int) -> str:
+    rows = [_row(name, report, published.get(name)) for name, report in reports.items()]
+    report = list(reports.values())[-1]
     machine = report['machine']
-    page = '\n'.join([
+    return '\n'.join([
         '# Model zoo', '', f'    {command}', '',
         f'{report["date"]}, {machine["processor"]}, threads: {machine["threads"]}, torch {machine["torch"]}. One '
         'frame of the size of the test pipeline, eager mode. CPU time is the ratio of medians over '
         f'{frames} interleaved frames with random weights. GFLOPs count a multiply-add as two. AP50 is that of the '
         'published weights in `data/checkpoints`, on the test set of their config.', '',
         *markdown_table(_HEAD, rows), ''])
-    write_text(page, out)
-    return page
 
 
 def _row(name: str, report: dict, model: dict | None) -> list[str]:

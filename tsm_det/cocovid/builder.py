@@ -122,8 +122,8 @@ class CocoVIDBuilder:
             self._add_annotation(box, image_ids[box.frame])
 
     def write(self, path: str | os.PathLike) -> ConversionReport:
-        """Write the file and return the report; raise InputError when it would have no box."""
-        if not self._content['annotations']:
+        """Write the file and return the report; raise InputError when it would have no box to learn from."""
+        if all(annotation['iscrowd'] for annotation in self._content['annotations']):
             dropped = '; '.join(f'{row.video} {self.report.counted_by} {row.line}: {row.why}'
                                 for row in self.report.dropped[:1])
             raise InputError(f'{path} would have {len(self._content["images"])} frames but not one box, as '

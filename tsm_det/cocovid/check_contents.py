@@ -24,7 +24,11 @@ def check_frames(records: Records) -> Iterator[Problem]:
 
 
 def check_boxes(records: Records) -> Iterator[Problem]:
-    """Find boxes that training would silently drop, and areas that do not fit their boxes."""
+    """Find boxes that training would silently drop, areas that do not fit their boxes, and a file without a box."""
+    ignored = sum(annotation['iscrowd'] for annotation in records.annotations.values())
+    if ignored == len(records.annotations):
+        yield Problem('no box', 'list', 'annotations', f'has no box, {ignored} ignored regions: convert videos with '
+                      'boxes, or hold out or select other ones')
     for number, annotation in records.annotations.items():
         image = records.images.get(annotation['image_id'])
         if image is not None and (wrong := _wrong_box(annotation, image)):
@@ -65,7 +69,7 @@ def notes(records: Records) -> Iterator[str]:
         yield f'{_videos(empty, records)} have no frame'
     yield from _note_gaps(frames, records)
     yield from _note_edges(records)
-    used = {annotation['category_id'] for annotation in records.annotations.values()}
+    used = {annotation['category_id'] for annotation in records.annotations.values() if not annotation['iscrowd']}
     if unused := [number for number in records.categories if number not in used]:
         names = ', '.join(records.categories[number]['name'] for number in unused)
         yield f'{len(unused)} categories have no box: {names} (ids {list_ids(unused)})'

@@ -17,26 +17,29 @@ _SIZES = {'small': (0, 32), 'medium': (32, 96), 'large': (96, np.inf)}
 def make_table(records: Records, name: str) -> str:
     """Two tables as text: the file as a whole, and its classes.
 
-    Shares count boxes: by size (COCO's ranges of area) and by motion (FGFA's ranges of motion IoU, undefined for a box
-    alone in its track). Sizes are square roots of areas; speed is how far the centre of a track moves per frame.
+    Ignored regions (``iscrowd``) count in their own column only. Shares count boxes: by size (COCO's ranges of area)
+    and by motion (FGFA's ranges of motion IoU, undefined for a box alone in its track). Sizes are square roots of
+    areas; speed is how far the centre of a track moves per frame.
     """
     lengths = Counter(image.get('video_id') for image in records.images.values())
     stills = lengths.pop(None, 0)
-    with_box = {annotation['image_id'] for annotation in records.annotations.values()}
+    with_box = {annotation['image_id'] for annotation in records.annotations.values() if not annotation['iscrowd']}
     empty, frames = len(records.images.keys() - with_box), len(records.images)
     spread = [f'{value:g}' for value in np.percentile(list(lengths.values()) or [0], [0, 50, 100])]
     whole = [['', 'videos', 'stills', 'frames', 'shortest / median / longest', 'frames without a box'],
              [name, str(len(records.videos)), str(stills), str(frames), ' / '.join(spread),
               f'{empty} ({_percent(empty, frames)} %)']]
-    head = ['', 'boxes', 'tracks', 'median size', *_SIZES, *MOTION_RANGES, 'alone', 'median speed']
-    units = ['', '', '', 'px', *['%'] * (len(_SIZES) + len(MOTION_RANGES) + 1), 'px/frame']
+    head = ['', 'boxes', 'ignored', 'tracks', 'median size', *_SIZES, *MOTION_RANGES, 'alone', 'median speed']
+    units = ['', '', '', '', 'px', *['%'] * (len(_SIZES) + len(MOTION_RANGES) + 1), 'px/frame']
     return '\n'.join([*aligned_table(whole), '', *aligned_table([head, units, *_class_rows(records)]), ''])
 
 
 def _class_rows(records: Records) -> list[list[str]]:
     """One row per class, and one for all classes together if there are several."""
+    ignored = Counter(annotation['category_id'] for annotation in records.annotations.values()
+                      if annotation['iscrowd'])
     annotations = [annotation for annotation in records.annotations.values()
-                   if annotation['image_id'] in records.images]
+                   if annotation['image_id'] in records.images and not annotation['iscrowd']]
     boxes = np.array([annotation['bbox'] for annotation in annotations], float).reshape(-1, 4)
     is_sound = np.isfinite(boxes).all(1) & (boxes[:, 2:] > 0).all(1)
     annotations, boxes = [annotations[k] for k in np.flatnonzero(is_sound)], boxes[is_sound]
@@ -45,14 +48,14 @@ def _class_rows(records: Records) -> list[list[str]]:
     tracks, frames = number_tracks(images, annotations)
     columns = (tracks, np.sqrt(boxes[:, 2:].prod(1)), motion_iou(tracks, frames, boxes),
                _speeds(tracks, frames, boxes))
-    rows = [_row(category['name'], [column[classes == number] for column in columns])
+    rows = [_row(category['name'], ignored[number], [column[classes == number] for column in columns])
             for number, category in records.categories.items()]
-    return rows if len(rows) < 2 else [*rows, _row('all', columns)]
+    return rows if len(rows) < 2 else [*rows, _row('all', ignored.total(), columns)]
 
 
-def _row(name: str, columns: list[np.ndarray]) -> list[str]:
+def _row(name: str, ignored: int, columns: list[np.ndarray]) -> list[str]:
     tracks, sizes, overlaps, speeds = columns
-    row = [name, str(len(tracks)), str(len(np.unique(tracks))), _median(sizes)]
+    row = [name, str(len(tracks)), str(ignored), str(len(np.unique(tracks))), _median(sizes)]
     row += [_percent(np.sum((low <= sizes) & (sizes < high)), len(sizes)) for low, high in _SIZES.values()]
     row += [_percent(np.sum((low <= overlaps) & (overlaps <= high)), len(sizes))
             for low, high in MOTION_RANGES.values()]

@@ -180,7 +180,7 @@ def measure_latency(run: Run, baseline: Run, out: Path, frames: int) -> dict | N
     rpn = run.arm.load(run.seed).model.get('test_cfg', {}).get('rpn')
     command = ('python', str(run.tools / 'benchmark.py'), str(configs[0]), str(run.checkpoint()), '--baseline',
                str(configs[1]), '--engine', run.engine, '--frames', str(frames),
-               *(('--proposals', str(rpn.max_per_img)) if rpn else ()), '--json', str(figures))
+               *(('--proposals', str(rpn.max_per_img)) if rpn else ()), *run.flags, '--json', str(figures))
     content = json.loads(figures.read_bytes()) if figures.is_file() else {}
     if content.get('command') == shlex.join(command):
         return content

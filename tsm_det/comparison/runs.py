@@ -42,12 +42,14 @@ class Run:
         engine: of the test, one of ``tsm_det.engines.ENGINES``; a test with another engine is repeated.
         trained: the training was done elsewhere; then an existing test is not repeated.
         results: detections that are not in ``FOLDER/found.pkl``.
+        trust: all steps load checkpoints of more than tensors and plain values, which may run any program.
     """
 
     def __init__(self, arm: ArmConfig, seed: int, folder: Path, tools: Path, engine: str = 'eager',
-                 trained: bool = False, results: Path | None = None) -> None:
+                 trained: bool = False, results: Path | None = None, trust: bool = False) -> None:
         self.arm, self.seed, self.folder, self.tools, self.engine = arm, seed, folder, tools, engine
         self.trained, self.results = trained, results or folder / 'found.pkl'
+        self.flags = ('--trust-checkpoint',) if trust else ()  # of the tools
         self.failed: Path | None = None  # log of the failed step
         self.steps: dict[str, dict] = {}
         self._config = plain(arm.load(seed))
@@ -95,8 +97,8 @@ class Run:
         else:
             words = (self.arm.config, str(self.checkpoint()), '--work-dir', str(self.folder / 'test'), '--metrics',
                      str(self.folder / 'metrics.json'), '--out', str(self.results), '--engine', self.engine)
-        return ('python', str(self.tools / f'{self.next_step}.py'), *words, '--cfg-options', *self.arm.options,
-                f'randomness.seed={self.seed}')
+        return ('python', str(self.tools / f'{self.next_step}.py'), *words, *self.flags, '--cfg-options',
+                *self.arm.options, f'randomness.seed={self.seed}')
 
     def save(self, **step: dict) -> None:
         """Write ``run.json``, with a finished step (command, seconds, resumed) if one is given."""
@@ -129,7 +131,7 @@ def read_arms(words: Sequence[Sequence[str]], shared: Sequence[str] = ()) -> lis
 
 
 def runs_of_arms(words: Sequence[Sequence[str]], seeds: Sequence[int], out: Path, tools: Path, engine: str,
-                 options: Sequence[str] = ()) -> list[Run]:
+                 options: Sequence[str] = (), trust: bool = False) -> list[Run]:
     """Runs in ``OUT/ARM/seedS``, seed by seed, of arms as :func:`read_arms` reads them.
 
     Raises InputError when an arm is wrong, a seed is negative, or a folder has a run with another config.
@@ -137,11 +139,12 @@ def runs_of_arms(words: Sequence[Sequence[str]], seeds: Sequence[int], out: Path
     if min(seeds) < 0:
         raise InputError(f'--seeds has {min(seeds)} but numbers from 0 are needed')
     arms = read_arms(words, options)
-    return [Run(arm, seed, out / arm.name / f'seed{seed}', tools, engine) for seed in sorted(set(seeds))
+    return [Run(arm, seed, out / arm.name / f'seed{seed}', tools, engine, trust=trust) for seed in sorted(set(seeds))
             for arm in arms]
 
 
-def runs_of_work_dirs(folders: Sequence[str], tools: Path, engine: str, options: Sequence[str] = ()) -> list[Run]:
+def runs_of_work_dirs(folders: Sequence[str], tools: Path, engine: str, options: Sequence[str] = (),
+                      trust: bool = False) -> list[Run]:
     """Runs trained elsewhere, in work dirs ``ARM/ANY_NAME`` of tools/train.py; those without detections are tested.
 
     Raises InputError when a config or a checkpoint is missing, two work dirs have the same arm and seed, or the configs
@@ -164,7 +167,7 @@ def runs_of_work_dirs(folders: Sequence[str], tools: Path, engine: str, options:
         if changed := differing_keys(arm.load(seed), own.load(seed)):
             raise InputError(f'{arm.config} and {own.config} have the same parent folder, so the same arm, but another '
                              f'{changed[0]}: give each arm a folder of its own')
-        run = runs[own.name, seed] = Run(arm, seed, folder, tools, engine, trained=True)
+        run = runs[own.name, seed] = Run(arm, seed, folder, tools, engine, trained=True, trust=trust)
         if run.next_step:
             run.checkpoint()
     return list(runs.values())

@@ -14,6 +14,7 @@ from PIL import Image
 
 from tsm_det.errors import InputError
 from tsm_det.files import write_bytes
+from tsm_det.locks import locked
 from tsm_det.streams.online_detector import OnlineDetector, detections_of
 from tsm_det.video.drawing import draw_detections
 from tsm_det.video.sources import Source
@@ -27,7 +28,7 @@ def write_side_by_side(detectors: Sequence[OnlineDetector], names: Sequence[str]
     """Write an animated GIF of a video with the detections of several detectors, one beside the other.
 
     Every detector streams the video from frame 0; the picture shows a part of it. Raises InputError when ``out`` is not
-    a .gif or cannot be written, or the video ends before ``frames`` begin.
+    a .gif, cannot be written or is another run's output, or the video ends before ``frames`` begin.
 
     Args:
         detectors: in order from left to right.
@@ -41,6 +42,15 @@ def write_side_by_side(detectors: Sequence[OnlineDetector], names: Sequence[str]
     """
     if Path(out).suffix.lower() != '.gif':
         raise InputError(f'--out is {out} but the picture is an animated GIF: give a name that ends in .gif')
+    with locked(out):
+        pictures = _pictures(detectors, names, source, frames, score_thr, height)
+        buffer = io.BytesIO()
+        pictures[0].save(buffer, 'GIF', save_all=True, append_images=pictures[1:], duration=round(1000 / fps), loop=0)
+        write_bytes(buffer.getvalue(), out)
+
+
+def _pictures(detectors: Sequence[OnlineDetector], names: Sequence[str], source: Source, frames: range,
+              score_thr: float, height: int) -> list[Image.Image]:
     pictures = []
     for frame in islice(source.frames(), frames.stop):
         results = [detections_of(detector(frame.image), detector.classes, score_thr) for detector in detectors]
@@ -51,9 +61,7 @@ def write_side_by_side(detectors: Sequence[OnlineDetector], names: Sequence[str]
     if not pictures:
         raise InputError(f'{source.name} has {source.num_frames} frames but frame {frames.start} should be the first: '
                          'give an earlier --first')
-    buffer = io.BytesIO()
-    pictures[0].save(buffer, 'GIF', save_all=True, append_images=pictures[1:], duration=round(1000 / fps), loop=0)
-    write_bytes(buffer.getvalue(), out)
+    return pictures
 
 
 def _cell(image: np.ndarray, detections: list[dict], title: str, height: int) -> np.ndarray:

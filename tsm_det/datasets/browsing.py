@@ -18,6 +18,9 @@ from tqdm import tqdm
 
 from tsm_det.datasets.contact_sheet import clip_figure
 from tsm_det.errors import InputError
+from tsm_det.files import check_folder
+from tsm_det.locks import locked
+from tsm_det.models.checkpoint_file import plain_files_only
 from tsm_det.png import rendered, write_png
 from tsm_det.randomness import seeded
 
@@ -42,7 +45,8 @@ def browse(config: Config, out: str | os.PathLike, split: str = 'train', clips: 
     Returns:
         The files, in order.
 
-    Raises InputError when the split, the annotation file or a frame is missing, or ``out`` cannot be written.
+    Raises InputError when the split, the annotation file or a frame is missing, or ``out`` cannot be written
+    or is another run's output.
     """
     for name, number, least in (('number of clips', clips, 1), ('seed', seed or 0, 0)):
         if number < least:
@@ -51,11 +55,13 @@ def browse(config: Config, out: str | os.PathLike, split: str = 'train', clips: 
         raise InputError(f'the config has no {split}_dataloader: choose another --split or config')
     init_default_scope(config.get('default_scope', 'mmdet'))
     seed = config.get('randomness', {}).get('seed') or 0 if seed is None else seed
-    loader = Runner.build_dataloader(_boxes_first(config[f'{split}_dataloader']), seed=seed)
+    with plain_files_only():
+        loader = Runner.build_dataloader(_boxes_first(config[f'{split}_dataloader']), seed=seed)
     # The loader's own order, walked in this process; iterating over the loader would start its workers.
     order = chain.from_iterable(loader.batch_sampler)
     chosen = [[index] for index in islice(order, clips)] if split == 'train' else _stretches(order, clips, seed)
-    with seeded(seed), tqdm(chosen, desc='clips', unit='clip') as progress:
+    check_folder(out)
+    with locked(out), seeded(seed), tqdm(chosen, desc='clips', unit='clip') as progress:
         return [write_png(rendered(_draw(loader.dataset, indices)), Path(out, f'{split}_{number:02d}.png'))
                 for number, indices in enumerate(progress, 1)]
 

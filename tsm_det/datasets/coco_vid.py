@@ -6,9 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from mmdet.datasets import BaseVideoDataset
+from mmdet.datasets import BaseVideoDataset, MultiImageMixDataset
 from mmdet.registry import DATASETS
 from mmengine.dist import get_world_size
+from torch.utils.data import Dataset
 
 from tsm_det.cocovid.read import TRAINING, category_ids, read_coco_vid
 from tsm_det.datasets.clips import ConsecutiveFrames
@@ -114,6 +115,29 @@ class CocoVIDDataset(BaseVideoDataset):
         return [{'video_id': video_id, 'name': names.get(video_id) or str(video_id), 'video_length': len(images),
                  'images': sorted(images, key=lambda image: image['frame_id']), 'is_still': is_still}
                 for video_id, images in frames.items()]
+
+
+def wrapper_error(dataset: Dataset) -> InputError:
+    """Say that a dataset takes the place of the CocoVIDDataset that clips are drawn from."""
+    return InputError(f'the dataset is {type(dataset).__name__} but a clip shows one video of a CocoVIDDataset: give '
+                      'that dataset itself, without a wrapper')
+
+
+def refuse_mixing(dataset: Dataset) -> None:
+    """Raise InputError when a wrapper, at any depth, puts images of a CocoVIDDataset into its clips."""
+    if isinstance(dataset, MultiImageMixDataset) and _has_clips(dataset):
+        raise wrapper_error(dataset)
+    for part in _inner(dataset):
+        refuse_mixing(part)
+
+
+def _has_clips(dataset: Dataset) -> bool:
+    return isinstance(dataset, CocoVIDDataset) or any(map(_has_clips, _inner(dataset)))
+
+
+def _inner(dataset: Dataset) -> list[Dataset]:
+    """The datasets in a wrapper."""
+    return [*getattr(dataset, 'datasets', ()), *filter(None, [getattr(dataset, 'dataset', None)])]
 
 
 def _steps(node: object) -> Iterator[object]:

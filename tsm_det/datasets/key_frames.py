@@ -11,7 +11,7 @@ from mmdet.registry import DATA_SAMPLERS
 from mmengine.dist import get_dist_info, sync_random_seed
 from torch.utils.data import Sampler
 
-from tsm_det.datasets.coco_vid import CocoVIDDataset
+from tsm_det.datasets.coco_vid import CocoVIDDataset, wrapper_error
 from tsm_det.errors import InputError
 from tsm_det.randomness import mix
 
@@ -44,8 +44,7 @@ class KeyFrameSampler(Sampler):
 
     def __init__(self, dataset: CocoVIDDataset, seed: int | None = None, by_epoch: bool = False) -> None:
         if not isinstance(dataset, CocoVIDDataset):
-            raise InputError(f'the dataset is {type(dataset).__name__} but KeyFrameSampler draws clips of a '
-                             'CocoVIDDataset: give that dataset itself, without a wrapper')
+            raise wrapper_error(dataset)
         self.rank, self.world_size = get_dist_info()
         self.seed = sync_random_seed() if seed is None else seed
         self.num_frames = dataset.clip_length

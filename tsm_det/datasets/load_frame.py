@@ -27,8 +27,9 @@ class LoadFrame(LoadImageFromFile):
 
     Args:
         reader: of video files: ``pyav``, or ``decord`` for the files that it reads exactly; see ``open_frames``.
-        value_range: of images of 16 bits: the values that become black and white, or percentiles of each image such
-            as ``('1%', '99%')``; None keeps the upper eight bits, with a warning.
+        value_range: of images of 16 bits, and of gray or RGB video of 10 to 16 bits: the values that become black and
+            white, or percentiles of each frame such as ``('1%', '99%')``; None keeps the upper eight bits, with a
+            warning.
         kwargs: keys of ``LoadImageFromFile``; frames of video files use only ``to_float32``.
 
     Raises InputError when the file is missing or damaged, or the video lacks the frame.
@@ -46,7 +47,7 @@ class LoadFrame(LoadImageFromFile):
         path = results['img_path']
         if results.get('frame_in_file') is not None:
             if self._video is None or self._video.path != path:
-                self._video = open_frames(path, results.get('reader') or self.reader)
+                self._video = open_frames(path, results.get('reader') or self.reader, self.value_range)
             return self._add(self._video.read(results['frame_in_file']), results)
         check_single(path)
         try:

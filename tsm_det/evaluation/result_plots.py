@@ -20,6 +20,8 @@ from tsm_det.evaluation.evaluation_set import evaluation_set_of
 from tsm_det.evaluation.matching import overlapping_pairs
 from tsm_det.evaluation.strips import draw_strips, pages, strips_of
 from tsm_det.evaluation.tables import Detections, GroundTruth
+from tsm_det.files import check_folder
+from tsm_det.locks import locked
 from tsm_det.png import COLOURS, rendered, write_png
 
 # After the last colour, colours repeat with the next dash.
@@ -32,7 +34,7 @@ def plot_results(config: Config, results: str | os.PathLike, out: str | os.PathL
 
     Also log the share of boxes with a detection, and of these with the right class. The plot by motion is left out,
     with a warning, where annotations have no ``instance_id``. Returns the files. Raises InputError when a file is
-    missing or does not fit the others, or ``out`` cannot be written.
+    missing or does not fit the others, or ``out`` cannot be written or is another run's output.
 
     Args:
         config: from :func:`tsm_det.config.load_config`.
@@ -60,7 +62,9 @@ def plot_results(config: Config, results: str | os.PathLike, out: str | os.PathL
     for number, part in enumerate(parts, 1):
         title = f'Misses at IoU 0.5, videos with most first: page {number} of {len(parts)}'
         figures[f'misses_{number:02d}'] = draw_strips(part, title, score_thr)
-    return [write_png(rendered(figure), out / f'{name}.png') for name, figure in figures.items()]
+    check_folder(out)
+    with locked(out):
+        return [write_png(rendered(figure), out / f'{name}.png') for name, figure in figures.items()]
 
 
 class PrecisionRecall(NamedTuple):

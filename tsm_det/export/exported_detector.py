@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -63,10 +64,16 @@ class ExportedModel:
         from tsm_det.export.runtime import Detector
 
         try:
-            self.runtime = Detector(path, [provider])
+            with _input_errors():
+                self.runtime = Detector(path, [provider])
+        except InputError:
+            raise
         except Exception as error:  # onnxruntime has an exception for each way of failing
             raise InputError(f'{path} cannot be loaded ({" ".join(str(error).split())[:200]}): give a file of '
                              'tools/export_onnx.py') from error
+        if tuple(self.runtime.meta['state']) != ShiftState._fields:
+            raise InputError(f'{path} has a state of {", ".join(self.runtime.meta["state"])} but this version streams '
+                             f'{", ".join(ShiftState._fields)}: export the model again with tools/export_onnx.py')
         self.dataset_meta = {'classes': self.runtime.classes, 'value_range': self.runtime.meta.get('value_range')}
         self.data_preprocessor = _Stack()
         self._digest = hashlib.sha256(Path(path).read_bytes()).digest()
@@ -78,10 +85,8 @@ class ExportedModel:
     def prepare(self, data: dict) -> dict:
         """The pipeline: resize a frame to ``inputs`` ``(1, 3, h, w)`` uint8, with its ``data_samples``."""
         image = data['img'][0]
-        try:
+        with _input_errors():
             small = self.runtime.prepare(image)
-        except ValueError as error:
-            raise InputError(str(error)) from error
         sample = DetDataSample(metainfo={
             'ori_shape': image.shape[:2], 'img_shape': small.shape[:2],
             'scale_factor': tuple(small.shape[side] / image.shape[side] for side in (1, 0)),
@@ -97,7 +102,8 @@ class ExportedModel:
             named = None if past is None else {
                 site: tensor[row:row + 1].numpy()
                 for site, tensor in zip(site_names(past), tensors_of(past), strict=True)}
-            detections, present = self.runtime.step(image, named)
+            with _input_errors():
+                detections, present = self.runtime.step(image, named)
             boxes, scores, labels = map(torch.from_numpy, detections)
             if rescale:
                 boxes = boxes * boxes.new_tensor([1 / factor for factor in sample.scale_factor] * 2)
@@ -116,6 +122,15 @@ class _Stack:
 
     def __call__(self, data: dict, training: bool = False) -> dict:
         return {**data, 'inputs': torch.stack(data['inputs'])}
+
+
+@contextmanager
+def _input_errors() -> Iterator[None]:
+    """Context manager: the runtime, which knows nothing of this package, raises ValueError for bad input."""
+    try:
+        yield
+    except ValueError as error:
+        raise InputError(str(error)) from error
 
 
 def _provider(device: str) -> str | tuple[str, dict]:

@@ -36,7 +36,8 @@ def write_onnx(detector: OnlineDetector, size: tuple[int, int], path: str | os.P
     Inputs of the graph: ``image`` ``(1, h, w, 3)`` BGR uint8, a frame resized as by the config's test pipeline
     (normalising and padding are in the graph), and ``past.backbone.0``, ..., ``past.neck.0``, ...: zeros at the start
     of a stream, then each ``present.`` of the frame before. Outputs: ``boxes`` ``(k, 4)`` in px of the image,
-    ``scores``, ``labels``, highest-scoring first, and the presents. The file's metadata describes them as JSON.
+    ``scores``, ``labels``, highest-scoring first, and the presents. The file's metadata describes them as JSON;
+    their last entry is a checksum.
 
     Returns the path of the runtime, which runs the file.
 
@@ -44,6 +45,8 @@ def write_onnx(detector: OnlineDetector, size: tuple[int, int], path: str | os.P
         InputError: the detector or its pipeline is not covered, a package is missing, or the file cannot be written.
     """
     require_packages('onnx', 'onnxscript', 'onnxruntime')
+    from tsm_det.export.runtime import seal_model
+
     check_output(path)
     check_detector(detector.model)
     resize, image = describe_resizing(detector, size)
@@ -61,7 +64,7 @@ def write_onnx(detector: OnlineDetector, size: tuple[int, int], path: str | os.P
     program.model.metadata_props['tsm_det'] = json.dumps(
         {'frame': list(size), 'resize': resize, **_description(graph, detector.model.dataset_meta)})
     runtime = Path(path).with_name(_RUNTIME.name)
-    write_bytes(program.model_proto.SerializeToString(), path)
+    write_bytes(seal_model(program.model_proto.SerializeToString()), path)
     write_bytes(_RUNTIME.read_bytes(), runtime)
     return runtime
 

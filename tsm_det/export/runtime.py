@@ -7,12 +7,17 @@
 python runtime.py model.onnx video.mp4 prints one JSON line per frame.
 """
 
+import hashlib
 import json
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
 import onnxruntime
+
+# In protobuf's encoding: an entry of an ONNX file's metadata, its key, and the start of a value of 64 characters.
+_SEAL = b'\x72\x52\x0a\x0etsm_det_sha256\x12\x40'
 
 
 class Detector:
@@ -20,14 +25,18 @@ class Detector:
 
     ``meta`` is the file's metadata: classes, sizes, score threshold, layout of the state. ``streams`` maps each stream
     to its frame size and past. ``providers`` are onnxruntime's, e.g. ``('CUDAExecutionProvider',)``.
+
+    Raises ValueError when the file is damaged or not from tools/export_onnx.py, or its graph does not fit its metadata.
     """
 
     def __init__(self, path, providers=('CPUExecutionProvider',)):
+        check_intact(path)
         self.session = onnxruntime.InferenceSession(str(path), providers=list(providers))
         properties = self.session.get_modelmeta().custom_metadata_map
         if 'tsm_det' not in properties:
             raise ValueError(f'{path} is not a model of tsm_det: give a file of tools/export_onnx.py')
-        self.meta = json.loads(properties['tsm_det'])
+        self.meta = read_metadata(properties['tsm_det'], path)
+        check_graph(self.session, self.meta, path)
         self.classes = tuple(self.meta['classes'])
         self._outputs = [output.name for output in self.session.get_outputs()]
         self.streams = {}
@@ -70,7 +79,69 @@ class Detector:
         feeds = {'image': small[None], **{f'past.{site}': array for site, array in past.items()}}
         outputs = dict(zip(self._outputs, self.session.run(self._outputs, feeds), strict=True))
         detections = tuple(outputs.pop(name) for name in ('boxes', 'scores', 'labels'))
+        if max(detections[2], default=0) >= len(self.classes):
+            raise ValueError(f'the model found an object of label {max(detections[2])} but its metadata name '
+                             f'{len(self.classes)} classes: export it again with tools/export_onnx.py')
         return detections, {name.removeprefix('present.'): array for name, array in outputs.items()}
+
+
+def seal_model(content):
+    """Append the checksum of an ONNX file to its metadata."""
+    return content + _SEAL + hashlib.sha256(content).hexdigest().encode()
+
+
+def check_intact(path):
+    """Raise ValueError when a file ends with the checksum of another content; files without one are accepted."""
+    content = Path(path).read_bytes()
+    body = content[:-len(_SEAL) - 64]
+    if content[len(body):].startswith(_SEAL) and content != seal_model(body):
+        raise ValueError(f'{path} is damaged (its checksum differs): take another copy of the file, or remove '
+                         'tsm_det_sha256 from its metadata if you changed it on purpose')
+
+
+def read_metadata(text, path):
+    """Parse the JSON metadata; raise ValueError when a key that Detector needs is missing or has a wrong value."""
+    try:
+        meta = json.loads(text)
+        wrong = [key for key, fits in _METADATA.items() if not fits(meta[key])]
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        wrong = [' '.join(str(error).split())]
+    if wrong:
+        raise ValueError(f'{path} has metadata that are incomplete or damaged ({wrong[0]}): export the model again '
+                         'with tools/export_onnx.py')
+    return meta
+
+
+def check_graph(session, meta, path):
+    """Raise ValueError when names, ranks or sizes of the graph's inputs and outputs differ from the metadata."""
+    sites = {f'{part}.{site}': shape for part, shapes in meta['state'].items() for site, shape in enumerate(shapes)}
+    inputs = {'image': [1, *meta['image'], 3], **{f'past.{site}': shape for site, shape in sites.items()}}
+    outputs = {'boxes': [None, 4], 'scores': [None], 'labels': [None],
+               **{f'present.{site}': shape for site, shape in sites.items()}}
+    for kind, tensors, stated in (('input', session.get_inputs(), inputs), ('output', session.get_outputs(), outputs)):
+        found = {tensor.name: tensor.shape for tensor in tensors}
+        for name in [*stated, *found]:
+            if name not in found or name not in stated or not _agree(found[name], stated[name]):
+                raise ValueError(f'{path} has the {kind} {name} of shape {found.get(name)} but its metadata state '
+                                 f'{stated.get(name)}: export the model again with tools/export_onnx.py')
+
+
+def _agree(shape, stated):
+    """Compare sizes; those that the graph leaves open fit any."""
+    return len(shape) == len(stated) and all(
+        size == other or not isinstance(size, int) or other is None
+        for size, other in zip(shape, stated, strict=True))
+
+
+def _are_sizes(value, count):
+    return isinstance(value, list) and len(value) == count and all(type(size) is int and size > 0 for size in value)
+
+
+_METADATA = {
+    'classes': lambda value: isinstance(value, list) and value and all(isinstance(name, str) for name in value),
+    'frame': lambda value: _are_sizes(value, 2), 'image': lambda value: _are_sizes(value, 2),
+    'resize': lambda value: _are_sizes(value['scale'], 2) and isinstance(value['keep_ratio'], bool),
+    'state': lambda value: all(_are_sizes(shape, len(shape)) for shapes in value.values() for shape in shapes)}
 
 
 def resized(image, scale, keep_ratio):

@@ -12,6 +12,7 @@ from pickle import UnpicklingError
 from textwrap import shorten
 from typing import Any
 
+import numpy as np
 import torch
 from mmengine.fileio.handlers.registry_utils import file_handlers
 from mmengine.logging import HistoryBuffer
@@ -75,20 +76,30 @@ def read_checkpoint(name: str, device: str | torch.device = 'cpu', trust: bool =
 def plain_files_only(trust: bool = False) -> Iterator[None]:
     """Context manager: mmengine and mmdet read every checkpoint by :func:`read_checkpoint`, and only plain pickles.
 
-    ``trust`` allows any pickle.
+    Arrays too, such as the class hierarchy of mmdet's OpenImagesChallengeDataset. ``trust`` allows any pickle.
     """
     def load_from_file(filename: str, map_location: Any = 'cpu') -> dict:
         return read_checkpoint(filename, map_location or 'cpu', trust)
 
+    def load_array(file: Any, *args: Any, **options: Any) -> Any:
+        try:
+            return load_any_array(file, *args, **{**options, 'allow_pickle': False})
+        except ValueError as error:
+            raise InputError(f'{file} holds no plain array ({error}): give --trust-checkpoint (trust_checkpoint=True) '
+                             'if you trust its author, as loading it may run any program in it') from error
+
+    load_any_array = np.load
     schemes, load_pickle = CheckpointLoader._schemes, file_handlers['pkl'].load_from_fileobj
     CheckpointLoader._schemes = dict.fromkeys(schemes, load_from_file)
     pickles = [file_handlers['pkl'], file_handlers['pickle']]
     try:
-        for handler in pickles if not trust else ():
-            handler.load_from_fileobj = lambda file, **_: load_plain_pickle(file)
+        if not trust:
+            np.load = load_array
+            for handler in pickles:
+                handler.load_from_fileobj = lambda file, **_: load_plain_pickle(file)
         yield
     finally:
-        CheckpointLoader._schemes = schemes
+        CheckpointLoader._schemes, np.load = schemes, load_any_array
         for handler in pickles:
             handler.load_from_fileobj = load_pickle
 

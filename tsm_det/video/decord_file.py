@@ -17,6 +17,7 @@ from av.sidedata.sidedata import Type
 from av.video.stream import VideoStream
 
 from tsm_det.errors import InputError
+from tsm_det.video.levels import ValueRange
 from tsm_det.video.video_file import VideoFile
 from tsm_det.video.video_index import index_video, open_video
 
@@ -42,22 +43,23 @@ _CODECS = {'h264': _NalUnits(frozenset({5}), frozenset(range(1, 6)), 0, 31, 4),
            'hevc': _NalUnits(frozenset({19, 20}), frozenset(range(32)), 1, 63, 21)}
 
 
-def open_frames(path: str | os.PathLike, reader: str = 'pyav') -> VideoFile:
+def open_frames(path: str | os.PathLike, reader: str = 'pyav', value_range: ValueRange | None = None) -> VideoFile:
     """Open a video file for random access by a reader, ``pyav`` or ``decord``.
 
     decord reads a file only if :func:`packet_doubt` and :func:`picture_doubt` find nothing; otherwise PyAV does, and
-    the log says why.
+    the log says why. ``value_range``: see ``VideoFile``.
 
     Raises:
         InputError: the file cannot be read, or ``reader`` is unknown or not installed.
     """
     check_reader(reader)
     if reader == 'pyav':
-        return VideoFile(path)
+        return VideoFile(path, value_range=value_range)
     path = os.fspath(path)
     index_video(path)
     status = os.stat(path)
-    return VideoFile(path) if _logged_doubt(path, status.st_size, status.st_mtime_ns) else DecordFile(path)
+    is_doubtful = _logged_doubt(path, status.st_size, status.st_mtime_ns)  # so is any file of more than 8 bits
+    return VideoFile(path, value_range=value_range) if is_doubtful else DecordFile(path)
 
 
 def check_reader(reader: str) -> None:

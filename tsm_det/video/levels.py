@@ -1,10 +1,10 @@
-"""16-bit images, such as thermal counts: their values become the 256 levels that detectors take."""
+"""16-bit images and video, such as thermal counts: their values become the 256 levels that detectors take."""
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cv2
@@ -13,7 +13,7 @@ import numpy as np
 from tsm_det.errors import InputError
 
 ValueRange = Sequence[float | str]
-_seen: set[Path] = set()  # folders
+_seen: set[Path] = set()  # folders and videos
 
 
 def read_image(path: str | os.PathLike, value_range: ValueRange | None = None) -> np.ndarray:
@@ -46,9 +46,21 @@ def warn_of_lost_levels(path: str | os.PathLike) -> None:
     except cv2.error:  # more pixels than OpenCV accepts: whoever reads it next says so
         return
     if image is not None and image.dtype == np.uint16:
-        logging.getLogger(__name__).warning(
-            '%s has 16 bits, values %d to %d: %d different ones become %d grey levels. Set value_range of LoadFrame in '
-            'the pipelines', path, image.min(), image.max(), len(np.unique(image)), len(np.unique(image >> 8)))
+        _warn(path, image)
+
+
+def warn_of_lost_video_levels(path: str | os.PathLike, read_values: Callable[[], np.ndarray]) -> None:
+    """Warn, once per video file, how many levels are left of the values of a frame, which ``read_values`` gives."""
+    if Path(path) not in _seen:
+        _seen.add(Path(path))
+        _warn(path, read_values())
+
+
+def _warn(path: str | os.PathLike, image: np.ndarray) -> None:
+    logging.getLogger(__name__).warning(
+        '%s has more than 8 bits, values %d to %d: %d different ones become %d grey levels. Set value_range of '
+        'LoadFrame in the pipelines', path, image.min(), image.max(), len(np.unique(image)),
+        len(np.unique(image >> 8)))
 
 
 def to_levels(image: np.ndarray, value_range: ValueRange) -> np.ndarray:

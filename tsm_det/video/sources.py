@@ -106,10 +106,12 @@ class ImageFiles:
 
 
 def in_levels(source: Source, value_range: ValueRange | None) -> Source:
-    """The same source; its images of 16 bits, if any, are read by a range of values."""
-    if isinstance(source, RecordedSource) and isinstance(source.images, ImageFiles):
+    """The same source; its images or video of more than 8 bits, if any, are read by a range of values."""
+    if value_range is None or not isinstance(source, RecordedSource):
+        return source
+    if isinstance(source.images, ImageFiles):
         return replace(source, images=replace(source.images, value_range=value_range))
-    return source
+    return replace(source, images=VideoFile(source.images.path, value_range=value_range))
 
 
 def open_source(source: str | os.PathLike, every_frame: bool = False, stall_limit_s: float = 10.0,

@@ -13,6 +13,8 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from tsm_det.errors import InputError
+from tsm_det.video.deep_frames import deep_values, is_deep
+from tsm_det.video.levels import ValueRange, to_levels, warn_of_lost_video_levels
 from tsm_det.video.orientation import upright
 from tsm_det.video.video_index import index_video, open_video
 
@@ -27,12 +29,14 @@ class VideoFile:
     files, and from the start of the file in other formats: convert those before training on them.
 
     ``times_s`` are the seconds from frame 0 to each frame, by the time stamps. ``fps`` is the stated rate, the mean
-    where the rate varies, 30 if unknown. Pickling keeps the path only; a forked process opens the file again. No
+    where the rate varies, 30 if unknown. Pickling keeps the arguments only; a forked process opens the file again. No
     threads are started, so worker processes can be forked at any time.
 
     Args:
         path: an existing video file.
         most_frames: largest number of frames, for untrusted files, whose index is not cached; None for any.
+        value_range: of gray or RGB video of 10 to 16 bits: the values that become 0 and 255, see
+            :func:`~tsm_det.video.levels.to_levels`; None keeps the upper eight bits, with one warning per file.
 
     Raises:
         InputError: the file is missing, not a video, empty, truncated or damaged, or has too many frames.
@@ -40,8 +44,9 @@ class VideoFile:
 
     _stream: VideoStream | None = None
 
-    def __init__(self, path: str | os.PathLike, most_frames: int | None = None) -> None:
-        self.path = os.fspath(path)
+    def __init__(self, path: str | os.PathLike, most_frames: int | None = None,
+                 value_range: ValueRange | None = None) -> None:
+        self.path, self.value_range = os.fspath(path), value_range
         self._index = index_video(self.path, most_frames)
         self.times_s, self.fps = self._index.times_s, self._index.fps
         self.close()
@@ -53,7 +58,7 @@ class VideoFile:
         return (self.read(k) for k in range(len(self)))
 
     def __reduce__(self) -> tuple:
-        return type(self), (self.path,)
+        return type(self), (self.path, None, self.value_range)
 
     def read(self, k: int) -> np.ndarray:
         """Read frame ``k``, counted from 0: a new array ``(H, W, 3)`` BGR uint8 in the displayed orientation.
@@ -88,8 +93,15 @@ class VideoFile:
     def _image(self, k: int) -> np.ndarray:
         if k not in self._kept:
             self._decode(k)
-        image = self._reformatter.reformat(self._kept[k], format='bgr24', threads=1).to_ndarray()
-        return upright(image, self._kept[k])
+        return upright(self._pixels(self._kept[k]), self._kept[k])
+
+    def _pixels(self, frame: av.VideoFrame) -> np.ndarray:
+        """BGR uint8, as stored."""
+        if is_deep(frame):
+            if self.value_range is not None:
+                return to_levels(deep_values(frame, self._reformatter), self.value_range)
+            warn_of_lost_video_levels(self.path, lambda: deep_values(frame, self._reformatter))
+        return self._reformatter.reformat(frame, format='bgr24', threads=1).to_ndarray()
 
     def _decode(self, k: int) -> None:
         start = self._index.starts[bisect_right(self._index.starts, k) - 1]

@@ -139,8 +139,14 @@ def test_boxes_without_a_track_are_linked_by_label(folder):
 
 
 def test_crowds_stay_crowds(folder):
-    content, _ = convert(folder, coco(['1.jpg'], [(0, [1, 1, 4, 4], {'iscrowd': 1})]))
-    assert content['annotations'][0]['iscrowd'] == 1
+    crowd = (0, [1, 1, 4, 4], {'iscrowd': 1})
+    content, _ = convert(folder, coco(['1.jpg'], [crowd, (0, [9, 9, 4, 4], {'iscrowd': 0})]))
+    assert [annotation['iscrowd'] for annotation in content['annotations']] == [1, 0]
+
+
+def test_ignored_regions_alone_are_no_boxes(folder):
+    with pytest.raises(InputError, match='not one box'):
+        convert(folder, coco(['1.jpg'], [(0, [1, 1, 4, 4], {'iscrowd': 1})]))
 
 
 def test_sizes_that_are_not_stated_come_from_the_images(folder):

@@ -293,3 +293,17 @@ def test_boxes_written_in_the_format_come_back(boxes):
                    for track, (frame, x, y, w, h) in enumerate(boxes)])
         found = [(frame, *box) for frame, _, box, _ in boxes_of(convert(root)[0])]
     assert found == sorted(boxes, key=lambda box: box[0])
+
+
+def test_time_stamps_that_become_places_in_order_are_noted(root):
+    stamps = [f'{stamp}.jpg' for stamp in (1650000000100, 1650000000133, 1650000000167)]
+    add(root, ['1,1,1,1,5,5,1,1', '3,1,1,1,5,5,1,1'], images=stamps)
+    content, report = convert(root)
+    assert [(image['file_name'], image['frame_id']) for image in content['images']] == [
+        (f'MOT17-02/img1/{name}', place) for place, name in enumerate(stamps)]
+    assert any('MOT17-02' in note and 'time stamps' in note for note in report.notes)
+
+
+def test_numbers_of_frames_are_not_noted(root):
+    add(root, ['1,1,1,1,5,5,1,1'])
+    assert convert(root)[1].notes == []

@@ -56,7 +56,7 @@ def test_a_sixth_value_is_the_track(root):
 
 @pytest.mark.parametrize(('name', 'text'), [
     ('data.yaml', 'names:\n  0: ant\n  1: bee\n'), ('data.yaml', 'names: ["ant", "bee"]'),
-    ('classes.txt', 'ant\nbee\n'),
+    ('data.yaml', 'names: {"0": ant, 1: bee}'), ('classes.txt', 'ant\nbee\n'),
     ('obj.names', 'ant\r\nbee\r\n'), ('labels/classes.txt', 'ant\nbee\n')])
 def test_names_come_from_the_usual_files(root, name, text):
     (root / 'data.yaml').unlink()
@@ -86,11 +86,19 @@ def test_a_row_that_cannot_be_understood_is_an_error(root, row, message):
         convert(root)
 
 
-@pytest.mark.parametrize('text', ['names: 3', 'names: {0: ant, 2: bee}', 'nc: 2', '[', ''])
+@pytest.mark.parametrize('text', [
+    'names: 3', 'names: {0: ant, 2: bee}', 'names: [ant, [bee]]', 'names: [ant, ]]', 'names: [ant, ""]', 'nc: 2', '[',
+    '', '[' * 10_000])
 def test_a_yaml_file_without_names_is_an_error(root, text):
     (root / 'data.yaml').write_text(text)
     with pytest.raises(InputError, match=r'data\.yaml'):
         convert(root)
+
+
+@pytest.mark.parametrize('name', ['no', '1e3', '2026-01-01', '2026-13-99', '9' * 5000, '0x' + 'f' * 5000])
+def test_a_class_may_have_any_name(root, name):
+    (root / 'data.yaml').write_text(f'names: [{name}]')
+    assert [item['name'] for item in convert(root)[0]['categories']] == [name]
 
 
 def test_names_are_asked_for(root):

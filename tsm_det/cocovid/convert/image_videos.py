@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter, defaultdict
+from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
@@ -68,7 +69,12 @@ def name_groups(groups: list[tuple[PurePosixPath, str]], default: str) -> dict[t
 def order_time_stamps(videos: dict[str, dict[int, T]], notes: list[str]) -> list[tuple[str, dict[int, T]]]:
     """Number the frames of the videos whose numbers are time stamps in order; note this."""
     stamped = {name for name, frames in videos.items() if are_time_stamps(frames)}
-    if stamped:
-        notes.append(f'the file names of {len(stamped)} videos ({min(stamped)}, ...) are time stamps: their frames are '
-                     'numbered in order')
+    note_time_stamps(stamped, notes)
     return [(name, dict(enumerate(frames.values())) if name in stamped else frames) for name, frames in videos.items()]
+
+
+def note_time_stamps(videos: Collection[str], notes: list[str]) -> None:
+    """Note that the images of these videos, named by time stamps, are numbered in order; nothing without a video."""
+    if videos:
+        notes.append(f'the file names of {len(videos)} videos ({min(videos)}, ...) are time stamps: their frames are '
+                     'numbered in order')

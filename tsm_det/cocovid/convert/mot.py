@@ -11,6 +11,7 @@ from typing import NamedTuple
 from tsm_det.cocovid.builder import Box, CocoVIDBuilder, ConversionReport
 from tsm_det.cocovid.convert.frame_files import Frame, parse_number, parse_track, split_number
 from tsm_det.cocovid.convert.frame_numbers import RowNumbers, cvat_number, find_first_frame
+from tsm_det.cocovid.convert.image_videos import note_time_stamps
 from tsm_det.cocovid.convert.mot_sequences import MotSequence, find_sequences
 from tsm_det.cocovid.convert.text_records import read_lines
 from tsm_det.config import class_names
@@ -56,13 +57,15 @@ def convert_mot(root: str | os.PathLike, out: str | os.PathLike, classes: list[s
     rows = [_read_rows(sequence.gt) for sequence in sequences]
     names = _class_names(sequences, rows, classes)
     numbers = [{row.frame for row in its_rows} for its_rows in rows]
-    frames = [sequence.frames(its) for sequence, its in progress(list(zip(sequences, numbers, strict=True)))]
+    stamped = []
+    frames = [sequence.frames(its, stamped) for sequence, its in progress(list(zip(sequences, numbers, strict=True)))]
     first_frame = find_first_frame(
         [RowNumbers(sequence.gt, its, its_frames[-1].frame_id)
          for sequence, its, its_frames in zip(sequences, numbers, frames, strict=True)],
         first_frame, None if any(map(_counts_from_0, frames)) else 1)
     categories = {name: number for number, name in enumerate(names, start=1) if name not in ignore}
     builder = CocoVIDBuilder(categories, max_gap, first_frame, ignore=ignore, labelled_frames_only=labelled_frames_only)
+    note_time_stamps(stamped, builder.report.notes)
     if not first_frame:
         builder.report.notes.append('frames in gt.txt count from 0')
     for sequence, its_rows, its_frames in zip(sequences, rows, frames, strict=True):

@@ -36,10 +36,11 @@ class MotSequence(NamedTuple):
     info: dict[str, str]  # [Sequence] of seqinfo.ini, keys in lower case; empty without the file
     video: Path | None = None
 
-    def frames(self, rows: set[int]) -> list[Frame]:
+    def frames(self, rows: set[int], stamped: list[str]) -> list[Frame]:
         """List the frames in order: image number k is frame k - 1, or frame k where numbers begin at 0.
 
-        Time stamps, unless the frames in ``rows`` are such numbers too, become places in order.
+        Time stamps, unless the frames in ``rows`` are such numbers too, become places in order, and the name of the
+        sequence is added to ``stamped``.
         """
         if self.video is not None:
             return video_frames(self.video, f'{self.prefix}{self.video.name}')
@@ -54,6 +55,7 @@ class MotSequence(NamedTuple):
         numbers = dict(sorted(number_images(images).items()))
         if are_time_stamps(numbers) and max(rows, default=0) <= len(images):
             numbers = dict(enumerate(numbers.values(), start=1))
+            stamped.append(self.name)
         return [Frame(number - min(1, *numbers), f'{self.prefix}{folder}/{path.name}',
                       image_size(path) if None in size else size) for number, path in numbers.items()]
 

@@ -73,17 +73,18 @@ def _names(root: Path) -> list[str]:
 
 def _yaml_names(path: Path) -> list[str]:
     try:
-        content = yaml.safe_load('\n'.join(read_lines(path)))
-    except yaml.YAMLError as error:
+        # As text, as a class may be named no, 1e3 or 2026-01-01.
+        content = yaml.load('\n'.join(read_lines(path)), yaml.BaseLoader)
+    except (yaml.YAMLError, RecursionError) as error:
         raise InputError(f'{path} cannot be read as YAML ({" ".join(str(error).split())}): fix it, or give the names '
                          'with --classes') from error
     names = content.get('names') if isinstance(content, dict) else None
-    if isinstance(names, dict) and set(names) == set(range(len(names))):
-        names = [names[number] for number in range(len(names))]
-    if not isinstance(names, list) or not names:
+    if isinstance(names, dict) and set(names) == set(map(str, range(len(names)))):
+        names = [names[str(number)] for number in range(len(names))]
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) and name.strip() for name in names):
         raise InputError(f'{path} has no list of names, or numbers with gaps: write "names: [bird, drone]", or give '
                          'them with --classes')
-    return [str(name) for name in names]
+    return names
 
 
 def _text_file(root: Path, image: str) -> Path | None:
