@@ -85,7 +85,7 @@ def matched(truth, boxes):
 def slow(truth, detections):
     """The definitions, step by step, over all thresholds."""
     frames = range(1 + max(row[0] for row in truth))
-    best = (0.0, 0.0)
+    best = (0.0, np.nan)
     whole = {frame: [row for row in detections if row[0] == frame] for frame in frames}
     true = {frame: [row for row in truth if row[0] == frame] for frame in frames}
     right = {(frame, j) for frame in frames for j in matched(true[frame], whole[frame]).values()}

@@ -28,7 +28,7 @@ def stability_metrics(truth: GroundTruth, tracks: np.ndarray, frame_ids: np.ndar
       ratio, as factors;
     - ``stability/class_switches``: changes of the class of the highest-scoring box on the object, per frame after the
       first;
-    - ``stability/score_thr``: the threshold.
+    - ``stability/score_thr``: the threshold; NaN where nothing is matched, and no box counts.
 
     A box is matched to at most one object of its class per frame (the largest sum of IoU, each at least 0.5). Tracks of
     one frame and ignored regions are left out; centre and scale need a track that is found twice. NaN where no track
@@ -106,7 +106,7 @@ def _shown_labels(truth: GroundTruth, detections: Detections) -> np.ndarray:
 
 
 def _best_threshold(truth: GroundTruth, detections: Detections) -> float:
-    """The score threshold of the largest F1; 0 without a match."""
+    """The score threshold of the largest F1; NaN, which keeps no box, without a match."""
     match = _matches(truth, detections)
     is_right = np.zeros(len(detections.scores), bool)
     is_right[match[match >= 0]] = True
@@ -114,7 +114,7 @@ def _best_threshold(truth: GroundTruth, detections: Detections) -> float:
     scores = detections.scores[order]
     right = np.cumsum(is_right[order])
     if not len(right) or not right[-1]:
-        return 0.0
+        return np.nan
     f1 = 2 * right / (np.arange(1, len(right) + 1) + (~truth.crowd).sum())
     last = np.append(np.diff(scores) < 0, True)  # of equal scores, all or none
     return float(scores[last][np.argmax(f1[last])])

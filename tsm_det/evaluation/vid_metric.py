@@ -9,14 +9,15 @@ from mmdet.evaluation.metrics import BaseVideoMetric
 from mmdet.registry import METRICS
 from mmengine.logging import print_log
 
-from tsm_det.cocovid.motion import MOTION_RANGES, has_tracks
+from tsm_det.cocovid.motion import MOTION_RANGES, has_tracks, number_tracks
 from tsm_det.errors import InputError
 from tsm_det.evaluation.coco_ap import coco_metrics
 from tsm_det.evaluation.evaluation_set import read_evaluation_set
+from tsm_det.evaluation.stability import stability_metrics
 from tsm_det.evaluation.tables import frames_with, places_in_videos
 from tsm_det.evaluation.vid_ap import AREA_RANGES, fgfa_metrics, mega_metrics
 
-PROTOCOLS = ('coco', 'fgfa', 'mega')
+PROTOCOLS = ('coco', 'fgfa', 'mega', 'stability')
 _RESERVED = {*MOTION_RANGES, *(f'area_{name}' for name in AREA_RANGES), 'first', 'rest'}
 
 
@@ -33,6 +34,7 @@ class VIDMetric(BaseVideoMetric):
       50^2 and 150^2 px (fgfa);
     - ``coco/AP50_<subset>`` of each subset, ``coco/AP50_first`` and ``coco/AP50_rest``;
     - with each ``coco/AP50``, ``coco/AP`` over IoU 0.5 to 0.95 and ``coco/AP75``;
+    - ``stability/...``, of data with tracks, lower is steadier: see :mod:`~tsm_det.evaluation.stability`;
     - ``frames_scored`` and ``frames_total``.
 
     NaN without a box. Motion is computed from the tracks (``instance_id``); a box without another of its track within
@@ -43,7 +45,7 @@ class VIDMetric(BaseVideoMetric):
         ann_file: the CocoVID file of the test dataset.
         subsets: name to the image fields in ``ann_file`` that define the subset, e.g.
             ``dict(clean=dict(degraded=False))``.
-        protocols: some of ``coco``, ``fgfa`` and ``mega``.
+        protocols: some of ``coco``, ``fgfa``, ``mega`` and ``stability``.
         first_frames: also score this many first frames of each video, by frame id, and the rest; None: do not.
         count_key_frame: whether the motion IoU's mean includes the box itself, with IoU 1.
         kwargs: keys of ``BaseMetric``.
@@ -75,8 +77,8 @@ class VIDMetric(BaseVideoMetric):
         scored = data.ground_truth, data.detections(results, 'the test run'), len(data.classes)
         print_log(f'scoring {len(results)} frames by {", ".join(self.protocols)}', 'current')
         if not has_tracks(data.annotations):
-            print_log(f'no AP of slow, medium and fast objects: motion needs instance_id on every annotation of '
-                      f'{self.ann_file}, which tools/convert_dataset.py writes', 'current')
+            print_log(f'no AP of slow, medium and fast objects and no stability: they need instance_id on every '
+                      f'annotation of {self.ann_file}, which tools/convert_dataset.py writes', 'current')
         metrics = {}
         if 'coco' in self.protocols:
             metrics |= coco_metrics(*scored, self._parts(data.images))
@@ -84,6 +86,9 @@ class VIDMetric(BaseVideoMetric):
             metrics |= fgfa_metrics(*scored)
         if 'mega' in self.protocols:
             metrics |= mega_metrics(*scored)
+        if 'stability' in self.protocols and has_tracks(data.annotations):
+            frames = [data.images[frame] for frame in data.ground_truth.frames]
+            metrics |= stability_metrics(scored[0], *number_tracks(frames, data.annotations), scored[1])
         return metrics | {'frames_scored': len(results), 'frames_total': len(data.images)}
 
     def _parts(self, images: list[dict]) -> dict[str, np.ndarray]:
