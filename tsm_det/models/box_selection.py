@@ -23,7 +23,26 @@ _SPLIT_NMS = 10000
 
 @MODELS.register_module()
 class TopKRPNHead(RPNHead):
-    """mmdet's RPNHead with the same proposals, bit for bit, and a fraction of the time after the network."""
+    """mmdet's RPNHead with the same proposals, bit for bit, and a fraction of the time after the network.
+
+    Anchors are made once per frame size.
+    """
+
+    _anchors: tuple[tuple, list[Tensor]] = ((), [])  # what the last ones were made for, and these
+
+    def predict_by_feat(
+            self, cls_scores: Sequence[Tensor], bbox_preds: Sequence[Tensor], score_factors: None = None,
+            batch_img_metas: Sequence[dict] = (), cfg: ConfigDict | None = None, rescale: bool = False,
+            with_nms: bool = True) -> list[InstanceData]:
+        """Propose boxes per image: see ``BaseDenseHead``."""
+        key = ([level.shape[-2:] for level in cls_scores], cls_scores[0].dtype, cls_scores[0].device)
+        known, anchors = self._anchors  # another thread may replace them
+        if known != key:
+            anchors = self.prior_generator.grid_priors(*key)
+            self._anchors = key, anchors
+        return [self._predict_by_feat_single(
+            [level[i].detach() for level in cls_scores], [level[i].detach() for level in bbox_preds], (), anchors,
+            meta, cfg, rescale, with_nms) for i, meta in enumerate(batch_img_metas)]
 
     def _predict_by_feat_single(
             self, cls_score_list: Sequence[Tensor], bbox_pred_list: Sequence[Tensor],
