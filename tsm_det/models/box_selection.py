@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import partial
 
 import torch
-from mmcv.ops import nms
+from mmcv.ops.nms import NMSop
 from mmdet.models.dense_heads import RPNHead
 from mmdet.models.roi_heads import StandardRoIHead
 from mmdet.registry import MODELS
@@ -143,7 +143,8 @@ def first_kept(boxes: Tensor, scores: Tensor, iou_threshold: float, count: int) 
     for chunk in order.split(2 * count):
         candidates = torch.cat([kept, chunk])
         ranks = torch.arange(len(candidates), 0, -1, device=boxes.device, dtype=torch.float32)
-        kept = candidates[nms(boxes[candidates], ranks, iou_threshold)[1]]
+        # mmcv's function inspects its own signature at each call, which takes 0.2 ms.
+        kept = candidates[NMSop.apply(boxes[candidates], ranks, iou_threshold, 0, 0, -1)]
         if len(kept) >= count:
             break
     kept = kept[:count]
