@@ -79,6 +79,15 @@ def test_detections_are_mmdets(changes):
                 assert torch.equal(value, theirs.pred_instances[key])
 
 
+@torch.no_grad()
+def test_frames_of_another_size_get_their_own_anchors():
+    model = tiny_detector()
+    for size in (64, 96, 64):
+        clip, samples = random_clip(1, 1, size=size), [frame_sample(size=size)]
+        [ours], [theirs] = (m.detect(clip, samples)[0] for m in (model, mmdets(model)))
+        assert torch.equal(ours.pred_instances.bboxes, theirs.pred_instances.bboxes)
+
+
 def test_an_nms_that_is_not_plain_stays():
     config = tiny_detector(test_cfg=dict(rcnn=dict(nms=dict(type='soft_nms', min_score=0.1)))).roi_head.test_cfg
     assert with_short_nms(config, 100) is config
