@@ -28,7 +28,9 @@ class TopKRPNHead(RPNHead):
     Anchors are made once per frame size.
     """
 
-    _anchors: tuple[tuple, list[Tensor]] = ((), [])  # what the last ones were made for, and these
+    def __init__(self, *args: object, **keys: object) -> None:
+        super().__init__(*args, **keys)
+        self._anchors: tuple[tuple, list[Tensor]] = ((), [])  # what the last ones were made for, and these
 
     def predict_by_feat(
             self, cls_scores: Sequence[Tensor], bbox_preds: Sequence[Tensor], score_factors: None = None,
