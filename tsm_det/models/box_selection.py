@@ -30,18 +30,19 @@ class TopKRPNHead(RPNHead):
 
     def __init__(self, *args: object, **keys: object) -> None:
         super().__init__(*args, **keys)
-        self._anchors: tuple[tuple, list[Tensor]] = ((), [])  # what the last ones were made for, and these
+        self._anchors: dict[tuple, list[Tensor]] = {}  # of the last frame size
 
     def predict_by_feat(
             self, cls_scores: Sequence[Tensor], bbox_preds: Sequence[Tensor], score_factors: None = None,
             batch_img_metas: Sequence[dict] = (), cfg: ConfigDict | None = None, rescale: bool = False,
             with_nms: bool = True) -> list[InstanceData]:
         """Propose boxes per image: see ``BaseDenseHead``."""
-        key = ([level.shape[-2:] for level in cls_scores], cls_scores[0].dtype, cls_scores[0].device)
-        known, anchors = self._anchors  # another thread may replace them
-        if known != key:
+        key = tuple(level.shape[-2:] for level in cls_scores), cls_scores[0].dtype, cls_scores[0].device
+        anchors = self._anchors.get(key)
+        if anchors is None:
             anchors = self.prior_generator.grid_priors(*key)
-            self._anchors = key, anchors
+            self._anchors.clear()
+            self._anchors[key] = anchors
         return [self._predict_by_feat_single(
             [level[i].detach() for level in cls_scores], [level[i].detach() for level in bbox_preds], (), anchors,
             meta, cfg, rescale, with_nms) for i, meta in enumerate(batch_img_metas)]
