@@ -38,6 +38,7 @@ from tsm_det.datasets import (  # noqa: F401
 from tsm_det.evaluation import vid_metric  # noqa: F401
 from tsm_det.models import (  # noqa: F401
     backbones,
+    box_selection,
     clip_preprocessor,
     detectors,
     necks,

@@ -140,3 +140,13 @@ def test_a_bank_without_room_for_the_restored_streams_is_unchanged():
     with pytest.raises(ValueError, match='2 streams .* 1'):
         bank.restore(full.held())
     assert recall(bank, 1, 'c') == ([3], [None])
+
+
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+@pytest.mark.parametrize(('value', 'reason'), [(0.0, None), (float('nan'), 'nonfinite'), (float('-inf'), 'nonfinite')])
+def test_nonfinite_values_are_found_in_states_of_any_type_and_large_values_are_not(dtype, value, reason):
+    bank = StreamBank()
+    past = torch.full((1, 4, 100, 100), 6e4, dtype=dtype)  # their sum is beyond float16
+    past[0, 1, 2, 3] = value
+    bank.hold(['a'], [0], [SIZE], ShiftState((past,), (past.new_zeros(1, 1, 1, 1),)))
+    assert bank.recall(['a'], [1], [SIZE])[1] == [reason]

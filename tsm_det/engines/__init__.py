@@ -10,7 +10,6 @@ import torch
 from mmcv.cnn import ConvModule, fuse_conv_bn
 from mmdet.models.dense_heads import ATSSHead, FCOSHead, GFLHead, RetinaHead, RTMDetSepBNHead, YOLOXHead
 from mmdet.models.detectors import SingleStageDetector
-from mmdet.models.roi_heads import StandardRoIHead
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
@@ -18,6 +17,7 @@ from tsm_det.engines.compiling import CompiledClip, CompiledHead
 from tsm_det.errors import InputError
 from tsm_det.malloc import keep_freed_memory
 from tsm_det.mixed_precision import has_bfloat16_units
+from tsm_det.models.box_selection import TopKRoIHead, best_by_place
 from tsm_det.models.roi_align import separable
 
 _DENSE_HEADS = (RetinaHead, FCOSHead, ATSSHead, GFLHead, RTMDetSepBNHead, YOLOXHead)
@@ -60,7 +60,7 @@ def dense_head(model: nn.Module) -> nn.Module:
 
     Raises InputError when the engines do not cover the detector.
     """
-    if type(getattr(model, 'roi_head', None)) is StandardRoIHead and not model.roi_head.with_mask:
+    if type(getattr(model, 'roi_head', None)) is TopKRoIHead and not model.roi_head.with_mask:
         return model.rpn_head
     if isinstance(model, SingleStageDetector) and type(model.bbox_head) in _DENSE_HEADS:
         return model.bbox_head
@@ -90,6 +90,7 @@ def fast(model: nn.Module, dtype: torch.dtype = torch.float32) -> nn.Module:
     head.register_forward_hook(_in_float32)
     if not hasattr(model, 'roi_head'):
         return model
+    head.best_first = best_by_place
     model.roi_head.bbox_head.to(dtype=dtype, memory_format=torch.channels_last)
     if device.type == 'cpu':
         model.roi_head.bbox_roi_extractor = separable(model.roi_head.bbox_roi_extractor)

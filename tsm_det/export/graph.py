@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from tsm_det.datasets.pasting import TargetPastingPreprocessor
 from tsm_det.errors import InputError
+from tsm_det.models.box_selection import TopKRoIHead, TopKRPNHead
 from tsm_det.models.clip_preprocessor import ClipDataPreprocessor
 from tsm_det.models.detectors import TSMFasterRCNN
 from tsm_det.models.roi_align import SeparableRoIExtractor
@@ -35,10 +36,10 @@ _TYPES = (
     ('detector', '', TSMFasterRCNN),
     ('data preprocessor', 'data_preprocessor', TrackDataPreprocessor, ClipDataPreprocessor,
      TargetPastingPreprocessor),
-    ('RPN head', 'rpn_head', RPNHead),
+    ('RPN head', 'rpn_head', RPNHead, TopKRPNHead),
     ('anchor generator', 'rpn_head.prior_generator', AnchorGenerator),
     ('RPN coder', 'rpn_head.bbox_coder', DeltaXYWHBBoxCoder),
-    ('RoI head', 'roi_head', StandardRoIHead),
+    ('RoI head', 'roi_head', StandardRoIHead, TopKRoIHead),
     ('RoI extractor', 'roi_head.bbox_roi_extractor', SingleRoIExtractor, SeparableRoIExtractor),
     ('box head', 'roi_head.bbox_head', ConvFCBBoxHead, Shared2FCBBoxHead, Shared4Conv1FCBBoxHead),
     ('box coder', 'roi_head.bbox_head.bbox_coder', DeltaXYWHBBoxCoder))

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 
-from mmdet.models import DetDataPreprocessor
 from mmdet.structures import DetDataSample, TrackDataSample
+from mmengine.config import ConfigDict
 from torch import Tensor, nn
 
 from tsm_det.errors import InputError
@@ -18,7 +18,8 @@ from tsm_det.shift import ShiftState
 from tsm_det.shift_offline import NO_STREAM
 from tsm_det.stream_bank import StreamBank
 
-_IMAGE_PREPROCESSORS = ('DetDataPreprocessor', 'mmdet.DetDataPreprocessor', DetDataPreprocessor)
+# Types of mmdet's parts, and what takes their place.
+_REPLACED = {'DetDataPreprocessor': 'ClipDataPreprocessor', 'RPNHead': 'TopKRPNHead', 'StandardRoIHead': 'TopKRoIHead'}
 
 
 @dataclass
@@ -50,16 +51,14 @@ class TemporalDetector:
     Args:
         streams: keys of the :class:`StreamBank`; ``capacity`` is at least the test batch size.
         window: frames to detect in per window of a recording; memory grows with ``window + 2 * margin`` frames.
-        data_preprocessor: mmdet's ``DetDataPreprocessor`` becomes a :class:`ClipDataPreprocessor`.
-        kwargs: the parent's keys; raises TypeError when the backbone is not temporal, or a temporal part is neither the
-            backbone nor the neck, nor one of a list of necks.
+        kwargs: the parent's keys; mmdet's ``DetDataPreprocessor`` becomes a :class:`ClipDataPreprocessor`, and its
+            ``RPNHead`` and ``StandardRoIHead`` the faster ones of :mod:`tsm_det.models.box_selection`. Raises TypeError
+            when the backbone is not temporal, or a temporal part is neither the backbone nor the neck, nor one of a
+            list of necks.
     """
 
-    def __init__(self, *args, streams: dict | None = None, window: int = 32,
-                 data_preprocessor: dict | nn.Module | None = None, **kwargs) -> None:
-        if isinstance(data_preprocessor, dict) and data_preprocessor.get('type') in _IMAGE_PREPROCESSORS:
-            data_preprocessor = {**data_preprocessor, 'type': 'ClipDataPreprocessor'}
-        super().__init__(*args, data_preprocessor=data_preprocessor, **kwargs)
+    def __init__(self, *args, streams: dict | None = None, window: int = 32, **kwargs) -> None:
+        super().__init__(*args, **{key: _replaced(value) for key, value in kwargs.items()})
         if not hasattr(self.backbone, 'forward_clip'):
             raise TypeError(f'the backbone is {type(self.backbone).__name__} but must have forward_clip: put TSM in '
                             'front of its type (shift_stages=() switches its shift off)')
@@ -205,6 +204,14 @@ class TemporalDetector:
         if mode:
             self.streams.clear()
         return super().train(mode)
+
+
+def _replaced(part: object) -> object:
+    """The config of a part with the type that takes the place of mmdet's; anything else unchanged."""
+    name = part.get('type') if isinstance(part, dict) else None
+    name = getattr(name, '__name__', name)
+    new = _REPLACED.get(name.removeprefix('mmdet.')) if isinstance(name, str) else None
+    return part if new is None else ConfigDict({**part, 'type': new})
 
 
 def frames_of(samples: Sequence[DetDataSample] | Sequence[TrackDataSample]) -> list[DetDataSample]:
