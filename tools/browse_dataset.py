@@ -3,7 +3,7 @@
 from argparse import Namespace
 from pathlib import Path
 
-from command_line import add_cfg_options, make_parser, run
+from command_line import add_cfg_options, add_trust, make_parser, run
 
 
 def parse_args() -> Namespace:
@@ -14,6 +14,7 @@ def parse_args() -> Namespace:
                         help='split whose dataset, sampler and pipeline to use (default: train)')
     parser.add_argument('--clips', type=int, default=8, help='number of clips (default: 8)')
     parser.add_argument('--seed', type=int, help="random seed of sampler and augmentation (default: the config's)")
+    add_trust(parser)
     add_cfg_options(parser)
     return parser.parse_args()
 
@@ -23,7 +24,8 @@ def main(args: Namespace) -> None:
     from tsm_det.datasets.browsing import browse
 
     config = load_config(args.config, parse_options(args.cfg_options))
-    for path in browse(config, args.out or Path(config.work_dir, 'browse'), args.split, args.clips, args.seed):
+    for path in browse(config, args.out or Path(config.work_dir, 'browse'), args.split, args.clips, args.seed,
+                       args.trust_checkpoint):
         print(path)
 
 

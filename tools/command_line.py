@@ -28,7 +28,7 @@ def add_detector(parser: ArgumentParser) -> None:
 
 def add_trust(parser: ArgumentParser) -> None:
     """Add --trust-checkpoint."""
-    parser.add_argument('--trust-checkpoint', action='store_true', help='load checkpoints of more than tensors and '
+    parser.add_argument('--trust-checkpoint', action='store_true', help='load files of more than tensors and '
                         'plain values, which may run any program')
 
 

@@ -29,7 +29,7 @@ _MOST_FRAMES = 48  # per sheet; some samplers give whole videos
 
 
 def browse(config: Config, out: str | os.PathLike, split: str = 'train', clips: int = 8,
-           seed: int | None = None) -> list[Path]:
+           seed: int | None = None, trust_files: bool = False) -> list[Path]:
     """Write one contact sheet per clip that the config's dataset, sampler and pipeline give.
 
     ``train`` shows the first clips of a training with that seed. ``val`` and ``test``, whose sampler gives single
@@ -41,6 +41,7 @@ def browse(config: Config, out: str | os.PathLike, split: str = 'train', clips: 
         split: ``'train'``, ``'val'`` or ``'test'``.
         clips: number of clips.
         seed: for sampler, augmentation and stretches; None is the config's, or 0.
+        trust_files: let datasets read files of more than arrays and plain values, which may run any program.
 
     Returns:
         The files, in order.
@@ -55,7 +56,7 @@ def browse(config: Config, out: str | os.PathLike, split: str = 'train', clips: 
         raise InputError(f'the config has no {split}_dataloader: choose another --split or config')
     init_default_scope(config.get('default_scope', 'mmdet'))
     seed = config.get('randomness', {}).get('seed') or 0 if seed is None else seed
-    with plain_files_only():
+    with plain_files_only(trust_files):
         loader = Runner.build_dataloader(_boxes_first(config[f'{split}_dataloader']), seed=seed)
     # The loader's own order, walked in this process; iterating over the loader would start its workers.
     order = chain.from_iterable(loader.batch_sampler)
