@@ -12,7 +12,7 @@ from mmengine.runner import Runner
 
 from tests.models.test_checkpoint_file import MakesFolder
 from tests.tiny import STEPS, TINY, tiny_like_the_tools
-from tsm_det import config_path, files
+from tsm_det import config_path, files, training_hooks
 from tsm_det.config import load_config, parse_options
 from tsm_det.datasets.synthetic_vid import make_synthetic_vid
 from tsm_det.errors import InputError
@@ -59,13 +59,32 @@ def at_step(monkeypatch):
 def test_sigterm_saves_the_step_and_ends_and_a_resumed_training_continues(config, at_step, tmp_path):
     config.default_hooks.checkpoint.interval = 100
     before = signal.getsignal(signal.SIGTERM)
-    at_step(2, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    at_step(2, lambda: [os.kill(os.getpid(), signal.SIGTERM) for _ in range(2)])  # a launcher forwards it again
     with pytest.raises(KeyboardInterrupt) as end:
         train(config)
     assert end.value.args == (signal.SIGTERM,) and 'iter_2.pth' in end.value.note
     assert signal.getsignal(signal.SIGTERM) is before
     assert read_checkpoint(str(checkpoint_to_resume(tmp_path / 'work')))['meta']['iter'] == 2
     assert not list((tmp_path / 'work').glob('.*')), 'the lock is released'
+
+
+def test_a_later_sigterm_ends_the_training_at_once(config, at_step, monkeypatch, tmp_path):
+    config.default_hooks.checkpoint.interval = 100
+    ends = []
+
+    def end(*_):
+        ends.append(True)
+        raise InterruptedError
+    before = signal.signal(signal.SIGTERM, end)
+    monkeypatch.setattr(training_hooks, '_REPEAT_S', -1)
+    at_step(2, lambda: [os.kill(os.getpid(), signal.SIGTERM) for _ in range(2)])
+    try:
+        with pytest.raises(InterruptedError):
+            train(config)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert ends == [True]
+    assert not list((tmp_path / 'work').glob('iter_*.pth'))
 
 
 def test_a_full_disk_is_one_sentence_and_leaves_no_cut_checkpoint(config, monkeypatch, tmp_path):

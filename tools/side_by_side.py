@@ -24,11 +24,11 @@ def parse_args() -> Namespace:
 def main(args: Namespace) -> None:
     from tsm_det.comparison.side_by_side import write_side_by_side
     from tsm_det.streams.online_detector import OnlineDetector
-    from tsm_det.video.sources import open_source
+    from tsm_det.video.sources import in_levels, open_source
 
-    source = open_source(args.video)
     detectors = [OnlineDetector.from_config(config, path_of(checkpoint), trust_checkpoint=args.trust_checkpoint)
                  for _, config, checkpoint in args.detector]
+    source = in_levels(open_source(args.video), detectors[0].model.dataset_meta.get('value_range'))
     write_side_by_side(detectors, [name for name, *_ in args.detector], source, args.out,
                        range(args.first, args.first + args.frames), args.score_thr, args.fps, args.height)
     print(args.out)

@@ -6,6 +6,7 @@ import math
 import os
 import signal
 import threading
+import time
 from types import FrameType
 
 import torch
@@ -23,6 +24,7 @@ from tsm_det.models.weights import fitted_weights
 from tsm_det.saved_checkpoints import save_now
 
 _PATIENCE = 3  # steps without a finite loss
+_REPEAT_S = 5
 
 
 class CheckNumClasses(Hook):
@@ -86,7 +88,8 @@ class StopWithoutLoss(Hook):
 class SaveOnSigterm(Hook):
     """Saves a checkpoint at the end of the step, or of the validation, in which SIGTERM came, and ends the training.
 
-    Of several processes one signalled is enough: all end at the same step. A second SIGTERM ends a process at once.
+    Of several processes one signalled is enough: all end at the same step. Another SIGTERM ends a process at
+    once, unless it comes within five seconds: launchers forward the signal that a process already got.
     When epochs are counted, the interrupted one starts over on ``--resume``.
     """
 
@@ -120,8 +123,11 @@ class SaveOnSigterm(Hook):
     def _note(self, number: int, _: FrameType | None) -> None:
         if os.getpid() != self._process:  # a worker process of the data loader
             os._exit(128 + number)
-        self.received = True
-        self.restore()
+        if not self.received:
+            self.received, self._repeats_end = True, time.monotonic() + _REPEAT_S
+        elif time.monotonic() > self._repeats_end:
+            self.restore()
+            os.kill(os.getpid(), number)
 
     def _end(self, runner: Runner, epoch: int, step: int) -> None:
         received = torch.tensor(int(self.received))

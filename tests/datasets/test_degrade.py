@@ -112,6 +112,7 @@ def test_a_lower_bitrate_loses_more():
 
 @pytest.mark.parametrize(('kind', 'fact'), [
     (dict(type='SensorNoise', sigma=-1), '-1'), (dict(type='LowLight', gain=float('nan')), 'nan'),
+    (dict(type='LowLight', gain=1.5), '1.5'), (dict(type='Defocus', sigma=0), '0'),
     (dict(type='LowBitrate', qp=52), '52'), (dict(type='Bursts', transforms=[], length=0), '0'),
     (dict(type='Bursts', transforms=[], gap=-1), '-1')], ids=str)
 def test_a_level_that_makes_no_sense_is_refused(kind, fact):
@@ -159,8 +160,17 @@ def test_frozen_frames_show_the_frame_before_the_burst():
         expected.append(k if place is None else max(0, k - place - 1))
     assert shown == expected
     assert len(set(shown)) < 24
+    with pytest.raises(InputError, match='Bursts'):
+        build(dict(type='FrozenFrames'))({'frame_in_file': 3})
     with pytest.raises(InputError, match='a.jpg'):
         [transform({'video_id': 1, 'frame_id': k, 'img_path': 'a.jpg'}) for k in range(8)]
+
+
+@pytest.mark.parametrize('video_id', [('image', 4), 'east.mp4', None, 7])
+def test_stills_and_streams_without_a_number_are_degraded_too(video_id):
+    for kind in (KINDS[0], dict(type='Bursts', transforms=[KINDS[0]], length=1, gap=0)):
+        transform = build(kind, seed=0)
+        assert np.array_equal(degraded(transform, 3, video_id), degraded(transform, 3, video_id))
 
 
 def test_transforms_inherit_the_seed_of_their_bursts():

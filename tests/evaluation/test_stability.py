@@ -61,8 +61,18 @@ def test_without_detections_or_tracks_of_two_frames_nothing_is_claimed():
 def test_ignored_regions_are_no_objects():
     truth = [(frame, 1, 0, BOX, 0) for frame in range(3)]
     region = [(frame, 2, 0, [100, 100, 50, 50], 1) for frame in range(3)]
-    boxes = [(frame, 0, BOX, 0.9) for frame in range(3)]
-    assert stability(truth + region, boxes) == stability(truth, boxes)
+    boxes = [(frame, 0, BOX, 0.5) for frame in range(3)]
+    inside = [(frame, 0, [110, 110, 20, 20], 0.9) for frame in range(3) for _ in range(9)]
+    assert stability(truth + region, boxes + inside) == stability(truth, boxes)
+
+
+def test_a_confident_box_sets_the_threshold_though_a_doubtful_one_fits_better():
+    truth = [(frame, 1, 0, BOX, 0) for frame in range(10)]
+    boxes = [box for frame in range(10) for box in (
+        (frame, 0, [11, 10, 20, 10], 0.9), (frame, 0, [10 + 0.1 * (frame % 2), 10, 20, 10], 0.05))]
+    found = stability(truth, boxes)
+    assert found['stability/score_thr'] == 0.9
+    assert found['stability/centre'] == pytest.approx(0)
 
 
 def iou(a, b):
@@ -82,16 +92,25 @@ def matched(truth, boxes):
     return best
 
 
+def taken(truth, boxes):
+    """How many objects are found when boxes choose one after the other, the highest score first."""
+    free = list(truth)
+    for box in sorted(boxes, key=lambda box: -box[3]):
+        near = [row for row in free if row[2] == box[1] and iou(row[3], box[2]) >= 0.5]
+        if near:
+            free.remove(max(near, key=lambda row: iou(row[3], box[2])))
+    return len(truth) - len(free)
+
+
 def slow(truth, detections):
     """The definitions, step by step, over all thresholds."""
     frames = range(1 + max(row[0] for row in truth))
     best = (0.0, np.nan)
     whole = {frame: [row for row in detections if row[0] == frame] for frame in frames}
     true = {frame: [row for row in truth if row[0] == frame] for frame in frames}
-    right = {(frame, j) for frame in frames for j in matched(true[frame], whole[frame]).values()}
     for threshold in sorted({row[3] for row in detections}, reverse=True):
         kept = sum(row[3] >= threshold for row in detections)
-        hits = sum(whole[frame][j][3] >= threshold for frame, j in right)
+        hits = sum(taken(true[frame], [row for row in whole[frame] if row[3] >= threshold]) for frame in frames)
         f1 = 2 * hits / (kept + len(truth))
         if f1 > best[0] + 1e-12:
             best = (f1, threshold)

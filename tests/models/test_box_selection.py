@@ -80,7 +80,7 @@ def test_detections_are_mmdets(changes):
 
 
 @torch.no_grad()
-def test_frames_of_another_size_get_their_own_anchors():
+def test_frames_of_several_sizes_equal_mmdet():
     model = tiny_detector()
     for size in (64, 96, 64):
         clip, samples = random_clip(1, 1, size=size), [frame_sample(size=size)]

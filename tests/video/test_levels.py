@@ -129,3 +129,22 @@ def test_a_video_of_8_or_10_bit_colours_is_not_changed(video_file, caplog):
     for path in (video_file(n=2), video_file('b.mkv', n=2, codec='ffv1', pix_fmt='yuv420p10le')):
         np.testing.assert_array_equal(VideoFile(path, value_range=(3, 5)).read(1), VideoFile(path).read(1))
     assert not caplog.records
+
+
+@pytest.mark.parametrize(('pix_fmt', 'bits'), [('gray10le', 10), ('gray12le', 12), ('gbrp12le', 12), ('gbrp14le', 14)])
+def test_video_of_10_to_14_bits_is_read_by_its_own_values(tmp_path, caplog, pix_fmt, bits):
+    values, path = (COUNTS >> (16 - bits)).astype(np.uint16), str(tmp_path / 'a.mkv')
+    is_gray = 'gray' in pix_fmt
+    with av.open(path, 'w') as container:
+        stream = container.add_stream('ffv1', rate=25)
+        stream.height, stream.width, stream.pix_fmt = *values.shape, pix_fmt
+        frame = av.VideoFrame.from_ndarray(values if is_gray else cv2.merge([values] * 3), pix_fmt)
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    value_range = (int(values.min()), int(values.max()))
+    load = LoadFrame(value_range=value_range)
+    np.testing.assert_array_equal(load({'img_path': path, 'frame_in_file': 0})['img'],
+                                  to_levels(cv2.merge([values] * 3), value_range))
+    with caplog.at_level(logging.WARNING):
+        next(iter(VideoFile(path)))
+    assert f'{len(np.unique(values >> (bits - 8)))} grey levels' in caplog.records[-1].getMessage()

@@ -206,7 +206,9 @@ def test_another_encoder_or_preset_writes_the_same_frames_at_the_same_times(tmp_
     assert [round(frame.time * 25) for frame in frames] == [0, 1, 2, 3, 4]
 
 
-@pytest.mark.parametrize('encoding', [Encoding('no-such-encoder', None), Encoding(preset='no-such-preset')])
+@pytest.mark.parametrize('encoding', [
+    Encoding('no-such-encoder', None), Encoding(preset='no-such-preset'), Encoding('aac', None),
+    Encoding('rawvideo', None), Encoding('mov_text', None)])
 def test_an_encoder_that_cannot_be_opened_is_refused(encoding):
-    with pytest.raises(InputError, match='no-such'):
+    with pytest.raises(InputError, match=encoding.encoder):
         encoding.check()

@@ -1,14 +1,14 @@
 """Degradations of real video, on decoded pixels: what a bad frame does to a detector, at a known level.
 
 With a ``seed``, the same frame of the same video is always degraded in the same way, in any process. Without one, as in
-training, each call draws anew.
+training, each call draws new values.
 """
 
 from __future__ import annotations
 
 import io
 import zlib
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import av
 import cv2
@@ -30,8 +30,7 @@ class _Degradation(BaseTransform):
         """A generator of random numbers for this frame: ``video_id`` and ``frame_id`` of ``results``."""
         if self.seed is None:
             return np.random.default_rng(np.random.randint(2 ** 31))
-        kind = zlib.crc32(type(self).__name__.encode())
-        return np.random.default_rng([self.seed, kind, results.get('video_id', 0), results['frame_id']])
+        return _generator(self.seed, type(self).__name__, results.get('video_id'), results.get('frame_id'))
 
     def transform(self, results: dict) -> dict:
         """Degrade the image."""
@@ -67,7 +66,8 @@ class LowLight(_Degradation):
 
     def __init__(self, gain: float, shot: float = 1.0, read: float = 3.0, seed: int | None = None) -> None:
         super().__init__(seed)
-        _check(gain=gain, shot=shot, read=read)
+        _check(1, gain=gain)
+        _check(shot=shot, read=read)
         self.gain, self.shot, self.read = gain, shot, read
 
     def degrade(self, image: np.ndarray, generator: np.random.Generator) -> np.ndarray:
@@ -142,11 +142,13 @@ class FrozenFrames(BaseTransform):
 
     Boxes stay those of the true frame. Takes ``frame_in_file`` and ``burst_place`` of :class:`Bursts`.
 
-    Raises InputError when frames are image files.
+    Raises InputError when frames are image files, or outside of :class:`Bursts`.
     """
 
     def transform(self, results: dict) -> dict:
         """Let ``frame_in_file`` name the frame before the burst, or the first of the video."""
+        if 'burst_place' not in results:
+            raise InputError('FrozenFrames is not among the transforms of Bursts: put it there')
         if results.get('frame_in_file') is None:
             raise InputError(f'{results["img_path"]} is an image but FrozenFrames needs frames inside video files')
         results['frame_in_file'] = max(0, results['frame_in_file'] - results['burst_place'] - 1)
@@ -181,22 +183,26 @@ class Bursts(BaseTransform):
     def _random_start(self) -> int:
         return int(np.random.randint(self.length + self.gap))
 
-    def place(self, video_id: int, frame_id: int) -> int | None:
+    def place(self, video_id: Hashable, frame_id: int) -> int | None:
         """Number of degraded frames before a frame in its burst; None outside of bursts."""
         cycle = self.length + self.gap
-        start = self._random_start() if self.seed is None else int(
-            np.random.default_rng([self.seed, video_id]).integers(cycle))
+        start = self._random_start() if self.seed is None else int(_generator(self.seed, video_id).integers(cycle))
         place = (frame_id + start) % cycle
         return place if place < self.length else None
 
     def transform(self, results: dict) -> dict:
         """Apply the transforms if the frame is in a burst."""
-        place = self.place(results.get('video_id', 0), results['frame_id'])
+        place = self.place(results.get('video_id'), results['frame_id'])
         results['burst_place'] = place
         return results if place is None else self.transforms(results)
 
 
-def _check(**values: float) -> None:
+def _generator(*key: Hashable) -> np.random.Generator:
+    """The generator of a key: numbers and names, whose text is the same in every process."""
+    return np.random.default_rng(zlib.crc32(repr(key).encode()))
+
+
+def _check(high: float = np.inf, **values: float) -> None:
     for name, value in values.items():
-        if not (np.isfinite(value) and value >= 0):
-            raise InputError(f'{name} is {value} but must be a number from 0')
+        if not 0 < value <= high or value == np.inf:
+            raise InputError(f'{name} is {value} but must be a number above 0{f", at most {high}" * (high < np.inf)}')

@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from tsm_det.evaluation.matching import Pairs, overlapping_pairs
+from tsm_det.evaluation.matching import Pairs, greedy_matches, overlapping_pairs
 from tsm_det.evaluation.tables import Detections, GroundTruth
 
 _IOU = 0.5
@@ -71,17 +71,24 @@ def _spreads(truth: np.ndarray, found: np.ndarray) -> tuple[float, float]:
     return float(centre.std(axis=0).sum()), float(scale.std() + ratio.std())
 
 
-def _pairs(truth: GroundTruth, detections: Detections, num_classes: int = 1) -> Pairs:
-    """Pairs of at least the IoU; with ``num_classes`` only those of one class."""
-    places = [table.frames * num_classes + (table.labels if num_classes > 1 else 0) for table in (detections, truth)]
-    pairs = overlapping_pairs(places[0], detections.boxes, places[1], truth.boxes)
-    return pairs.take((pairs.iou >= _IOU) & ~truth.crowd[pairs.truth])
+def _pairs(truth: GroundTruth, detections: Detections, by_class: bool) -> Pairs:
+    """Pairs with objects of at least the IoU, of one class or of any."""
+    pairs = overlapping_pairs(detections.frames, detections.boxes, truth.frames, truth.boxes)
+    is_same = detections.labels[pairs.detection] == truth.labels[pairs.truth]
+    return pairs.take((pairs.iou >= _IOU) & ~truth.crowd[pairs.truth] & (is_same | (not by_class)))
+
+
+def _is_ignored(truth: GroundTruth, detections: Detections) -> np.ndarray:
+    """Mark detections of which a share of at least the IoU lies in an ignored region of their class."""
+    pairs = overlapping_pairs(detections.frames, detections.boxes, truth.frames, truth.boxes, crowd=truth.crowd)
+    inside = (pairs.iou >= _IOU) & truth.crowd[pairs.truth] & (
+        detections.labels[pairs.detection] == truth.labels[pairs.truth])
+    return np.isin(np.arange(len(detections.scores)), pairs.detection[inside])
 
 
 def _matches(truth: GroundTruth, detections: Detections) -> np.ndarray:
     """The detection of each true box, -1 for none."""
-    num_classes = 1 + max([0, *truth.labels, *detections.labels])
-    pairs = _pairs(truth, detections, max(num_classes, 2))
+    pairs = _pairs(truth, detections, by_class=True)
     match = np.full(len(truth.frames), -1)
     frames = truth.frames[pairs.truth]
     order = np.argsort(frames, kind='stable')
@@ -98,7 +105,7 @@ def _matches(truth: GroundTruth, detections: Detections) -> np.ndarray:
 
 def _shown_labels(truth: GroundTruth, detections: Detections) -> np.ndarray:
     """The label of the highest-scoring box on each true box, of any class; -1 for none."""
-    pairs = _pairs(truth, detections)
+    pairs = _pairs(truth, detections, by_class=False)
     shown = np.full(len(truth.frames), -1)
     order = np.argsort(detections.scores[pairs.detection], kind='stable')
     shown[pairs.truth[order]] = detections.labels[pairs.detection[order]]  # the last one assigned stays
@@ -107,12 +114,13 @@ def _shown_labels(truth: GroundTruth, detections: Detections) -> np.ndarray:
 
 def _best_threshold(truth: GroundTruth, detections: Detections) -> float:
     """The score threshold of the largest F1; NaN, which keeps no box, without a match."""
-    match = _matches(truth, detections)
-    is_right = np.zeros(len(detections.scores), bool)
-    is_right[match[match >= 0]] = True
+    pairs = _pairs(truth, detections, by_class=True)
+    pairs = pairs.take(np.lexsort((-pairs.iou, pairs.detection)))
+    is_right = greedy_matches(pairs.detection, pairs.truth, len(detections.scores), len(truth.frames)) >= 0
+    counts = is_right | ~_is_ignored(truth, detections)
     order = np.argsort(-detections.scores, kind='stable')
-    scores = detections.scores[order]
-    right = np.cumsum(is_right[order])
+    order = order[counts[order]]
+    scores, right = detections.scores[order], np.cumsum(is_right[order])
     if not len(right) or not right[-1]:
         return np.nan
     f1 = 2 * right / (np.arange(1, len(right) + 1) + (~truth.crowd).sum())

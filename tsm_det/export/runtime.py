@@ -91,7 +91,7 @@ def seal_model(content):
 
 
 def check_intact(path):
-    """Raise ValueError when a file ends with the checksum of another content; files without one are accepted."""
+    """Raise ValueError when a file ends with a checksum that does not match its content; accept files without."""
     content = Path(path).read_bytes()
     body = content[:-len(_SEAL) - 64]
     if content[len(body):].startswith(_SEAL) and content != seal_model(body):

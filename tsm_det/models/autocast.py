@@ -36,7 +36,7 @@ def on_maps(device: str) -> AbstractContextManager:
 
 
 def in_float32(levels: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    """Maps computed in :func:`on_maps`; elsewhere they stay as they are."""
+    """Maps computed in :func:`on_maps`; unchanged elsewhere."""
     return tuple(level.float() for level in levels) if _outer.map_type else tuple(levels)
 
 
@@ -53,4 +53,4 @@ def _enter(_head: nn.Module, inputs: tuple[Sequence[Tensor]]) -> None:
 
 def _leave(_head: nn.Module, _inputs: tuple, outputs: tuple[Sequence[Tensor], ...]) -> tuple[Sequence[Tensor], ...]:
     _outer.head.__exit__(None, None, None)
-    return tuple(in_float32(part) for part in outputs) if _outer.map_type else outputs
+    return tuple(in_float32(part) for part in outputs) if _outer.map_type and outputs is not None else outputs

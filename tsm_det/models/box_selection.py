@@ -23,29 +23,7 @@ _SPLIT_NMS = 10000
 
 @MODELS.register_module()
 class TopKRPNHead(RPNHead):
-    """mmdet's RPNHead with the same proposals, bit for bit, and a fraction of the time after the network.
-
-    Anchors are made once per frame size.
-    """
-
-    def __init__(self, *args: object, **keys: object) -> None:
-        super().__init__(*args, **keys)
-        self._anchors: dict[tuple, list[Tensor]] = {}  # of the last frame size
-
-    def predict_by_feat(
-            self, cls_scores: Sequence[Tensor], bbox_preds: Sequence[Tensor], score_factors: None = None,
-            batch_img_metas: Sequence[dict] = (), cfg: ConfigDict | None = None, rescale: bool = False,
-            with_nms: bool = True) -> list[InstanceData]:
-        """Propose boxes per image: see ``BaseDenseHead``."""
-        key = tuple(level.shape[-2:] for level in cls_scores), cls_scores[0].dtype, cls_scores[0].device
-        anchors = self._anchors.get(key)
-        if anchors is None:
-            anchors = self.prior_generator.grid_priors(*key)
-            self._anchors.clear()
-            self._anchors[key] = anchors
-        return [self._predict_by_feat_single(
-            [level[i].detach() for level in cls_scores], [level[i].detach() for level in bbox_preds], (), anchors,
-            meta, cfg, rescale, with_nms) for i, meta in enumerate(batch_img_metas)]
+    """mmdet's RPNHead with the same proposals, bit for bit, and a fraction of the time after the network."""
 
     def _predict_by_feat_single(
             self, cls_score_list: Sequence[Tensor], bbox_pred_list: Sequence[Tensor],

@@ -116,7 +116,10 @@ def _windows(rois: Tensor, crops: list[int], layer: RoIAlign, size: tuple[int, i
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Context manager: one torch thread; distributing a product of 40 microseconds would take longer than it."""
+    """Context manager: one torch thread; distributing a product of 40 microseconds would take longer than it.
+
+    A thread of Python whose first call of torch falls into the block keeps one thread.
+    """
     number = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 
+from mmdet.models import DetDataPreprocessor
+from mmdet.models.dense_heads import RPNHead
+from mmdet.models.roi_heads import StandardRoIHead
 from mmdet.structures import DetDataSample, TrackDataSample
 from mmengine.config import ConfigDict
 from torch import Tensor, nn
@@ -19,7 +22,7 @@ from tsm_det.shift_offline import NO_STREAM
 from tsm_det.stream_bank import StreamBank
 
 # Types of mmdet's parts, and what takes their place.
-_REPLACED = {'DetDataPreprocessor': 'ClipDataPreprocessor', 'RPNHead': 'TopKRPNHead', 'StandardRoIHead': 'TopKRoIHead'}
+_REPLACED = {DetDataPreprocessor: 'ClipDataPreprocessor', RPNHead: 'TopKRPNHead', StandardRoIHead: 'TopKRoIHead'}
 
 
 @dataclass
@@ -208,10 +211,11 @@ class TemporalDetector:
 
 def _replaced(part: object) -> object:
     """The config of a part with the type that takes the place of mmdet's; anything else unchanged."""
-    name = part.get('type') if isinstance(part, dict) else None
-    name = getattr(name, '__name__', name)
-    new = _REPLACED.get(name.removeprefix('mmdet.')) if isinstance(name, str) else None
-    return part if new is None else ConfigDict({**part, 'type': new})
+    kind = part.get('type') if isinstance(part, dict) else None
+    for old, new in _REPLACED.items():
+        if kind in (old, old.__name__, f'mmdet.{old.__name__}'):
+            return ConfigDict({**part, 'type': new})
+    return part
 
 
 def frames_of(samples: Sequence[DetDataSample] | Sequence[TrackDataSample]) -> list[DetDataSample]:

@@ -67,7 +67,8 @@ class Annotator:
         """
         stream.bank.clear()
         _check_header(path)
-        video, start = VideoFile(path, _MOST_FRAMES), time.perf_counter()
+        video, start = VideoFile(
+            path, _MOST_FRAMES, self._detector.model.dataset_meta.get('value_range')), time.perf_counter()
         for frame_id, (image, time_s) in enumerate(zip(video, video.times_s, strict=True)):
             time.sleep(np.clip(start + time_s - time.perf_counter(), 0, 1))
             yield self.annotate(image, stream, score_thr, frame_id)

@@ -85,11 +85,12 @@ def detect_sources(detector: OnlineDetector | OfflineDetector, sources: Sequence
     starts = first_frames(positions, sources, stride)
     totals = [max_frames if source.num_frames is None else
               len(range(starts.get(source.name, 0), source.num_frames, stride)[:max_frames]) for source in sources]
-    stages = stages or StageTimes()
+    stages, num_frames = stages or StageTimes(), 0
     with ExitStack() as stack:
         stack.enter_context(locked(*written))
         outputs = stack.enter_context(Outputs(sources, out, json_lines, show, stride, last, encoding))
-        detected = detect_recordings(detector, sources, score_thr, stride, max_frames) if is_offline else _detect(
+        detected = stages.timed('decode and detect', detect_recordings(
+            detector, sources, score_thr, stride, max_frames)) if is_offline else _detect(
             detector, batches(sources, starts, stride, max_frames, most_open, stages), score_thr, stages)
         results = stack.enter_context(closing(prefetch(_draw(outputs, prefetch(detected), stages))))
         bar = stack.enter_context(tqdm(total=None if None in totals else sum(totals), unit='frame', mininterval=1))
@@ -102,11 +103,12 @@ def detect_sources(detector: OnlineDetector | OfflineDetector, sources: Sequence
                 frames = [frame for frame, *_ in batch]
                 outputs.finish_others({frame.stream for frame in frames})
                 progress.keep(frames, streams)
+            num_frames += len(batch)
             stages.num_frames += len(batch)
             bar.update(len(batch))
             if dropped := sum(getattr(source, 'dropped', 0) for source in sources):
                 bar.set_postfix(dropped=dropped, refresh=False)
-    return stages.num_frames
+    return num_frames
 
 
 def open_sources(names: Sequence[str], every_frame: bool = False, stall_limit_s: float = 10.0,

@@ -41,7 +41,6 @@ def batches(sources: Sequence[Source], starts: Mapping[str, int] | None = None, 
         stride: use every ``stride``-th frame.
         max_frames: largest number of frames per source; None for all.
         most_open: largest number of recorded sources open at a time; of one queue, one is.
-
         stages: gets the time that recorded sources take to decode, as ``decode``.
 
     Raises:

@@ -46,21 +46,21 @@ def warn_of_lost_levels(path: str | os.PathLike) -> None:
     except cv2.error:  # more pixels than OpenCV accepts: whoever reads it next says so
         return
     if image is not None and image.dtype == np.uint16:
-        _warn(path, image)
+        _warn(path, image, 16)
 
 
-def warn_of_lost_video_levels(path: str | os.PathLike, read_values: Callable[[], np.ndarray]) -> None:
+def warn_of_lost_video_levels(path: str | os.PathLike, read_values: Callable[[], np.ndarray], bits: int) -> None:
     """Warn, once per video file, how many levels are left of the values of a frame, which ``read_values`` gives."""
     if Path(path) not in _seen:
         _seen.add(Path(path))
-        _warn(path, read_values())
+        _warn(path, read_values(), bits)
 
 
-def _warn(path: str | os.PathLike, image: np.ndarray) -> None:
+def _warn(path: str | os.PathLike, image: np.ndarray, bits: int) -> None:
     logging.getLogger(__name__).warning(
         '%s has more than 8 bits, values %d to %d: %d different ones become %d grey levels. Set value_range of '
         'LoadFrame in the pipelines', path, image.min(), image.max(), len(np.unique(image)),
-        len(np.unique(image >> 8)))
+        len(np.unique(image >> (bits - 8))))
 
 
 def to_levels(image: np.ndarray, value_range: ValueRange) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
@@ -94,11 +95,12 @@ class Encoding(NamedTuple):
     def check(self) -> None:
         """Raise InputError when the encoder cannot be opened here with the preset."""
         try:
-            context = av.CodecContext.create(self.encoder, 'w')
-            context.width, context.height, context.pix_fmt, context.time_base = 256, 256, 'yuv420p', Fraction(1, 25)
-            context.options = self.options()
-            context.open()
-        except (av.FFmpegError, ValueError) as error:
+            with av.open(io.BytesIO(), 'w', format='mp4') as container:
+                stream = container.add_stream(self.encoder, 25, options=self.options())
+                stream.width, stream.height, stream.pix_fmt = 256, 256, 'yuv420p'
+                container.mux(stream.encode(av.VideoFrame(256, 256, 'yuv420p')))
+                container.mux(stream.encode())
+        except (av.FFmpegError, ValueError, AttributeError) as error:  # PyAV raises any of them for a codec of sound
             raise InputError(f'the encoder {self.encoder} with preset {self.preset} cannot be opened here '
                              f'({getattr(error, "strerror", error)}): give another --encoder or --preset, or leave '
                              'them out') from error
@@ -106,7 +108,8 @@ class Encoding(NamedTuple):
     def options(self) -> dict[str, str]:
         """Options of the encoder. B-frames are stored out of order, with times that do not add up to those of display
         where the rate varies."""
-        return {'bf': '0', **({'preset': self.preset} if self.preset else {})}
+        quality = {'flags': '+qscale', 'global_quality': str(3 * 118)} if self.encoder == 'mpeg4' else {}
+        return {'bf': '0', **quality, **({'preset': self.preset} if self.preset else {})}
 
 
 DEFAULT_ENCODING = Encoding()
@@ -162,16 +165,18 @@ class VideoSink(AbstractContextManager):
 
     def _open(self, size: tuple[int, int], begin_s: float) -> None:
         self._size, self._begin_s, self._last = size, begin_s, -1
-        codec, options, max_denominator = self.encoding.encoder, self.encoding.options(), 1001
-        if codec == 'libx264' and codec not in av.codecs_available:
+        encoding = self.encoding
+        if encoding.encoder == 'libx264' and 'libx264' not in av.codecs_available:
             logging.getLogger(__name__).warning('this PyAV has no libx264: writing MPEG-4 part 2, which browsers lack')
-            codec, options, max_denominator = 'mpeg4', {'flags': '+qscale', 'global_quality': str(3 * 118)}, 65
-        self._tick_s = _MPEG4_TICK_S if codec == 'mpeg4' else _TICK_S
+            encoding = Encoding('mpeg4', None)
+        is_mpeg4 = encoding.encoder == 'mpeg4'
+        self._tick_s = _MPEG4_TICK_S if is_mpeg4 else _TICK_S
         # Fragments of one second, each complete, so that the file plays at any time.
         container = av.open(str(self.part), 'w', format='mp4', options={
             'movflags': 'frag_keyframe+delay_moov+default_base_moof', 'flush_packets': '1'})
-        rate = Fraction(self.fps).limit_denominator(max_denominator)
-        self._stream = container.add_stream(codec, rate, {**options, 'g': str(max(1, round(self.fps)))})
+        rate = Fraction(self.fps).limit_denominator(65 if is_mpeg4 else 1001)
+        options = {**encoding.options(), 'g': str(max(1, round(self.fps)))}
+        self._stream = container.add_stream(encoding.encoder, rate, options)
         self._stream.width, self._stream.height = (side + side % 2 for side in size)
         self._stream.pix_fmt = 'yuv420p'
         self._stream.codec_context.time_base = self._tick_s

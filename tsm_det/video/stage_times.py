@@ -6,20 +6,23 @@ import time
 from collections import defaultdict
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
+from threading import Lock
 from typing import TypeVar
 
 T = TypeVar('T')
 
 
 class StageTimes:
-    """Seconds of work by stage, also of stages that run at the same time; each stage runs in one thread.
+    """Seconds of work by stage, also of stages that run at the same time, summed over the threads of a stage.
 
-    ``str`` is one line with ms per frame; the slowest stage sets the rate of a run whose stages overlap.
+    ``str`` is one line with ms per frame. The slowest stage sets the rate of a run whose stages overlap;
+    decoding several sources takes a thread for each.
     """
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = defaultdict(float)
         self.num_frames = 0
+        self._lock = Lock()
 
     @contextmanager
     def measure(self, stage: str) -> Iterator[None]:
@@ -28,7 +31,8 @@ class StageTimes:
         try:
             yield
         finally:
-            self.seconds[stage] += time.perf_counter() - begin
+            with self._lock:
+                self.seconds[stage] += time.perf_counter() - begin
 
     def timed(self, stage: str, items: Generator[T]) -> Iterator[T]:
         """Yield the items and add how long each took to come; close the generator at the end."""

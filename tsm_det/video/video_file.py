@@ -13,7 +13,7 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from tsm_det.errors import InputError
-from tsm_det.video.deep_frames import deep_values, is_deep
+from tsm_det.video.deep_frames import deep_values, is_deep, num_bits
 from tsm_det.video.levels import ValueRange, to_levels, warn_of_lost_video_levels
 from tsm_det.video.orientation import upright
 from tsm_det.video.video_index import index_video, open_video
@@ -100,7 +100,7 @@ class VideoFile:
         if is_deep(frame):
             if self.value_range is not None:
                 return to_levels(deep_values(frame, self._reformatter), self.value_range)
-            warn_of_lost_video_levels(self.path, lambda: deep_values(frame, self._reformatter))
+            warn_of_lost_video_levels(self.path, lambda: deep_values(frame, self._reformatter), num_bits(frame))
         return self._reformatter.reformat(frame, format='bgr24', threads=1).to_ndarray()
 
     def _decode(self, k: int) -> None:
