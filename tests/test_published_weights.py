@@ -29,7 +29,8 @@ class TestPublished:
         meta = torch.load(path, weights_only=True)['meta']
         config = load_config(ROOT / MODELS[name]['Config'])
         then = Config.fromstring(meta['cfg'], '.py')
-        assert differing_keys(then.model, config.model) == []
+        # RoIAlign is computed in another way since: no part of what was learned.
+        assert set(differing_keys(then.model, config.model)) <= {'roi_head.bbox_roi_extractor.type'}
         detector = build_detector(config, str(path))
         said = MODELS[name]['Metadata']
         assert list(detector.dataset_meta['classes']) == said['Classes']

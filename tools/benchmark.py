@@ -4,7 +4,7 @@ import shlex
 import sys
 from argparse import Namespace
 
-from command_line import add_cfg_options, add_device, add_engine, add_trust, make_parser, run
+from command_line import add_model_options, make_parser, run
 
 
 def parse_args() -> Namespace:
@@ -32,10 +32,7 @@ def parse_args() -> Namespace:
     add('--json', help='JSON file for all numbers, including those of each call')
     add('--plot', help='PNG file for a plot of latencies and stages')
     add('--report', help='Markdown file for the printed report')
-    add_trust(parser)
-    add_device(parser)
-    add_engine(parser)
-    add_cfg_options(parser)
+    add_model_options(parser)
     return parser.parse_intermixed_args()
 
 

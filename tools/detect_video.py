@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 
-from command_line import add_cfg_options, add_device, add_engine, add_live_sources, add_trust, make_parser, path_of, run
+from command_line import add_encoding, add_live_sources, add_model_options, add_state_files, make_parser, path_of, run
 
 
 def parse_args() -> Namespace:
@@ -15,25 +15,17 @@ def parse_args() -> Namespace:
         '/dev/video0), address (rtsp://..., http://...), or NAME.txt that lists them; several run as one batch')
     add('--out', help='mp4 file with the detections drawn, or a folder/ of them')
     add('--json', help='JSON lines file, one line per frame')
-    add('--encoder', default='libx264', help="FFmpeg's encoder of --out, e.g. h264_nvenc (default: libx264)")
-    add('--preset', help="preset of the encoder, ultrafast to veryslow for libx264 (default: superfast, or the "
-        "encoder's own)")
     add('--show', action='store_true', help='also show windows; q quits')
     add('--score-thr', type=float, default=0.3, help='lowest score to keep (default: 0.3)')
     add('--stride', type=int, default=1, metavar='N', help='detect in every N-th frame (default: 1)')
     add('--max-frames', type=int, metavar='N', help='stop after N frames of each source (default: all)')
     add('--at-once', type=int, default=8, metavar='N', help='open N recorded sources at a time (default: 8)')
+    add_encoding(parser)
     add_live_sources(parser)
     add('--max-gap', type=int, metavar='N', help='reset a stream when its frame id grows by more than N (default: '
         'never); 0 resets it at every frame')
-    add('--save-state', metavar='PATH', help='write the states of all streams here, also during the run')
-    add('--save-every', type=int, default=100, metavar='N', help='write --save-state every N frames of each source '
-        '(default: 100)')
-    add('--resume-state', metavar='PATH', help='resume from a --save-state file; --json is cut there and continued')
-    add_trust(parser)
-    add_device(parser)
-    add_engine(parser)
-    add_cfg_options(parser)
+    add_state_files(parser)
+    add_model_options(parser)
     args = parser.parse_intermixed_args()
     if args.config.endswith('.onnx'):
         args.checkpoint, args.sources = 'none', [args.checkpoint, *args.sources]
@@ -56,10 +48,9 @@ def main(args: Namespace) -> None:
     detector = open_detector(args.config, path_of(args.checkpoint), args.device, max(64, together), args.max_gap,
                              parse_options(args.cfg_options), args.engine, args.trust_checkpoint)
     stages = StageTimes()
-    preset = args.preset or ('superfast' if args.encoder == 'libx264' else None)
     frames = detect_sources(
         detector, sources, args.out, args.json, args.score_thr, args.show, args.stride, args.max_frames,
-        args.save_state, args.save_every, args.resume_state, args.at_once, Encoding(args.encoder, preset), stages)
+        args.save_state, args.save_every, args.resume_state, args.at_once, Encoding(args.encoder, args.preset), stages)
     print(stages)
     print(f'{frames} frames: {", ".join(path for path in (args.out, args.json) if path) or "nothing written"}')
 

@@ -56,8 +56,7 @@ def test_another_process_degrades_a_frame_alike():
     assert said.stdout.split()[-1] == hashlib.sha256(here).hexdigest()
 
 
-@pytest.mark.parametrize('kind', [kind for kind in KINDS if kind['type'] in ('SensorNoise', 'LowLight', 'MotionBlur')],
-                         ids=lambda kind: kind['type'])
+@pytest.mark.parametrize('kind', [*KINDS[:2], dict(type='MotionBlur', length=40)], ids=lambda kind: kind['type'])
 def test_frames_videos_and_seeds_differ_and_without_a_seed_every_call_does(kind):
     seeded = build(kind, seed=3)
     results = [degraded(seeded), degraded(seeded, 1), degraded(seeded, 0, 2), degraded(build(kind, seed=4))]

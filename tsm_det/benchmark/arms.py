@@ -95,13 +95,22 @@ TimedArm = OnlineArm | MMDetArm
 
 def mmdet_config(config: Config) -> Config:
     """Copy a config with mmdet's own classes, and an image pipeline that resizes as the video pipeline does."""
-    config = copy.deepcopy(config)
+    config = with_mmdets_roi_align(config)
     for part in filter(None, (config.model, config.model.backbone, config.model.get('neck'))):
         _replace_type(part, next(base for base in MODELS.get(part.type).__mro__
                                  if base.__module__.startswith('mmdet.')))
     _replace_type(config.model.data_preprocessor, MODELS.get('DetDataPreprocessor'))
     broadcaster = next(step for step in image_pipeline(dataset_config(config).pipeline) if 'transforms' in step)
     config.test_dataloader.dataset.pipeline = [*broadcaster['transforms'], {'type': 'mmdet.PackDetInputs'}]
+    return config
+
+
+def with_mmdets_roi_align(config: Config) -> Config:
+    """Copy a config with mmdet's SingleRoIExtractor in place of SeparableRoIExtractor."""
+    config = copy.deepcopy(config)
+    extractor = config.model.get('roi_head', {}).get('bbox_roi_extractor', {})
+    if extractor.get('type') == 'SeparableRoIExtractor':
+        extractor.type = 'SingleRoIExtractor'
     return config
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from tsm_det.benchmark.arms import ArmPlan
+from tsm_det.benchmark.arms import ArmPlan, with_mmdets_roi_align
 from tsm_det.errors import InputError
 
 
@@ -24,7 +24,8 @@ def count_operations(plan: ArmPlan, image: np.ndarray) -> dict[str, int]:
     It counts convolutions and matrix products, a multiply-add as two, but not normalisation, activations, RoIAlign and
     NMS. The shift has no operations.
     """
-    arm = (plan if plan.engine is None else plan._replace(engine='eager')).build()
+    config = with_mmdets_roi_align(plan.config)  # the separable form consists of matrix products
+    arm = plan._replace(config=config, engine=plan.engine and 'eager').build()
     with FlopCounterMode(display=False) as counter:
         arm([image])
     return {'parameters': sum(parameter.numel() for parameter in arm.model.parameters()),

@@ -13,7 +13,7 @@ from mmengine.dataset import Compose, pseudo_collate
 from mmengine.optim import build_optim_wrapper
 from mmengine.structures import InstanceData
 
-from tsm_det.benchmark.arms import ArmPlan
+from tsm_det.benchmark.arms import ArmPlan, with_mmdets_roi_align
 from tsm_det.benchmark.timing import interleaved, percentiles, ratio_of_medians
 from tsm_det.config import dataset_config
 from tsm_det.errors import InputError
@@ -79,11 +79,8 @@ def training_plans(arm: ArmPlan, baseline: ArmPlan) -> list[ArmPlan]:
 
     Skips an arm equal to the first, and mixed precision on a CPU without units for it.
     """
-    plain, amp = copy.deepcopy(arm.config), copy.deepcopy(arm.config)
+    plain, amp = with_mmdets_roi_align(arm.config), copy.deepcopy(arm.config)
     plain.optim_wrapper.optimizer.pop('fused', None)
-    extractor = plain.model.get('roi_head', {}).get('bbox_roi_extractor', {})
-    if extractor.get('type') == 'SeparableRoIExtractor':
-        extractor.type = 'SingleRoIExtractor'
     if arm.device != 'cpu' or has_bfloat16_units(torch.device('cpu')):
         amp.optim_wrapper.type = 'AmpOptimWrapper'
     others = {f'{arm.name} plain': plain, f'{arm.name} amp': amp}

@@ -87,10 +87,10 @@ def _length_up_to(path: Path, last_frames: Mapping[str, int]) -> int:
 
 
 class Encoding(NamedTuple):
-    """How videos are encoded: FFmpeg's name of an encoder, and its preset, None for the encoder's own."""
+    """How videos are encoded: an encoder of FFmpeg, and its preset; None: libx264's superfast, or its own."""
 
     encoder: str = 'libx264'
-    preset: str | None = 'superfast'
+    preset: str | None = None
 
     def check(self) -> None:
         """Raise InputError when the encoder cannot be opened here with the preset."""
@@ -108,8 +108,9 @@ class Encoding(NamedTuple):
     def options(self) -> dict[str, str]:
         """Options of the encoder. B-frames are stored out of order, with times that do not add up to those of display
         where the rate varies."""
+        preset = self.preset or ('superfast' if self.encoder == 'libx264' else None)
         quality = {'flags': '+qscale', 'global_quality': str(3 * 118)} if self.encoder == 'mpeg4' else {}
-        return {'bf': '0', **quality, **({'preset': self.preset} if self.preset else {})}
+        return {'bf': '0', **quality, **({'preset': preset} if preset else {})}
 
 
 DEFAULT_ENCODING = Encoding()
