@@ -28,7 +28,8 @@ def main(args: Namespace) -> None:
     config = load_config(args.config, parse_options(args.cfg_options))
     detector = OnlineDetector.from_config(config, path_of(args.checkpoint), args.device, engine=args.engine,
                                           trust_checkpoint=args.trust_checkpoint)
-    serve(detector, args.host, args.port, args.score_thr, args.max_upload_mb)
+    serve(detector, args.host, args.port, args.score_thr, args.max_upload_mb,
+          detector.model.dataset_meta.get('value_range'))
 
 
 if __name__ == '__main__':

@@ -16,6 +16,7 @@ from tsm_det.errors import InputError
 from tsm_det.stream_bank import StreamBank
 from tsm_det.streams.online_detector import OnlineDetector, detections_of
 from tsm_det.video.drawing import draw_detections
+from tsm_det.video.levels import ValueRange
 from tsm_det.video.video_file import VideoFile
 
 _MOST_PIXELS = 4096 * 2304  # per frame
@@ -36,10 +37,12 @@ class DemoStream:
 class Annotator:
     """Draws detections into the frames of all visitors.
 
-    The detector runs in one thread: compiled engines and OpenMP keep data per thread.
+    The detector runs in one thread: compiled engines and OpenMP keep data per thread. ``value_range`` is that of
+    ``LoadFrame`` in its pipeline, for videos of more than 8 bits.
     """
 
-    def __init__(self, detector: OnlineDetector) -> None:
+    def __init__(self, detector: OnlineDetector, value_range: ValueRange | None = None) -> None:
+        self._value_range = value_range
         self._detector, self._thread = detector, ThreadPoolExecutor(1, 'detector')
 
     def annotate(self, image: np.ndarray, stream: DemoStream, score_thr: float,
@@ -68,7 +71,7 @@ class Annotator:
         stream.bank.clear()
         _check_header(path)
         video, start = VideoFile(
-            path, _MOST_FRAMES, self._detector.model.dataset_meta.get('value_range')), time.perf_counter()
+            path, _MOST_FRAMES, self._value_range), time.perf_counter()
         for frame_id, (image, time_s) in enumerate(zip(video, video.times_s, strict=True)):
             time.sleep(np.clip(start + time_s - time.perf_counter(), 0, 1))
             yield self.annotate(image, stream, score_thr, frame_id)

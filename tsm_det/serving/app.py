@@ -15,12 +15,13 @@ from mmengine.logging import print_log
 from tsm_det.errors import InputError
 from tsm_det.serving.annotating import Annotator, DemoStream
 from tsm_det.streams.online_detector import OnlineDetector
+from tsm_det.video.levels import ValueRange
 
 _EXAMPLE = 'data/synthvid/val/000.mp4'  # made by tools/convert_dataset.py synthvid
 _CAMERA = {'video': {'width': {'ideal': 640}, 'height': {'ideal': 480}}}
 
 
-def serve(detector: OnlineDetector, *options: float | str) -> None:
+def serve(detector: OnlineDetector, *options: float | str | ValueRange | None) -> None:
     """Serve the page until Ctrl-C; options and errors as in ``serving``."""
     with suppress(KeyboardInterrupt), serving(detector, *options) as address:
         print_log(f'open {address} in a browser; Ctrl-C ends it', 'current')
@@ -29,7 +30,7 @@ def serve(detector: OnlineDetector, *options: float | str) -> None:
 
 @contextmanager
 def serving(detector: OnlineDetector, host: str = '127.0.0.1', port: int = 8000, score_thr: float = 0.3,
-            max_upload_mb: float = 200) -> Iterator[str]:
+            max_upload_mb: float = 200, value_range: ValueRange | None = None) -> Iterator[str]:
     """Serve the page for the duration of the with block; gives its address and deletes uploads at the end.
 
     Raises InputError when Gradio is missing, the port is taken, or a number is out of range.
@@ -41,7 +42,7 @@ def serving(detector: OnlineDetector, host: str = '127.0.0.1', port: int = 8000,
             raise InputError(f'{flag} is {value} but a number from 0 to {most:g} is required: change it')
     with TemporaryDirectory(prefix='tsm_det_demo_') as folder:
         os.environ.update(GRADIO_TEMP_DIR=folder, GRADIO_ANALYTICS_ENABLED='False')
-        page = _build_page(Annotator(detector), score_thr)
+        page = _build_page(Annotator(detector, value_range), score_thr)
         try:
             page.launch(server_name=host, server_port=port or None, max_file_size=round(max_upload_mb * 1e6),
                         share=False, state_session_capacity=64, prevent_thread_lock=True, quiet=True, ssr_mode=False,
