@@ -19,7 +19,8 @@ from tsm_det.engines import ENGINES
 from tsm_det.errors import InputError
 
 ROOT = Path(__file__).parent.parent
-TOOLS = sorted(path.stem for path in (ROOT / 'tools').glob('*.py') if path.stem not in ('command_line', 'converters'))
+SHARED = ('command_line', 'converters', 'tool_options')
+TOOLS = sorted(path.stem for path in (ROOT / 'tools').glob('*.py') if path.stem not in SHARED)
 PROGRAM = '''
 import os, signal, sys, time
 from argparse import Namespace
@@ -150,7 +151,7 @@ def test_help_does_not_wait_for_torch(tool):
 
 def test_the_engines_that_help_names_are_those_there_are(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / 'tools')
-    from command_line import ENGINES as named
+    from tool_options import ENGINES as named
     assert named == ', '.join(ENGINES)
 
 

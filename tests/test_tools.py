@@ -21,7 +21,8 @@ from tsm_det.config import load_config
 from tsm_det.datasets.synthetic_vid import make_synthetic_vid
 
 ROOT = Path(__file__).parent.parent
-TOOLS = sorted(path.stem for path in (ROOT / 'tools').glob('*.py') if path.stem not in ('command_line', 'converters'))
+SHARED = ('command_line', 'converters', 'tool_options')
+TOOLS = sorted(path.stem for path in (ROOT / 'tools').glob('*.py') if path.stem not in SHARED)
 
 
 @pytest.fixture(scope='session')
@@ -165,8 +166,8 @@ def test_fine_tuning_starts_from_a_2d_checkpoint_with_other_classes(run, data_ro
              if 'running' not in key and 'num_batches' not in key and tensor.shape == tuned[key].shape
              and not torch.allclose(tensor, tuned[key], atol=1e-6)]
     assert other == []
-    anew = {key for key, tensor in source.state_dict().items() if tensor.shape != tuned[key].shape}
-    assert anew == {f'roi_head.bbox_head.{layer}.{kind}'
+    new = {key for key, tensor in source.state_dict().items() if tensor.shape != tuned[key].shape}
+    assert new == {f'roi_head.bbox_head.{layer}.{kind}'
                     for layer in ('fc_cls', 'fc_reg') for kind in ('weight', 'bias')}
 
 

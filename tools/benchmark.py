@@ -4,7 +4,8 @@ import shlex
 import sys
 from argparse import Namespace
 
-from command_line import add_model_options, make_parser, run
+from command_line import run
+from tool_options import add_model_options, make_parser
 
 
 def parse_args() -> Namespace:

@@ -3,7 +3,8 @@
 from argparse import Namespace
 from pathlib import Path
 
-from command_line import add_cfg_options, add_trust, make_parser, run
+from command_line import run
+from tool_options import add_cfg_options, add_trust, make_parser
 
 
 def parse_args() -> Namespace:

@@ -9,7 +9,8 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
-from command_line import add_cfg_options, add_engine, add_trust, make_parser, run
+from command_line import run
+from tool_options import add_cfg_options, add_engine, add_trust, make_parser
 
 
 def parse_args() -> Namespace:
@@ -47,10 +48,9 @@ def main(args: Namespace) -> None:
     from tsm_det.comparison.runs import runs_of_arms, runs_of_results, runs_of_work_dirs
     from tsm_det.comparison.summary import VideoTable
 
-    tools, options = Path(os.path.relpath(Path(__file__).parent)), args.cfg_options
-    how = (tools, args.engine, options, args.trust_checkpoint)
+    how = (Path(os.path.relpath(Path(__file__).parent)), args.engine, args.cfg_options, args.trust_checkpoint)
     runs = (runs_of_arms(args.arm, args.seeds, args.out, *how) if args.arm else runs_of_work_dirs(args.work_dirs, *how)
-            if args.work_dirs else runs_of_results(args.results, args.out, options))
+            if args.work_dirs else runs_of_results(args.results, args.out, args.cfg_options))
     videos = VideoTable(args.groups, args.video_column, args.group_column, tuple(args.by)) if args.groups else None
     print(compare(runs, args.baseline, args.out, args.jobs, args.threads, videos, args.draws, args.latency_frames,
                   shlex.join(['python', *sys.argv])))

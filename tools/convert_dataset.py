@@ -3,8 +3,9 @@
 import sys
 from argparse import SUPPRESS, Namespace
 
-from command_line import make_parser, run
+from command_line import run
 from converters import COMMANDS
+from tool_options import make_parser
 
 
 def parse_args() -> Namespace:

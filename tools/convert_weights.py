@@ -2,7 +2,8 @@
 
 from argparse import Namespace
 
-from command_line import add_trust, make_parser, run
+from command_line import run
+from tool_options import add_trust, make_parser
 
 
 def parse_args() -> Namespace:

@@ -2,7 +2,8 @@
 
 from argparse import Namespace
 
-from command_line import add_encoding, add_live_sources, add_model_options, add_state_files, make_parser, path_of, run
+from command_line import run
+from tool_options import add_encoding, add_live_sources, add_model_options, add_state_files, make_parser, path_of
 
 
 def parse_args() -> Namespace:

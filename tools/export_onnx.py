@@ -3,7 +3,8 @@
 import sys
 from argparse import Namespace
 
-from command_line import add_cfg_options, add_detector, make_parser, path_of, run
+from command_line import run
+from tool_options import add_cfg_options, add_detector, make_parser, path_of
 
 
 def parse_args() -> Namespace:

@@ -2,7 +2,8 @@
 
 from argparse import Namespace
 
-from command_line import add_cfg_options, add_detector, add_device, add_engine, make_parser, path_of, run
+from command_line import run
+from tool_options import add_cfg_options, add_detector, add_device, add_engine, make_parser, path_of
 
 
 def parse_args() -> Namespace:

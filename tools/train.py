@@ -3,7 +3,8 @@
 import os
 from argparse import Namespace
 
-from command_line import add_cfg_options, add_launcher, add_trust, make_parser, run
+from command_line import run
+from tool_options import add_cfg_options, add_launcher, add_trust, make_parser
 
 
 def parse_args() -> Namespace:

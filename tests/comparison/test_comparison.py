@@ -243,7 +243,7 @@ def test_an_interruption_ends_the_children_and_a_second_start_continues(runs):
 @pytest.mark.skipif(not sys.platform.startswith('linux'), reason='reads /proc')
 def test_sigterm_ends_the_children(runs, folder, tmp_path):
     run, = runs(('poor', 'hangs=yes'))
-    for name in ('compare.py', 'command_line.py'):
+    for name in ('compare.py', 'command_line.py', 'tool_options.py'):
         shutil.copy(Path(__file__).parents[2] / 'tools' / name, folder / 'tools')
     parent = subprocess.Popen([sys.executable, folder / 'tools' / 'compare.py', '--arm', 'poor', SYNTH,
                                *run.arm.options, '--seeds', '0', '--baseline', 'poor', '--out', tmp_path / 'out'],

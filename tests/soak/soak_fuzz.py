@@ -74,7 +74,7 @@ def test_a_fuzzed_file_gives_whole_frames_or_one_sentence(kind, video_file, vide
         outcomes[f'{damage.__name__}: {outcome}{", some changed" * (changed > 0)}'] += 1
         # No checksum tells a changed bit, and a transport stream does not say how long it is: half a frame may end it.
         assert damage is flip or changed <= (kind == 'H.264 in ts'), f'{path} after {damage.__name__}'
-        assert damage is not cut or end or kind == 'H.264 in ts', f'{path} is cut off and nobody says so'
+        assert damage is not cut or end or kind == 'H.264 in ts', f'{path} is cut off without a word'
     print(f'\n{kind}: {dict(sorted(outcomes.items()))}')
 
 

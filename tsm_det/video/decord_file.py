@@ -106,7 +106,7 @@ def packet_doubt(path: str) -> str | None:
     """Why decord may give other frames than sequential decoding, by the packets of a file; None if it cannot.
 
     decord seeks to a key frame and counts shown frames from there on. That is exact if the container removes no frame,
-    and each key frame starts anew (IDR) with nothing before it in display order.
+    and each key frame needs no frame before it (IDR) with nothing before it in display order.
     """
     stream = open_video(path)
     with stream.container as container:

@@ -43,7 +43,7 @@ def warn_of_lost_levels(path: str | os.PathLike) -> None:
     _seen.add(folder)
     try:
         image = cv2.imread(os.fspath(path), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
-    except cv2.error:  # more pixels than OpenCV accepts: whoever reads it next says so
+    except cv2.error:  # more pixels than OpenCV accepts: whoever reads it next reports it
         return
     if image is not None and image.dtype == np.uint16:
         _warn(path, image, 16)
