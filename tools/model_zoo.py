@@ -15,6 +15,8 @@ def parse_args() -> Namespace:
     parser.add_argument('--metafile', default='data/checkpoints/metafile.yml',
                         help='file that lists published weights (default: data/checkpoints/metafile.yml)')
     parser.add_argument('--frames', type=int, default=10, help='timed frames per detector (default: 10)')
+    parser.add_argument('--trained', nargs='+', default=[], metavar='FILE',
+                        help='results.json of comparisons, for AP50, e.g. docs/results/retinanet_r18/results.json')
     return parser.parse_args()
 
 
@@ -24,7 +26,7 @@ def main(args: Namespace) -> None:
     from tsm_det.benchmark.model_zoo import model_zoo
 
     command = shlex.join(['python', *sys.argv])
-    print(model_zoo(args.configs, args.metafile, args.out, command, args.frames, tqdm))
+    print(model_zoo(args.configs, args.metafile, args.out, command, args.frames, args.trained, tqdm))
 
 
 if __name__ == '__main__':
