@@ -36,7 +36,8 @@ def model_zoo(names: Sequence[str], metafile: str | os.PathLike, out: str | os.P
         trained: ``results.json`` of comparisons that trained some of the configs and their baselines.
         progress: wraps the names, e.g. ``tqdm``.
 
-    Raises InputError when a name is wrong, a file of ``trained`` is not of a comparison, or the page cannot be written or is another run's output.
+    Raises InputError when a name is wrong, a file of ``trained`` is not of a comparison, or the page cannot be written
+    or is another run's output.
     """
     pairs = {name: match[1] for name in config_names()
              if (match := re.match('(?:tsm|tps)_(.*)', name)) and match[1] in config_names()}
@@ -54,7 +55,8 @@ def model_zoo(names: Sequence[str], metafile: str | os.PathLike, out: str | os.P
     return page
 
 
-def _page(reports: dict[str, dict], scores: dict[str, list[str]], published: dict[str, dict], command: str, frames: int) -> str:
+def _page(reports: dict[str, dict], scores: dict[str, list[str]], published: dict[str, dict], command: str,
+          frames: int) -> str:
     rows = [_row(name, report, scores.get(name, ['-'] * 3), published.get(name))
             for name, report in reports.items()]
     report = list(reports.values())[-1]
@@ -70,7 +72,7 @@ def _page(reports: dict[str, dict], scores: dict[str, list[str]], published: dic
 
 
 def _trained_scores(path: Path) -> dict[str, list[str]]:
-    """AP50, that of the 2D baseline, and the number of seeds, of configs trained without options, by their names."""
+    """AP50, that of the 2D baseline and the number of seeds, by config name; arms with options are left out."""
     try:
         content = json.loads(path.read_text())
         means = {name: f'{arm["mean"]:.3f}' for name, arm in content['parts'][0]['arms'].items()}
