@@ -30,7 +30,8 @@ from tsm_det.png import rendered, write_png
 from tsm_det.version import __version__
 
 ARM, BASELINE, MMDET = 'tsm', '2d', 'mmdet'
-_SETTINGS = ('warmup', 'streams', 'engine', 'proposals', 'detections', 'score_thr', 'source', 'checkpoint')
+_SETTINGS = ('config', 'baseline', 'checkpoint', 'source', 'warmup', 'streams', 'engine', 'proposals', 'detections',
+             'score_thr')
 
 
 def benchmark(options: BenchmarkOptions, command: str) -> dict:
