@@ -137,7 +137,10 @@ def test_every_arm_is_trained_with_every_seed_then_tested(compared):
     found = every['differences']['good']
     assert 0.3 < found['low'] <= found['mean'] == 1 - every['arms']['poor']['mean'] <= found['high'] < 0.9
     kinds = list(dict.fromkeys(part['kind'] for part in results['parts']))
-    assert kinds == ['all', 'motion', 'class', 'subset', 'frame']
+    assert kinds == ['all', 'motion', 'class', 'subset', 'frame', 'stability']
+    steady = next(part for part in results['parts'] if part['name'] == 'fragment')
+    assert steady['arms']['good']['mean'] == 0 < steady['arms']['poor']['mean']
+    assert not any(key.startswith('stability') for key in results['runs'][0]['ap50'])
 
 
 def test_the_table_has_the_numbers_and_the_commands(compared):

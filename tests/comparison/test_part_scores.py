@@ -10,6 +10,8 @@ from tests.evaluation.slow_protocols import MOTION, coco, read_frames
 from tsm_det.comparison.summary import PartScores, VideoTable
 from tsm_det.errors import InputError
 from tsm_det.evaluation.bootstrap import drawn_groups
+from tsm_det.evaluation.evaluation_set import evaluation_set_of
+from tsm_det.evaluation.stability import stability_metrics, track_errors
 
 BINS = {'0-1': (0, 2), '2-3': (2, 4), '4-7': (4, 8), '8-15': (8, 16), '16+': (16, math.inf)}
 
@@ -76,9 +78,44 @@ def test_a_draw_scores_what_videos_repeated_in_fact_score(written, seed):
     ours = parts.score(results_file, weights)
     for k, draw in enumerate(draws):
         expected = slowly(*repeated(content, results, draw))
-        assert ours.keys() == expected.keys()
+        assert {key for key in ours if key[0] != 'stability'} == expected.keys()
         for key, value in expected.items():
             assert ours[key].values[k] == pytest.approx(value, abs=1e-9, nan_ok=True), (key, draw)
+
+
+@pytest.mark.parametrize('seed', range(10))
+def test_stability_of_a_draw_is_the_mean_over_the_tracks_of_videos_repeated_in_fact(written, seed):
+    content, results = scene(seed)
+    for box in content['annotations']:
+        box['instance_id'] = box.get('instance_id') or 1000 + box['id']
+    config, results_file = written(content, results, CLASSES)
+    data = evaluation_set_of(config)
+    whole = stability_metrics(data.ground_truth, *data.tracks(), data.read_detections(results_file))
+    parts, rng = PartScores(config), np.random.default_rng(seed)
+    weights = np.array([np.ones(len(parts.names)), *rng.integers(0, 4, (3, len(parts.names)))], float)
+    ours = parts.score(results_file, weights)
+    found = track_errors(data.ground_truth, *data.tracks(), data.read_detections(results_file))
+    videos = [data.images[frame]['video_id'] for frame in found.first_frame]
+    for k, name in enumerate(('fragment', 'centre', 'scale_ratio', 'class_switches')):
+        score = ours.get(('stability', name))
+        if score is None:
+            assert np.isnan(found.errors[:, k]).all()
+            continue
+        assert score.boxes == len(found.errors)
+        assert score.values[0] == pytest.approx(whole[f'stability/{name}'], nan_ok=True)
+        for draw, value in zip(weights, score.values, strict=True):
+            copies = [errors[k] for errors, video in zip(found.errors, videos, strict=True) if not np.isnan(errors[k])
+                      for _ in range(int(draw[parts.names.index(f'v{video}')]))]
+            assert value == pytest.approx(np.mean(copies) if copies else np.nan, nan_ok=True)
+
+
+def test_without_tracks_there_is_no_stability(written):
+    content, results = scene(3)
+    for box in content['annotations']:
+        box.pop('instance_id', None)
+    config, results_file = written(content, results, CLASSES)
+    parts = PartScores(config)
+    assert not any(kind == 'stability' for kind, _ in parts.score(results_file, drawn_groups(len(parts.names), 2)))
 
 
 def test_the_scenes_have_parts_that_differ():

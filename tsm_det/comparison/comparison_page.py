@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from tsm_det.text_table import markdown_table
 
-_KINDS = {'all': 'AP50', 'subset': 'AP50 by kind of frame', 'frame': 'AP50 by frames since the start of the video'}
+_KINDS = {'all': 'AP50', 'subset': 'AP50 by kind of frame', 'frame': 'AP50 by frames since the start of the video',
+          'stability': 'Stability along the tracks of true objects (lower is steadier)'}
 
 
 def page(content: dict) -> str:
@@ -63,11 +64,12 @@ def _arm(arm: dict, baseline: str, shared: Sequence[str]) -> str:
 def _parts_table(content: dict, kind: str) -> list[str]:
     names = [arm['name'] for arm in content['arms']]
     others = [name for name in names if name != content['baseline']]
+    count = 'tracks' if kind == 'stability' else 'boxes'
     rows = [[part['name'], f'{part["boxes"]:,}', part['groups'], *(_mean(part['arms'].get(name)) for name in names),
              *(_difference(part['differences'].get(name)) for name in others)]
             for part in content['parts'] if part['kind'] == kind]
     differences = [f'{name} minus {content["baseline"]} [95 %]' for name in others]
-    return markdown_table([kind, 'boxes', 'groups', *names, *differences], rows)
+    return markdown_table([kind, count, 'groups', *names, *differences], rows)
 
 
 def _runs_table(runs: Sequence[dict]) -> list[str]:

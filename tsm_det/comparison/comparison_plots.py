@@ -23,7 +23,7 @@ def draw_plots(content: dict, out: Path) -> list[Path]:
     figures = {'ap50_by_arm_and_seed': _by_arm(colours, seeds, parts['all'][0]),
                'ap50_by_frame': _by_frame(colours, parts['frame'])}
     for kind, chosen in parts.items():
-        if kind not in ('all', 'frame'):
+        if kind not in ('all', 'frame', 'stability'):
             figures[f'ap50_by_{kind}'] = _by_part(colours, content['baseline'], [*chosen, *parts['all']], kind)
     return [write_png(rendered(figure), out / f'{name}.png') for name, figure in figures.items()]
 

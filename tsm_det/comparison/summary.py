@@ -11,16 +11,17 @@ from typing import NamedTuple
 import numpy as np
 from mmengine.config import Config
 
-from tsm_det.cocovid.motion import MOTION_RANGES, video_key
+from tsm_det.cocovid.motion import MOTION_RANGES, has_tracks, video_key
 from tsm_det.cocovid.split import read_groups
 from tsm_det.comparison.runs import Run, differing_keys
 from tsm_det.errors import InputError
 from tsm_det.evaluation.bootstrap import drawn_groups, grouped_curves, mean_over_classes, paired_difference
 from tsm_det.evaluation.coco_ap import matched_ranges
 from tsm_det.evaluation.evaluation_set import EvaluationSet, evaluation_set_of, ground_truth_evaluator
-from tsm_det.evaluation.tables import frames_with, places_in_videos
+from tsm_det.evaluation.stability import MEASURES, track_errors
+from tsm_det.evaluation.tables import Detections, frames_with, places_in_videos
 
-_KINDS = ('all', 'motion', 'class', 'subset', 'frame')  # of parts; the columns of a table add theirs
+_KINDS = ('all', 'motion', 'class', 'subset', 'frame', 'stability')  # of parts; the columns of a table add theirs
 _FRAME_BINS = (0, 2, 4, 8, 16, math.inf)  # the memory grows from the start of a video
 
 
@@ -34,7 +35,7 @@ class VideoTable(NamedTuple):
 
 
 class Score(NamedTuple):
-    """AP50 of a part with ``boxes`` true boxes in ``groups`` groups of videos.
+    """AP50 of a part with ``boxes`` true boxes in ``groups`` groups of videos, or the stability of as many tracks.
 
     ``values`` ``(1 + B,)`` are on the data set itself, then on each draw.
     """
@@ -74,9 +75,12 @@ class PartScores:
     def score(self, results: str | os.PathLike, weights: np.ndarray) -> dict[tuple[str, str], Score]:
         """AP50 by kind and name of the part: ``('all', 'all')``, ``('motion', 'fast')``, ``('class', 'DRONE')``, ...
 
-        ``('class', 'any class')`` ignores classes. ``results`` is a file of ``tools/test.py --out``, ``weights``
-        ``(1 + B, G)`` are from :func:`tsm_det.evaluation.bootstrap.drawn_groups`. Raises InputError when the file is
-        missing or does not fit the test set.
+        ``('class', 'any class')`` ignores classes; ``('stability', 'fragment')`` and so on, of data with tracks, are
+        those of :mod:`~tsm_det.evaluation.stability`, at one score threshold for all draws.
+
+        ``results`` is a file of ``tools/test.py --out``, ``weights`` ``(1 + B, G)`` are from
+        :func:`tsm_det.evaluation.bootstrap.drawn_groups`. Raises InputError when the file is missing or does not fit
+        the test set.
         """
         truth, detections, classes = self.data.ground_truth, self.data.read_detections(results), self.data.classes
         every = np.ones(len(self.data.images), bool)
@@ -94,6 +98,20 @@ class PartScores:
             curves = grouped_curves(*part, self.groups, len(self.names))
             boxes = np.sum([curve.boxes for curve in curves], axis=0)
             scores[key] = Score(int(boxes.sum()), int(np.count_nonzero(boxes)), mean_over_classes(curves, weights))
+        return scores | (self._stability(detections, weights) if has_tracks(self.data.annotations) else {})
+
+    def _stability(self, detections: Detections, weights: np.ndarray) -> dict[tuple[str, str], Score]:
+        """Scores of the measures that are defined on some track."""
+        found, scores = track_errors(self.data.ground_truth, *self.data.tracks(), detections), {}
+        groups = self.groups[found.first_frame]
+        for name, errors in zip(MEASURES, found.errors.T, strict=True):
+            defined = ~np.isnan(errors)
+            if defined.any():
+                sums, tracks = (np.bincount(groups[defined], of_track, len(self.names))
+                                for of_track in (errors[defined], None))
+                with np.errstate(invalid='ignore'):  # a draw without such a track
+                    values = weights @ sums / (weights @ tracks)
+                scores['stability', name] = Score(len(errors), len(np.unique(groups)), values)
         return scores
 
 
@@ -125,7 +143,7 @@ class Summary:
                 self._scores[run] = self.parts.score(run.results, self._weights)
         seeds = {arm.name: {run.seed: self._scores[run] for run in self.runs if run.arm == arm and run in self._scores}
                  for arm in self.arms}
-        first = next(iter(self._scores.values()), {})
+        every = {key: score for scores in self._scores.values() for key, score in scores.items()}
         return {
             'baseline': self.baseline,
             'test': {'frames': len(self.parts.data.images), 'boxes': len(self.parts.data.annotations),
@@ -133,13 +151,14 @@ class Summary:
             'arms': [{'name': arm.name, 'config': arm.config, 'options': list(arm.options),
                       'differs_in': self._differing[arm.name], 'seeds': sum(run.arm == arm for run in self.runs),
                       'finished': len(seeds[arm.name]), 'latency': latency.get(arm.name)} for arm in self.arms],
-            'parts': [self._part(key, score, seeds) for key, score in first.items() if score.boxes],
+            'parts': [self._part(key, score, seeds) for key, score in every.items() if score.boxes],
             'runs': [{**run.summary(), 'ap50': {'/'.join(key): _number(score.values[0]) for key, score
-                                                in self._scores[run].items()} if run in self._scores else None}
-                     for run in self.runs]}
+                                                in self._scores[run].items() if key[0] != 'stability'}
+                      if run in self._scores else None} for run in self.runs]}
 
     def _part(self, key: tuple[str, str], score: Score, seeds: dict[str, dict[int, dict]]) -> dict:
-        values = {arm: {seed: scores[key] for seed, scores in of_seed.items()} for arm, of_seed in seeds.items()}
+        values = {arm: {seed: scores[key] for seed, scores in of_seed.items() if key in scores}
+                  for arm, of_seed in seeds.items()}
         baseline = values[self.baseline]
         return {'kind': key[0], 'name': key[1], 'boxes': score.boxes, 'groups': score.groups,
                 'arms': {arm: _spread({seed: float(score.values[0]) for seed, score in of_seed.items()})

@@ -12,6 +12,7 @@ from mmdet.registry import DATASETS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
+from tsm_det.cocovid.motion import number_tracks
 from tsm_det.cocovid.read import category_ids, read_coco_vid
 from tsm_det.config import dataset_config, evaluators_of
 from tsm_det.errors import InputError
@@ -34,6 +35,10 @@ class EvaluationSet:
     classes: tuple[str, ...]
     annotations: list[dict]
     ground_truth: GroundTruth
+
+    def tracks(self) -> tuple[np.ndarray, np.ndarray]:
+        """The track and the frame id of each true box, see :func:`~tsm_det.cocovid.motion.number_tracks`."""
+        return number_tracks([self.images[frame] for frame in self.ground_truth.frames], self.annotations)
 
     def detections(self, results: Sequence[tuple], source: str | os.PathLike) -> Detections:
         """Arrange the detections of all frames, as :func:`~tsm_det.evaluation.tables.detection_table` does.

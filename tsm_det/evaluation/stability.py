@@ -8,6 +8,7 @@ changes.
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -16,23 +17,42 @@ from tsm_det.evaluation.matching import Pairs, greedy_matches, overlapping_pairs
 from tsm_det.evaluation.tables import Detections, GroundTruth
 
 _IOU = 0.5
+MEASURES = ('fragment', 'centre', 'scale_ratio', 'class_switches')
+
+
+class TrackErrors(NamedTuple):
+    """Errors of T tracks: ``errors`` ``(T, 4)`` in the order of ``MEASURES``, NaN where undefined.
+
+    ``first_frame`` ``(T,)`` is the row of each track's first frame among all frames; ``threshold`` that of the scores.
+    """
+
+    errors: np.ndarray
+    first_frame: np.ndarray
+    threshold: float
 
 
 def stability_metrics(truth: GroundTruth, tracks: np.ndarray, frame_ids: np.ndarray,
                       detections: Detections) -> dict[str, float]:
-    """Return the means over tracks, lower is steadier.
+    """Return the means of :func:`track_errors` over tracks, ``stability/fragment`` and so on; NaN without a track.
 
-    - ``stability/fragment``: changes between found and missed, per frame after the first;
-    - ``stability/centre``: standard deviations of the centre's error in x and y, in widths and heights of the object;
-    - ``stability/scale_ratio``: standard deviations of the error in scale (square root of the area) and in aspect
-      ratio, as factors;
-    - ``stability/class_switches``: changes of the class of the highest-scoring box on the object, per frame after the
-      first;
-    - ``stability/score_thr``: the threshold; NaN where nothing is matched, and no box counts.
+    ``stability/score_thr`` is the threshold; NaN where nothing is matched, and no box counts.
+    """
+    found = track_errors(truth, tracks, frame_ids, detections)
+    return {**{f'stability/{name}': float(column[~np.isnan(column)].mean()) if (~np.isnan(column)).any() else np.nan
+               for name, column in zip(MEASURES, found.errors.T, strict=True)}, 'stability/score_thr': found.threshold}
+
+
+def track_errors(truth: GroundTruth, tracks: np.ndarray, frame_ids: np.ndarray, detections: Detections) -> TrackErrors:
+    """Measure each track, lower is steadier.
+
+    - ``fragment``: changes between found and missed, per frame after the first;
+    - ``centre``: standard deviations of the centre's error in x and y, in widths and heights of the object;
+    - ``scale_ratio``: standard deviations of the error in scale (square root of the area) and in aspect ratio, as
+      factors;
+    - ``class_switches``: changes of the class of the highest-scoring box on the object, per frame after the first.
 
     A box is matched to at most one object of its class per frame (the largest sum of IoU, each at least 0.5). Tracks of
-    one frame and ignored regions are left out; centre and scale need a track that is found twice. NaN where no track
-    counts.
+    one frame and ignored regions are left out; centre and scale need a track that is found twice.
 
     Args:
         truth: the true boxes; tracks and frame_ids ``(n,)`` are those of each box.
@@ -42,19 +62,17 @@ def stability_metrics(truth: GroundTruth, tracks: np.ndarray, frame_ids: np.ndar
     kept = detections.take(detections.scores >= threshold)
     match = _matches(truth, kept)
     shown = _shown_labels(truth, kept)
-    errors = []
+    errors, first = [], []
     order = np.lexsort((frame_ids, tracks))
     order = order[~truth.crowd[order]]
     for rows in np.split(order, np.flatnonzero(np.diff(tracks[order])) + 1):
         if len(rows) > 1:
             found = rows[match[rows] >= 0]
+            first.append(truth.frames[rows[0]])
             errors.append((_changes(match[rows] >= 0) / (len(rows) - 1),
                            *_spreads(truth.boxes[found], kept.boxes[match[found]]),
                            _changes(shown[rows][shown[rows] >= 0]) / (len(rows) - 1)))
-    names = ('fragment', 'centre', 'scale_ratio', 'class_switches')
-    columns = np.array(errors).reshape(-1, len(names)).T
-    return {**{f'stability/{name}': float(column[~np.isnan(column)].mean()) if (~np.isnan(column)).any() else np.nan
-               for name, column in zip(names, columns, strict=True)}, 'stability/score_thr': float(threshold)}
+    return TrackErrors(np.array(errors).reshape(-1, len(MEASURES)), np.array(first, int), float(threshold))
 
 
 def _changes(states: np.ndarray) -> int:

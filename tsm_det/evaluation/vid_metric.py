@@ -9,7 +9,7 @@ from mmdet.evaluation.metrics import BaseVideoMetric
 from mmdet.registry import METRICS
 from mmengine.logging import print_log
 
-from tsm_det.cocovid.motion import MOTION_RANGES, has_tracks, number_tracks
+from tsm_det.cocovid.motion import MOTION_RANGES, has_tracks
 from tsm_det.errors import InputError
 from tsm_det.evaluation.coco_ap import coco_metrics
 from tsm_det.evaluation.evaluation_set import read_evaluation_set
@@ -87,8 +87,7 @@ class VIDMetric(BaseVideoMetric):
         if 'mega' in self.protocols:
             metrics |= mega_metrics(*scored)
         if 'stability' in self.protocols and has_tracks(data.annotations):
-            frames = [data.images[frame] for frame in data.ground_truth.frames]
-            metrics |= stability_metrics(scored[0], *number_tracks(frames, data.annotations), scored[1])
+            metrics |= stability_metrics(scored[0], *data.tracks(), scored[1])
         return metrics | {'frames_scored': len(results), 'frames_total': len(data.images)}
 
     def _parts(self, images: list[dict]) -> dict[str, np.ndarray]:
