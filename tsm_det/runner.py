@@ -30,7 +30,7 @@ from tsm_det.malloc import keep_freed_memory
 from tsm_det.mixed_precision import cpu_optim_wrapper
 from tsm_det.models.checkpoint_file import plain_files_only, read_checkpoint
 from tsm_det.models.class_names import check_class_count, check_learned_classes
-from tsm_det.models.loading import warn_random_weights
+from tsm_det.models.loading import warn_random_backbone, warn_random_weights
 from tsm_det.models.weights import load_weights
 from tsm_det.saved_checkpoints import checkpoint_to_resume, last_checkpoint, write_whole
 from tsm_det.training_hooks import (
@@ -113,6 +113,8 @@ def _run_training(runner: Runner) -> None:
     write_whole(runner)
     if runner.cfg.get('val_cfg'):
         _in_windows(runner, 'val_loop')
+    if not runner.cfg.load_from:
+        warn_random_backbone(unwrapped(runner))
     try:
         runner.train()
     except KeyboardInterrupt as end:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 from textwrap import shorten
 
 import torch
@@ -10,6 +11,7 @@ from mmdet.registry import MODELS
 from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from tsm_det.config import class_names, dataset_config
 from tsm_det.config_errors import config_errors
@@ -69,6 +71,21 @@ def num_classes_of(model: torch.nn.Module | ConfigDict) -> int:
 def warn_random_weights() -> None:
     """Log that the detections of a model without a checkpoint mean nothing."""
     print_log('random weights: no checkpoint was given, so detections and metrics mean nothing', 'current', level=30)
+
+
+def warn_random_backbone(model: torch.nn.Module) -> None:
+    """Log that a training keeps parts of a backbone as they start, at random: frozen stages, statistics of batch norm.
+
+    ``model`` is a detector that no checkpoint is loaded into.
+    """
+    backbone = model.backbone
+    kept = [f'frozen_stages={backbone.frozen_stages}'] if getattr(backbone, 'frozen_stages', -1) >= 0 else []
+    if getattr(backbone, 'norm_eval', False) and any(isinstance(m, _BatchNorm) for m in backbone.modules()):
+        kept.append('norm_eval=True')
+    if kept and not (isinstance(backbone.init_cfg, dict) and backbone.init_cfg['type'] == 'Pretrained'):
+        print_log(f'the backbone starts from random weights, and {" and ".join(kept)} keep some of them: set '
+                  'model.backbone.init_cfg.type=Pretrained and model.backbone.init_cfg.checkpoint=FILE', 'current',
+                  logging.WARNING)
 
 
 def check_device(device: str) -> None:

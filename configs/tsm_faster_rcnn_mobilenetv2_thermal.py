@@ -1,0 +1,14 @@
+"""Small online detector on thermal video, on MobileNetV2.
+
+Give weights trained on ImageNet by --cfg-options model.backbone.init_cfg.type=Pretrained
+model.backbone.init_cfg.checkpoint=FILE, a file in mmdet's names (tools/convert_weights.py makes one).
+"""
+_base_ = './tsm_faster_rcnn_r18_thermal.py'
+model = dict(
+    data_preprocessor=dict(prob=0.15),
+    backbone=dict(_delete_=True, type='TSMMobileNetV2', out_indices=(1, 2, 4, 6), norm_eval=True),
+    neck=dict(in_channels=[24, 32, 96, 320]))
+train_dataloader = dict(batch_size=8)
+optim_wrapper = dict(paramwise_cfg=dict(custom_keys=dict(backbone=dict(lr_mult=0.1))))
+train_cfg = dict(max_iters=600, val_interval=600)
+param_scheduler = dict(total_steps=600)
