@@ -71,7 +71,7 @@ def test_a_training_says_when_it_keeps_random_weights_of_a_backbone(monkeypatch,
     said = []
     monkeypatch.setattr(module, 'print_log', lambda message, *_: said.append(message))
     config = load_config(CONFIG)
-    config.model.backbone.update(backbone)
+    config.model.backbone = {**config.model.backbone, **backbone}
     warn_random_backbone(MODELS.build(config.model))
     assert len(said) == bool(facts)
     assert all(fact in said[0] for fact in facts)
