@@ -19,7 +19,8 @@ from tsm_det.evaluation.bootstrap import drawn_groups, grouped_curves, mean_over
 from tsm_det.evaluation.coco_ap import matched_ranges
 from tsm_det.evaluation.evaluation_set import EvaluationSet, evaluation_set_of, ground_truth_evaluator
 from tsm_det.evaluation.stability import MEASURES, track_errors
-from tsm_det.evaluation.tables import Detections, frames_with, places_in_videos
+from tsm_det.evaluation.subsets import subsets_of
+from tsm_det.evaluation.tables import Detections, places_in_videos
 
 _KINDS = ('all', 'motion', 'class', 'subset', 'frame', 'stability')  # of parts; the columns of a table add theirs
 _FRAME_BINS = (0, 2, 4, 8, 16, math.inf)  # the memory grows from the start of a video
@@ -61,9 +62,10 @@ class PartScores:
         self.data = evaluation_set_of(config)
         names, self.groups = np.unique(_of_frames(self.data, table, table and table.group), return_inverse=True)
         self.names = names.tolist()
-        subsets = ground_truth_evaluator(config).get('subsets') or {}
+        evaluator = ground_truth_evaluator(config)
+        subsets = subsets_of(self.data.images, evaluator.get('subsets'), evaluator.get('bursts'))
         # Kind and name of each part of the frames.
-        self._parts = {('subset', name): frames_with(self.data.images, fields) for name, fields in subsets.items()}
+        self._parts = {('subset', name): mark for name, mark in subsets.items()}
         for column in by:
             values = _of_frames(self.data, table, column)
             self._parts |= {(column, str(name)): values == name for name in np.unique(values)}

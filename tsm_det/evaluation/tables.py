@@ -91,8 +91,3 @@ def places_in_videos(images: Sequence[dict]) -> np.ndarray:
         places[k] = seen[video_key(images[k])]
         seen[video_key(images[k])] += 1
     return places
-
-
-def frames_with(images: Sequence[dict], fields: dict) -> np.ndarray:
-    """Mark the images that have these fields with these values: ``(len(images),)``."""
-    return np.array([all(image.get(field) == value for field, value in fields.items()) for image in images], bool)

@@ -14,11 +14,12 @@ from tsm_det.errors import InputError
 from tsm_det.evaluation.coco_ap import coco_metrics
 from tsm_det.evaluation.evaluation_set import read_evaluation_set
 from tsm_det.evaluation.stability import stability_metrics
-from tsm_det.evaluation.tables import frames_with, places_in_videos
+from tsm_det.evaluation.subsets import BURSTS, subsets_of
+from tsm_det.evaluation.tables import places_in_videos
 from tsm_det.evaluation.vid_ap import AREA_RANGES, fgfa_metrics, mega_metrics
 
 PROTOCOLS = ('coco', 'fgfa', 'mega', 'stability')
-_RESERVED = {*MOTION_RANGES, *(f'area_{name}' for name in AREA_RANGES), 'first', 'rest'}
+_RESERVED = {*MOTION_RANGES, *(f'area_{name}' for name in AREA_RANGES), 'first', 'rest', *BURSTS}
 
 
 @METRICS.register_module()
@@ -46,13 +47,15 @@ class VIDMetric(BaseVideoMetric):
         subsets: name to the image fields in ``ann_file`` that define the subset, e.g.
             ``dict(clean=dict(degraded=False))``.
         protocols: some of ``coco``, ``fgfa``, ``mega`` and ``stability``.
+        bursts: the Bursts of the test pipeline, if it has some: subsets ``burst`` and ``between``.
         first_frames: also score this many first frames of each video, by frame id, and the rest; None: do not.
         count_key_frame: whether the motion IoU's mean includes the box itself, with IoU 1.
         kwargs: keys of ``BaseMetric``.
     """
 
-    def __init__(self, ann_file: str, subsets: dict[str, dict] | None = None, protocols: Sequence[str] = PROTOCOLS,
-                 first_frames: int | None = None, count_key_frame: bool = False, **kwargs) -> None:
+    def __init__(self, ann_file: str, subsets: dict[str, dict] | None = None, bursts: dict | None = None,
+                 protocols: Sequence[str] = PROTOCOLS, first_frames: int | None = None, count_key_frame: bool = False,
+                 **kwargs) -> None:
         super().__init__(**kwargs)
         unknown = sorted(set(protocols) - set(PROTOCOLS))
         if unknown or isinstance(protocols, str):
@@ -61,7 +64,7 @@ class VIDMetric(BaseVideoMetric):
             raise InputError(f'first_frames={first_frames} but must be at least 1, or None')
         if taken := sorted(_RESERVED & set(subsets or ())):
             raise InputError(f'subsets has {", ".join(taken)}, a name of other scores: rename the subset')
-        self.ann_file, self.subsets, self.protocols = ann_file, subsets or {}, tuple(protocols)
+        self.ann_file, self.subsets, self.bursts, self.protocols = ann_file, subsets, bursts, tuple(protocols)
         self.first_frames, self.count_key_frame = first_frames, count_key_frame
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
@@ -95,4 +98,5 @@ class VIDMetric(BaseVideoMetric):
         if self.first_frames is not None:
             first = places_in_videos(images) < self.first_frames
             parts |= {'_first': first, '_rest': ~first}
-        return parts | {f'_{name}': frames_with(images, fields) for name, fields in self.subsets.items()}
+        marks = subsets_of(images, self.subsets, self.bursts)
+        return parts | {f'_{name}': mark for name, mark in marks.items()}
