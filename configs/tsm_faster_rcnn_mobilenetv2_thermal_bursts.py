@@ -1,4 +1,4 @@
-"""The detector of tsm_faster_rcnn_mobilenetv2_thermal.py on video with bursts of sensor noise, in training and in tests."""
+"""The detector of tsm_faster_rcnn_mobilenetv2_thermal.py, in training and tests on video with bursts of noise."""
 _base_ = './tsm_faster_rcnn_mobilenetv2_thermal.py'
 bursts = dict(type='Bursts', transforms=[dict(type='SensorNoise', sigma=60)], length=4, gap=4)
 test_bursts = dict(seed=0, **bursts)
