@@ -1,0 +1,51 @@
+"""Gain against difficulty, from the results of several comparisons."""
+
+import json
+
+import cv2
+import pytest
+
+from tsm_det.comparison.gain_plot import GainPoint, gain_points
+
+
+def part(kind, name, means, differences):
+    return {'kind': kind, 'name': name, 'arms': {arm: {'mean': mean} for arm, mean in means.items()},
+            'differences': {arm: {'mean': mean, 'low': low, 'high': high, 'seeds': [0, 1]}
+                            for arm, (mean, low, high) in differences.items()}}
+
+
+@pytest.fixture
+def written(tmp_path):
+    def written(folder, parts, arms=('ours', '2d')):
+        path = tmp_path / folder / 'results.json'
+        path.parent.mkdir()
+        path.write_text(json.dumps({'baseline': '2d', 'arms': [{'name': arm} for arm in arms], 'parts': parts}))
+        return path
+    return written
+
+
+EVERY = part('all', 'all', {'ours': 0.6, '2d': 0.5}, {'ours': (0.1, 0.05, 0.15)})
+DARK = part('subset', 'dark', {'ours': 0.35, 'other': 0.3, '2d': 0.25},
+            {'ours': (0.1, 0.0, 0.2), 'other': (0.05, None, None)})
+
+
+def test_subsets_are_points_and_without_them_all_frames(written):
+    assert gain_points(written('noise', [EVERY])) == [GainPoint('noise', 0.5, 0.1, 0.05, 0.15, 2)]
+    assert gain_points(written('night', [EVERY, DARK], ('ours', 'other', '2d'))) == [
+        GainPoint('night ours dark', 0.25, 0.1, 0.0, 0.2, 2), GainPoint('night other dark', 0.25, 0.05, None, None, 2)]
+
+
+def test_the_tool_draws_and_prints_every_point(run, written, tmp_path):
+    one, two = written('noise', [EVERY]), written('night', [EVERY, DARK])
+    status, out, err = run(f'plot_gain --series thermal {one} --series synthetic {two} --out {tmp_path}/gain.png')
+    assert status == 0, err
+    assert 'noise: 2D 0.500, gain +0.100 [+0.050, +0.150], seeds: 2' in out and 'night dark: 2D 0.250' in out
+    assert min(cv2.imread(str(tmp_path / 'gain.png')).shape[:2]) > 500
+
+
+@pytest.mark.parametrize('line', ['--series thermal {bad}', '--series thermal missing.json', '--series thermal'])
+def test_what_is_no_comparison_gets_one_sentence(run, tmp_path, line):
+    (tmp_path / 'bad.json').write_text('{}')
+    status, out, err = run(f'plot_gain {line.format(bad=tmp_path / "bad.json")} --out {tmp_path}/gain.png')
+    assert status == 2 and 'Traceback' not in out + err
+    assert not (tmp_path / 'gain.png').exists()

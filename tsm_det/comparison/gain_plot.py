@@ -1,0 +1,76 @@
+"""Gain over the 2D baseline against difficulty: many comparisons in one picture."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from itertools import cycle
+from pathlib import Path
+from typing import NamedTuple
+
+from matplotlib.figure import Figure
+
+from tsm_det.errors import InputError
+from tsm_det.png import COLOURS, rendered, write_png
+
+
+class GainPoint(NamedTuple):
+    """AP50 of the 2D baseline on some frames, and what an arm gains on them, with its 95 % interval if known."""
+
+    name: str
+    baseline: float
+    gain: float
+    low: float | None
+    high: float | None
+    seeds: int
+
+
+def draw_gain(series: Mapping[str, Sequence[str | os.PathLike]], out: str | os.PathLike) -> list[GainPoint]:
+    """Write a PNG with a point per comparison, arm and subset of frames (all frames where there are no subsets).
+
+    Args:
+        series: name of a series to the ``results.json`` files of its comparisons, whose folders name the points.
+        out: the PNG.
+
+    Returns the points. Raises InputError when a file is not of a comparison, or the PNG cannot be written.
+    """
+    points = {name: [point for path in paths for point in gain_points(Path(path))] for name, paths in series.items()}
+    figure = Figure(figsize=(11, 6), dpi=130, layout='constrained')
+    axes = figure.add_subplot(xlabel='AP50 of the 2D baseline on these frames (left: difficult)',
+                              ylabel='AP50 gained by temporal information',
+                              title='Where temporal information pays (bars: 95 % intervals, in brackets: seeds)')
+    axes.axhline(0, color='black', linewidth=1)
+    number = 0
+    for (name, found), colour in zip(points.items(), cycle(COLOURS), strict=False):
+        axes.plot([], [], ' ', label=name)
+        for number, point in enumerate(found, number + 1):
+            axes.plot(point.baseline, point.gain, 'o', color=colour, label=f'{number}  {point.name} ({point.seeds})')
+            if point.low is not None:
+                axes.plot([point.baseline] * 2, [point.low, point.high], color=colour, linewidth=1.2, alpha=0.7)
+            axes.annotate(str(number), (point.baseline, point.gain), xytext=(5, 3), textcoords='offset points',
+                          fontsize=8, color=colour)
+    axes.grid(alpha=0.3)
+    figure.legend(loc='outside right upper', frameon=False, fontsize=9)
+    write_png(rendered(figure), Path(out))
+    return [point for found in points.values() for point in found]
+
+
+def gain_points(path: Path) -> list[GainPoint]:
+    """The points of one ``results.json``; raise InputError when it is not of a comparison."""
+    try:
+        content = json.loads(path.read_text())
+        parts = [part for part in content['parts'] if part['kind'] == 'subset'] or [
+            part for part in content['parts'] if part['kind'] == 'all']
+        arms = [arm['name'] for arm in content['arms'] if arm['name'] != content['baseline']]
+        return [_point(path.parent.name, arm if len(arms) > 1 else '', part, content['baseline'])
+                for part in parts for arm in arms if arm in part['differences']]
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise InputError(f'{path} is not results.json of a finished tools/compare.py: {error}') from error
+
+
+def _point(folder: str, arm: str, part: dict, baseline: str) -> GainPoint:
+    found = part['differences'][arm or next(iter(part['differences']))]
+    name = ' '.join(filter(None, [folder, arm, part['name'] if part['kind'] == 'subset' else '']))
+    return GainPoint(name, part['arms'][baseline]['mean'], found['mean'], found['low'], found['high'],
+                     len(found['seeds']))
