@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from itertools import cycle
+from itertools import count, cycle
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,10 +41,10 @@ def draw_gain(series: Mapping[str, Sequence[str | os.PathLike]], out: str | os.P
                               ylabel='AP50 gained by temporal information',
                               title='Where temporal information pays (bars: 95 % intervals, in brackets: seeds)')
     axes.axhline(0, color='black', linewidth=1)
-    number = 0
+    numbers = count(1)
     for (name, found), colour in zip(points.items(), cycle(COLOURS), strict=False):
         axes.plot([], [], ' ', label=name)
-        for number, point in enumerate(found, number + 1):
+        for point, number in zip(found, numbers, strict=False):
             axes.plot(point.baseline, point.gain, 'o', color=colour, label=f'{number}  {point.name} ({point.seeds})')
             if point.low is not None:
                 axes.plot([point.baseline] * 2, [point.low, point.high], color=colour, linewidth=1.2, alpha=0.7)
