@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from mmdet.structures import DetDataSample, TrackDataSample
@@ -62,7 +64,8 @@ class CompiledGraph:
     """An OpenVINO model from a clip ``(1, 1, 3, H, W)`` and a past to detections and a present."""
 
     def __init__(self, model) -> None:
-        import openvino
+        with without_telemetry():
+            import openvino
 
         # On CPUs with AMX or AVX512-BF16 OpenVINO would compute what is not int8 in bfloat16.
         self._request = openvino.Core().compile_model(model, 'CPU', {
@@ -92,3 +95,13 @@ def _sample(frame: DetDataSample, detections: Detections, rescale: bool) -> DetD
         boxes = boxes / boxes.new_tensor(frame.scale_factor).repeat(2)
     sample.pred_instances = InstanceData(bboxes=boxes, scores=scores, labels=labels)
     return sample
+
+
+@contextmanager
+def without_telemetry() -> Iterator[None]:
+    """Context manager: packages imported in it cannot send usage statistics, as OpenVINO does when it is imported."""
+    sys.modules['openvino_telemetry'] = None
+    try:
+        yield
+    finally:
+        del sys.modules['openvino_telemetry']

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import logging
-import os
 import time
 import warnings
 import zipfile
@@ -12,9 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from hashlib import sha256
 from pathlib import Path
-from unittest.mock import patch
 
-import openvino
 import torch
 import torch.nn.functional as F
 from mmdet.registry import DATASETS
@@ -26,7 +23,7 @@ from torch import Tensor, nn
 from tsm_det.config import dataset_config
 from tsm_det.config_errors import config_errors
 from tsm_det.datasets.coco_vid import CocoVIDDataset
-from tsm_det.engines.openvino import CompiledGraph
+from tsm_det.engines.openvino import CompiledGraph, without_telemetry
 from tsm_det.errors import InputError
 from tsm_det.files import write_atomically
 from tsm_det.graphs.graph import DetectorGraph
@@ -35,9 +32,9 @@ from tsm_det.models.download import cache_folder
 from tsm_det.sealed import check_intact, seal
 from tsm_det.version import __version__
 
-# NNCF would send usage statistics; with this variable it does not.
-with patch.dict(os.environ, NNCF_CI='1'):
+with without_telemetry():
     import nncf
+    import openvino
     from nncf.quantization.range_estimator import RangeEstimatorParametersSet
 
 # Training videos, and frames from the start of each.
