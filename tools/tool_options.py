@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 
-ENGINES = 'eager, fast, fast-bf16, compiled, compiled-bf16'
+ENGINES = 'eager, fast, fast-bf16, compiled, compiled-bf16, openvino-int8'
 
 
 def make_parser(example: str, description: str) -> ArgumentParser:

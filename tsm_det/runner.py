@@ -166,7 +166,7 @@ def test(config: Config, checkpoint: str | None, out: str | None = None, show_di
         content = {} if checkpoint is None else load_weights(model, checkpoint, trust_checkpoint)
         _check_classes(runner, content, checkpoint)
         if engine != 'eager':
-            runner.model = with_engine(model, engine)
+            runner.model = with_engine(model, engine, config)
         _in_windows(runner, 'test_loop')
         if out:
             runner.test_evaluator.metrics.append(DumpDetections(out))

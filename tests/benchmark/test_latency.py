@@ -50,6 +50,14 @@ def test_a_stage_called_by_another_stage_is_part_of_it(arms, images, ticking):
     assert clock.times_ms == {'preprocess': 2000, 'maps': 1000, 'rpn': 2000, 'roi': 2000}
 
 
+def test_an_engine_that_detects_in_one_call_has_one_stage(arms, images, ticking):
+    model = arms['tsm'].model
+    model.detect = model.detect
+    with StageClock(arms['tsm']) as clock:
+        clock(images[:1])
+    assert clock.times_ms == {'preprocess': 2000, 'network': 1000}
+
+
 def test_a_clock_does_not_change_detections(plans, images):
     plain, clocked = plans['tsm'].build(), plans['tsm'].build()
     with StageClock(clocked) as clock:

@@ -8,8 +8,8 @@ from torch import nn
 from tests.export.conftest import SIZE, make_detector
 from tests.tiny import tiny_detector
 from tsm_det.errors import InputError
-from tsm_det.export.graph import check_coverage
 from tsm_det.export.onnx import describe_resizing
+from tsm_det.graphs.graph import check_coverage
 
 
 @pytest.mark.parametrize(('changes', 'facts'), [

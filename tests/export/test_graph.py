@@ -5,7 +5,7 @@ import torch
 from torch.testing import assert_close
 
 from tests.tiny import frame_sample, tiny_detector
-from tsm_det.export.graph import DetectorGraph, check_coverage
+from tsm_det.graphs.graph import DetectorGraph, check_coverage
 from tsm_det.shift import tensors_of
 
 HEIGHT, WIDTH = 52, 64  # padded to 64x64

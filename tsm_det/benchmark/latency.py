@@ -17,8 +17,8 @@ from torch import nn
 from tsm_det.benchmark.arms import TimedArm
 from tsm_det.benchmark.timing import TimedCall, interleaved, percentiles, ratio_of_medians, timed
 
-# 'maps' replaces backbone and neck where an engine runs them as one call.
-STAGES = ('preprocess', 'backbone', 'neck', 'maps', 'rpn', 'head', 'roi', 'post')
+# 'maps' replaces backbone and neck, and 'network' everything after 'preprocess', where an engine runs them as one call.
+STAGES = ('preprocess', 'backbone', 'neck', 'maps', 'network', 'rpn', 'head', 'roi', 'post')
 
 
 class StageClock(ExitStack):
@@ -70,7 +70,10 @@ class StageClock(ExitStack):
 def stage_methods(arm: TimedArm) -> list[tuple[object, str, str]]:
     """Object, name and stage of each timed method."""
     model = arm.model
-    # An engine that runs backbone and neck as one call sets it on the instance.
+    preparing = [(arm.preprocessor, 'pipeline', 'preprocess'), (model.data_preprocessor, 'forward', 'preprocess')]
+    # An engine that runs several stages as one call sets it on the instance.
+    if 'detect' in vars(model):
+        return [*preparing, (model, 'detect', 'network')]
     if 'extract_clip' in vars(model):
         parts = [(model, 'extract_clip', 'maps')]
     else:
@@ -82,8 +85,7 @@ def stage_methods(arm: TimedArm) -> list[tuple[object, str, str]]:
     methods = [(head, name, stage) for head, stage in heads for name in ('forward', 'predict_by_feat')]
     for part in getattr(model, 'roi_head', nn.Module()).children():
         methods += [(module, 'forward', 'roi') for module in (part if isinstance(part, nn.ModuleList) else [part])]
-    return [(arm.preprocessor, 'pipeline', 'preprocess'), (model.data_preprocessor, 'forward', 'preprocess'), *parts,
-            *methods]
+    return [*preparing, *parts, *methods]
 
 
 @dataclass

@@ -10,10 +10,12 @@ import torch
 from mmcv.cnn import ConvModule, fuse_conv_bn
 from mmdet.models.dense_heads import ATSSHead, FCOSHead, GFLHead, RetinaHead, RTMDetSepBNHead, YOLOXHead
 from mmdet.models.detectors import SingleStageDetector
+from mmengine.config import Config
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from tsm_det.engines.compiling import CompiledClip, CompiledHead
+from tsm_det.engines.openvino import Int8Detect
 from tsm_det.errors import InputError
 from tsm_det.malloc import keep_freed_memory
 from tsm_det.mixed_precision import has_bfloat16_units
@@ -21,7 +23,7 @@ from tsm_det.models.box_selection import TopKRoIHead, best_by_place
 from tsm_det.models.roi_align import separable
 
 _DENSE_HEADS = (RetinaHead, FCOSHead, ATSSHead, GFLHead, RTMDetSepBNHead, YOLOXHead)
-ENGINES = ('eager', 'fast', 'fast-bf16', 'compiled', 'compiled-bf16')
+ENGINES = ('eager', 'fast', 'fast-bf16', 'compiled', 'compiled-bf16', 'openvino-int8')
 
 
 def check_engine(name: str) -> None:
@@ -30,11 +32,12 @@ def check_engine(name: str) -> None:
         raise InputError(f'the engine is {name} but must be one of {", ".join(ENGINES)}')
 
 
-def with_engine(model: nn.Module, name: str = 'eager') -> nn.Module:
+def with_engine(model: nn.Module, name: str = 'eager', config: Config | None = None) -> nn.Module:
     """Copy a temporal detector, on its device, into one that runs with an engine and has its name as ``engine``.
 
     ``eager`` returns the model itself. ``-bf16`` computes convolutions in bfloat16, with slightly different detections.
-    On a CPU all engines but ``eager`` also tune glibc malloc for the process.
+    ``openvino-int8`` needs the model's ``config``, whose training data calibrate it. On a CPU all engines but ``eager``
+    also tune glibc malloc for the process.
 
     Raises InputError when the engine is unknown, or does not cover a part of the detector.
     """
@@ -44,9 +47,13 @@ def with_engine(model: nn.Module, name: str = 'eager') -> nn.Module:
     if next(model.parameters()).device.type == 'cpu':
         keep_freed_memory()
     kind, _, precision = name.partition('-')
-    if kind == 'compiled' and model.direction == 'both':
+    if kind != 'fast' and model.direction == 'both':
         raise InputError(f"the engine is {name} but direction='both' runs in windows of several lengths: use eager or "
                          'fast')
+    if kind == 'openvino':
+        model = copy.deepcopy(model)
+        model.engine, model.detect = name, Int8Detect(model, config)
+        return model
     model = fast(model, torch.bfloat16 if precision else torch.float32)
     model.engine = name
     if kind == 'compiled':

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from tsm_det.config import load_config
 from tsm_det.errors import InputError
-from tsm_det.export.onnx import require_packages, site_names
+from tsm_det.graphs.program import require_packages, site_names
 from tsm_det.shift import ShiftState, map_state, tensors_of
 from tsm_det.streams.frame_preparation import model_and_pipeline
 from tsm_det.streams.offline_detector import OfflineDetector
@@ -57,7 +57,7 @@ class ExportedModel:
     """A ``.onnx`` file with the interface that OnlineDetector expects; the frames of a batch run one by one."""
 
     def __init__(self, path: str, device: str = 'cpu') -> None:
-        require_packages('onnxruntime')
+        require_packages('onnx', 'onnxruntime')
         if not Path(path).is_file():
             raise InputError(f'the model {path} is missing: write it with tools/export_onnx.py')
         provider = _provider(device)

@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import torch
 from mmdet.datasets.transforms import Resize
-from torch import nn
 
 from tsm_det.errors import InputError
-from tsm_det.export.dense_graph import DenseGraph, dense_differences, is_single_stage
-from tsm_det.export.graph import DetectorGraph, check_coverage, onnx_translations, raise_difference
 from tsm_det.files import check_writable, write_bytes
+from tsm_det.graphs.graph import DetectorGraph
+from tsm_det.graphs.program import build_graph, check_detector, require_packages, trace
 from tsm_det.locks import locked
-from tsm_det.shift import ShiftState, tensors_of
 from tsm_det.streams.online_detector import OnlineDetector
 from tsm_det.version import __version__
 
-# The oldest that torch's exporter writes; RoiAlign has half_pixel since 16.
-_OPSET = 18
 _RUNTIME = Path(__file__).with_name('runtime.py')
 
 
@@ -44,19 +35,15 @@ def write_onnx(detector: OnlineDetector, size: tuple[int, int], path: str | os.P
     Raises:
         InputError: the detector or its pipeline is not covered, a package is missing, or the file cannot be written.
     """
-    require_packages('onnx', 'onnxscript', 'onnxruntime')
+    require_packages('onnx', 'onnx', 'onnxscript', 'onnxruntime')
     from tsm_det.export.runtime import seal_model
 
     check_output(path)
     check_detector(detector.model)
     resize, image = describe_resizing(detector, size)
-    graph = build_graph(detector.model, image.shape[:2]).eval()
-    sites = list(site_names(graph.fresh))
-    with locked(path), torch.no_grad(), _quiet_exporter():
-        program = torch.onnx.export(
-            graph, (torch.from_numpy(image)[None], *tensors_of(graph.fresh)), dynamo=True, opset_version=_OPSET,
-            custom_translation_table=onnx_translations(), input_names=['image', *(f'past.{site}' for site in sites)],
-            output_names=['boxes', 'scores', 'labels', *(f'present.{site}' for site in sites)], verbose=False)
+    graph = build_graph(detector.model, image.shape[:2])
+    with locked(path):
+        program = trace(graph, 'image', torch.from_numpy(image)[None], graph.fresh)
     for node in program.model.graph:
         node.metadata_props.clear()  # source lines and paths of this machine
     for output in program.model.graph.outputs[:3]:
@@ -69,25 +56,6 @@ def write_onnx(detector: OnlineDetector, size: tuple[int, int], path: str | os.P
     return runtime
 
 
-def check_detector(model: nn.Module) -> None:
-    """Raise InputError when a part of the detector infers differently from its graph."""
-    if is_single_stage(model):
-        raise_difference(dense_differences(model))
-    else:
-        check_coverage(model)
-
-
-def build_graph(model: nn.Module, size: tuple[int, int]) -> DetectorGraph:
-    """Build the graph of a detector for images of ``size`` (h, w)."""
-    return (DenseGraph if is_single_stage(model) else DetectorGraph)(model, size)
-
-
-def require_packages(*names: str) -> None:
-    """Raise InputError when one of these packages is not installed."""
-    if missing := [name for name in names if find_spec(name) is None]:
-        raise InputError(f"{' and '.join(missing)} must be installed for .onnx files: pip install 'tsm_det[onnx]'")
-
-
 def check_output(path: str | os.PathLike) -> None:
     """Raise InputError, before the export starts, when the model or its runtime cannot be written."""
     path = Path(path)
@@ -97,11 +65,6 @@ def check_output(path: str | os.PathLike) -> None:
     runtime = path.with_name(_RUNTIME.name)
     if runtime.exists() and runtime.read_bytes()[:60] != _RUNTIME.read_bytes()[:60]:
         raise InputError(f'{runtime} is another file that the export would replace: name a folder without one')
-
-
-def site_names(state: ShiftState) -> Iterator[str]:
-    """``backbone.0``, ... for the tensors of a state, in the order of ``tensors_of``."""
-    return (f'{part}.{site}' for part, tensors in state._asdict().items() for site in range(len(tensors)))
 
 
 def describe_resizing(detector: OnlineDetector, size: tuple[int, int]) -> tuple[dict, np.ndarray]:
@@ -140,17 +103,3 @@ def _description(graph: DetectorGraph, dataset_meta: dict) -> dict:
                      'pad_value': preprocessor.pad_value},
         'score_thr': config.score_thr, 'max_detections': config.max_per_img,
         'state': {part: [list(past.shape) for past in pasts] for part, pasts in graph.fresh._asdict().items()}}
-
-
-@contextmanager
-def _quiet_exporter() -> Iterator[None]:
-    """Context manager: silences torch's exporter about missing packages and its own deprecated names."""
-    logger = logging.getLogger('torch.onnx')
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter('ignore')
-            yield
-    finally:
-        logger.setLevel(level)

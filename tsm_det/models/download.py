@@ -47,10 +47,15 @@ def local_file(name: str) -> Path:
 
 
 def cache_path(address: str) -> Path:
-    """Where the file of an address is kept: ``TSM_DET_CACHE``, or ``tsm_det`` in the user's cache folder."""
-    cache = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
-    folder = Path(os.environ.get('TSM_DET_CACHE') or Path(cache, 'tsm_det'), 'checkpoints')
+    """Where the file of an address is kept."""
+    folder = cache_folder() / 'checkpoints'
     return folder / f'{hashlib.sha256(address.encode()).hexdigest()[:16]}-{PurePosixPath(urlsplit(address).path).name}'
+
+
+def cache_folder() -> Path:
+    """Folder of files to make or fetch once: ``TSM_DET_CACHE``, or ``tsm_det`` in the user's cache folder."""
+    cache = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
+    return Path(os.environ.get('TSM_DET_CACHE') or Path(cache, 'tsm_det'))
 
 
 def _download(address: str, path: Path) -> None:

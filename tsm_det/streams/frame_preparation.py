@@ -23,7 +23,7 @@ def model_and_pipeline(config: str | Config, checkpoint: str | None = None, devi
     """Build a detector in eval mode and the test pipeline of its frames: see :meth:`OnlineDetector.from_config`."""
     config = copy.deepcopy(config) if isinstance(config, Config) else load_config(config)
     override(config, cfg_options or {})
-    model = with_engine(build_detector(config, checkpoint, device, trust_checkpoint), engine)
+    model = with_engine(build_detector(config, checkpoint, device, trust_checkpoint), engine, config)
     with config_errors(config):
         pipeline = dataset_config(config).pipeline
         steps = image_pipeline(pipeline)

@@ -11,7 +11,7 @@ from mmdet.models.task_modules.coders import DeltaXYWHBBoxCoder, DistancePointBB
 from mmdet.models.task_modules.prior_generators import AnchorGenerator, MlvlPointGenerator
 from torch import Tensor, nn
 
-from tsm_det.export.graph import ANY_SCORE, NO_SCORE, DetectorGraph, kept_boxes
+from tsm_det.graphs.graph import ANY_SCORE, NO_SCORE, DetectorGraph, kept_boxes
 
 _HEADS = (RetinaHead, FCOSHead, ATSSHead, RTMDetSepBNHead)
 _PRIORS = (AnchorGenerator, MlvlPointGenerator)

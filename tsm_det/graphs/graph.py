@@ -53,8 +53,8 @@ def check_coverage(model: nn.Module) -> None:
 def raise_difference(differences: Iterator[tuple[str, str, str]]) -> None:
     """Raise InputError for the first of (part, what is given, what is covered)."""
     for part, given, supported in differences:
-        raise InputError(f'the {part} is {given} but the export covers {supported}: export a detector like those of '
-                         'configs/')
+        raise InputError(f'the {part} is {given} but ONNX export and openvino-int8 cover {supported}: take a detector '
+                         'like those of configs/, or another engine')
 
 
 def _differences(model: nn.Module) -> Iterator[tuple[str, str, str]]:
@@ -83,16 +83,22 @@ class DetectorGraph(nn.Module):
     """``model.detect`` for one stream of frames of one size: image and pasts to boxes, scores, labels and presents.
 
     mmdet's inference branches on tensor values in Python; this module uses tensor operations only and reads every
-    setting from the model, which must pass ``check_coverage`` and be on the CPU. ``size`` is (h, w) of the image. In
-    eager mode the outputs equal those of ``model.detect``.
+    setting from the model, which must pass ``check_coverage`` and be on the CPU. In eager mode the outputs equal those
+    of ``model.detect``.
+
+    Args:
+        model: the detector.
+        size: (h, w) of the image.
+        padded: (H, W) of the network's input; None for the least that the data preprocessor pads to.
     """
 
-    def __init__(self, model: nn.Module, size: tuple[int, int]) -> None:
+    def __init__(self, model: nn.Module, size: tuple[int, int], padded: tuple[int, int] | None = None) -> None:
         super().__init__()
         self.model = model
         self.size = size
         divisor = model.data_preprocessor.pad_size_divisor
-        self.padding = [-side % divisor for side in size]
+        self.padding = [-side % divisor if padded is None else whole - side
+                        for side, whole in zip(size, padded or size, strict=True)]
         with torch.no_grad():
             levels, present = model.extract_clip(self._clip(torch.zeros(1, *size, 3, dtype=torch.uint8)))
         self.fresh = map_state(torch.zeros_like, present)
@@ -106,8 +112,12 @@ class DetectorGraph(nn.Module):
         Returns ``boxes`` ``(k, 4)`` in px of the image, ``scores`` ``(k,)``, ``labels`` ``(k,)``, highest-scoring
         first; then one present per past. Sites are in the order of ``fresh``.
         """
+        return self.detect(self._clip(image), *pasts)
+
+    def detect(self, clip: Tensor, *pasts: Tensor) -> tuple[Tensor, ...]:
+        """Detect in the preprocessed image, ``(1, 1, 3, H, W)``; otherwise as :meth:`forward`."""
         rest = iter(pasts)
-        levels, present = self.model.extract_clip(self._clip(image), map_state(lambda _: next(rest), self.fresh))
+        levels, present = self.model.extract_clip(clip, map_state(lambda _: next(rest), self.fresh))
         return *self.detections(levels), *tensors_of(present)
 
     def head(self) -> nn.Module:
