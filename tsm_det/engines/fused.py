@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from tsm_det.models.box_selection import TopKRPNHead
 
 _OPERATORS = torch.ops.mkldnn
+# Shapes of a convolution's input to pack for before packing anew; each takes little memory.
+_MOST_SHAPES = 256
 # oneDNN's name of each activation, and its numbers.
 _ACTIVATIONS = {nn.Identity: ('none', ()), nn.ReLU: ('relu', ()), nn.ReLU6: ('hardtanh', (0.0, 6.0)),
                 nn.SiLU: ('swish', ())}
@@ -55,8 +57,8 @@ def fuse(parts: Sequence[nn.Module]) -> None:
 class PackedConv2d(nn.Conv2d):
     """A convolution and its activation; with a ``total``, ``relu(convolution + total)``, written into ``total``.
 
-    ``packed`` holds the weights in oneDNN's layouts by shape of the input. Few layouts serve all shapes; in any other
-    layout than its own, oneDNN repacks the weights at each call.
+    ``packed`` holds the weights by shape of the input. oneDNN chooses one of a few layouts for each shape, and would
+    repack weights of another layout at each call, which takes longer than the convolution.
     """
 
     packed: dict[tuple[int, ...] | bytes, Tensor]
@@ -74,9 +76,13 @@ class PackedConv2d(nn.Conv2d):
             total, frames, *convolution, 'add', None, self.activation[0], (), None)
 
     def _pack(self, shape: torch.Size) -> Tensor:
+        if len(self.packed) > _MOST_SHAPES:
+            self.packed.clear()
         weight = _OPERATORS._reorder_convolution_weight(
             self.weight, self.padding, self.stride, self.dilation, self.groups, shape)
-        layout = bytes(_OPERATORS._get_mkldnn_serialized_md(weight).tolist())
+        description = _OPERATORS._get_mkldnn_serialized_md(weight).numpy().tobytes()
+        # A C struct; between its fields stand two gaps of 4 bytes, which hold anything.
+        layout = description[:4] + description[8:108] + description[112:]
         self.packed[shape] = self.packed.setdefault(layout, weight)
         return self.packed[shape]
 
