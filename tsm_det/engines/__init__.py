@@ -15,6 +15,7 @@ from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from tsm_det.engines.compiling import CompiledClip, CompiledHead
+from tsm_det.engines.fused import can_fuse, fuse
 from tsm_det.engines.openvino import Int8Detect
 from tsm_det.errors import InputError
 from tsm_det.malloc import keep_freed_memory
@@ -37,14 +38,15 @@ def with_engine(model: nn.Module, name: str = 'eager', config: Config | None = N
 
     ``eager`` returns the model itself. ``-bf16`` computes convolutions in bfloat16, with slightly different detections.
     ``openvino-int8`` needs the model's ``config``, whose training data calibrate it. On a CPU all engines but ``eager``
-    also tune glibc malloc for the process.
+    also tune glibc malloc for the process, and ``fast`` fuses convolutions.
 
     Raises InputError when the engine is unknown, or does not cover a part of the detector.
     """
     check_engine(name)
     if name == 'eager':
         return model
-    if next(model.parameters()).device.type == 'cpu':
+    is_on_cpu = next(model.parameters()).device.type == 'cpu'
+    if is_on_cpu:
         keep_freed_memory()
     kind, _, precision = name.partition('-')
     if kind != 'fast' and model.direction == 'both':
@@ -54,8 +56,11 @@ def with_engine(model: nn.Module, name: str = 'eager', config: Config | None = N
         model = copy.deepcopy(model)
         model.engine, model.detect = name, Int8Detect(model, config)
         return model
-    model = fast(model, torch.bfloat16 if precision else torch.float32)
+    dtype = torch.bfloat16 if precision else torch.float32
+    model = fast(model, dtype)
     model.engine = name
+    if kind == 'fast' and is_on_cpu and can_fuse(dtype):
+        fuse(_networks(model))
     if kind == 'compiled':
         model.extract_clip, head = CompiledClip(model), dense_head(model)
         head.forward = CompiledHead(head)
@@ -90,7 +95,7 @@ def fast(model: nn.Module, dtype: torch.dtype = torch.float32) -> nn.Module:
     if dtype == torch.bfloat16 and not has_bfloat16_units(device):
         print_log(f'this {device.type} has no bfloat16 units: expect a slower detector than in float32', 'current',
                   logging.WARNING)
-    for part in filter(None, (model.backbone, getattr(model, 'neck', None), head)):
+    for part in _networks(model):
         part.to(dtype=dtype, memory_format=torch.channels_last)
     first = next(module for module in model.backbone.modules() if isinstance(module, nn.Conv2d))
     first.register_forward_pre_hook(_as_channels_last)
@@ -106,6 +111,11 @@ def fast(model: nn.Module, dtype: torch.dtype = torch.float32) -> nn.Module:
     model.roi_head.bbox_head.register_forward_pre_hook(_as_weights)
     model.roi_head.bbox_head.register_forward_hook(_in_float32)
     return model
+
+
+def _networks(model: nn.Module) -> list[nn.Module]:
+    """Backbone, neck and dense head."""
+    return [part for part in (model.backbone, getattr(model, 'neck', None), dense_head(model)) if part is not None]
 
 
 def _as_channels_last(convolution: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
