@@ -1,0 +1,139 @@
+"""A memory of the best proposals of past frames, read by attention. Imports only torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tsm_det.errors import InputError
+from tsm_det.shift import fit_past
+
+
+class RoIMemory(nn.Module):
+    """Adds to the features of proposals what they attend to in the best proposals of this frame and of frames before.
+
+    Attention between proposals of many frames is that of Wu et al., "Sequence Level Semantics Aggregation for Video
+    Object Detection", ICCV 2019; a recent and a long-range memory that of Chen et al., "Memory Enhanced Global-Local
+    Aggregation", CVPR 2020. Both read future frames; this memory is causal.
+
+    Frame ``c`` of a stream, counted from 0, sees ``recent`` frames, ``c`` to ``c - recent + 1``, and of those before
+    them the last ``sparse`` whose number is a multiple of ``every``. Each frame leaves ``k`` tokens, a key and a value
+    per proposal; a last channel of ones says that there was a proposal. A zero token is always visible, so that a
+    proposal may read nothing. At initialisation the output is the input.
+
+    Args:
+        channels: C, of the features.
+        k: tokens per frame.
+        recent: number of recent frames, the present one included.
+        sparse: number of frames before them; 0 is a first-in-first-out memory.
+        every: distance of these, in frames.
+        num_heads: of the attention; divides ``C / reduction``.
+        reduction: how many times fewer channels queries, keys and values have.
+
+    Raises InputError when a number is out of range.
+    """
+
+    sites = ('tokens', 'phase')
+
+    def __init__(self, channels: int, k: int = 16, recent: int = 4, sparse: int = 8, every: int = 8,
+                 num_heads: int = 4, reduction: int = 4) -> None:
+        super().__init__()
+        for key, number, least in (('k', k, 1), ('recent', recent, 1), ('sparse', sparse, 0), ('every', every, 1)):
+            if number < least:
+                raise InputError(f'memory.{key} is {number} but must be at least {least}')
+        self.width = channels // reduction
+        if channels % (reduction * num_heads):
+            raise InputError(f'memory has {num_heads} heads and reduction {reduction} but {channels} channels: choose '
+                             'numbers whose product divides them')
+        self.k, self.recent, self.sparse, self.every, self.num_heads = k, recent, sparse, every, num_heads
+        self.to_query = nn.Linear(channels, self.width)
+        self.to_token = nn.Linear(channels, 2 * self.width)
+        self.age_bias = nn.Parameter(torch.zeros(recent + sparse, num_heads))
+        self.to_output = nn.Linear(self.width, channels)
+        nn.init.zeros_(self.to_output.weight)
+        nn.init.zeros_(self.to_output.bias)
+
+    def forward(self, features: Tensor, best: Tensor, is_there: Tensor, clip_shape: tuple[int, int],
+                past: Sequence[Tensor | None] = (None, None)) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """Read the memory, and write the frames into it.
+
+        Args:
+            features: ``(N*T, Q, C)``, of the proposals of each frame.
+            best: ``(N*T, k, C)``, of those that the frames are remembered by.
+            is_there: ``(N*T, k)``; False where a frame has fewer.
+            clip_shape: (N, T).
+            past: see below; None at the start of the streams.
+
+        Returns:
+            Features like those given, and the past of the next clip: tokens ``(N, recent - 1 + sparse, k, width)``, in
+            the order of :meth:`ages`, and ``(N, 1)``, the number of its first frame modulo ``every``.
+        """
+        n, t = clip_shape
+        written = torch.cat([self.to_token(best), torch.ones_like(best[..., :1])], dim=2)
+        written = (written * is_there.unsqueeze(2)).unflatten(0, clip_shape)
+        tokens = fit_past(past[0], written.new_zeros(n, self.recent - 1 + self.sparse, *written.shape[2:]))
+        phase = fit_past(past[1], written.new_zeros(n, 1))
+        frames = torch.cat([tokens, written], dim=1)
+        is_seen = self.matches(phase[:, 0].long(), t)
+        attended = self._attend(features.unflatten(0, clip_shape), frames, is_seen[:, :-1])
+        present = _chosen(frames, is_seen[:, -1, :, 1:]), (phase + t).remainder(self.every)
+        return features + self.to_output(attended).flatten(0, 1), present
+
+    def ages(self, phase: Tensor) -> Tensor:
+        """How many frames ago the frames were that a frame sees, ``(..., recent + sparse)``, its own first.
+
+        Args:
+            phase: number of the frame in its stream, which may be reduced modulo ``every``.
+        """
+        offset = torch.arange(self.recent + self.sparse, device=phase.device)
+        newest_sparse = self.recent + (phase - self.recent).remainder(self.every)
+        return offset.where(offset < self.recent,
+                            newest_sparse.unsqueeze(-1) + self.every * (offset - self.recent))
+
+    def matches(self, phase: Tensor, num_frames: int) -> Tensor:
+        """Which frames each frame of a clip, and the one after it, sees at which place of :meth:`ages`.
+
+        Args:
+            phase: ``(N,)``, number of the clip's first frame.
+            num_frames: T.
+
+        Returns:
+            ``(N, T + 1, remembered + T, recent + sparse)``, bool.
+        """
+        now = torch.arange(num_frames + 1, device=phase.device).unsqueeze(1)
+        wanted = self.ages(phase.unsqueeze(1) + now.T)
+        remembered = wanted[:, :1, 1:] + now
+        own = (now - now[:-1].T).expand(len(phase), -1, -1)
+        return torch.cat([remembered, own], dim=2).unsqueeze(3) == wanted.unsqueeze(2)
+
+    def _attend(self, features: Tensor, frames: Tensor, is_seen: Tensor) -> Tensor:
+        """Read ``(N, T, Q, width)`` for features ``(N, T, Q, C)`` from tokens ``(N, F, k, width)``.
+
+        ``is_seen`` is that of :meth:`matches`, of the T frames.
+        """
+        keys, values, is_there = frames.flatten(1, 2).split([self.width, self.width, 1], dim=2)
+        is_open = is_seen.any(3).repeat_interleave(self.k, dim=2) & (is_there != 0).transpose(1, 2)  # (N, T, F*k)
+        bias = (is_seen.to(frames) @ self.age_bias).repeat_interleave(self.k, dim=2)
+        bias = F.pad(bias.masked_fill(~is_open.unsqueeze(3), -torch.inf), (0, 0, 0, 1))
+        queries = self._heads(self.to_query(features))
+        keys, values = (self._heads(F.pad(part, (0, 0, 0, 1))).unsqueeze(1) for part in (keys, values))
+        scores = queries @ keys.transpose(-1, -2) * (self.width // self.num_heads) ** -0.5
+        weights = (scores + bias.transpose(2, 3).unsqueeze(3)).softmax(-1)  # (N, T, heads, Q, F*k + 1)
+        return (weights @ values).transpose(2, 3).flatten(3)
+
+    def _heads(self, vectors: Tensor) -> Tensor:
+        """``(..., n, width)`` to ``(..., heads, n, width / heads)``."""
+        return vectors.unflatten(-1, (self.num_heads, -1)).transpose(-2, -3)
+
+    def signature(self) -> tuple:
+        """Return what gives a past its meaning besides the weights."""
+        return self.k, self.recent, self.sparse, self.every, self.num_heads
+
+
+def _chosen(frames: Tensor, is_wanted: Tensor) -> Tensor:
+    """Tokens ``(N, L, k, width)`` of the frames that ``is_wanted`` ``(N, F, L)`` names, zeros where it names none."""
+    place = is_wanted.int().argmax(1)[:, :, None, None].expand(-1, -1, *frames.shape[2:])
+    return frames.gather(1, place).masked_fill(~is_wanted.any(1)[:, :, None, None], 0)
