@@ -19,9 +19,10 @@ from torch import nn
 from tsm_det.errors import InputError
 from tsm_det.export.dense_graph import DenseGraph, dense_differences, is_single_stage
 from tsm_det.export.graph import DetectorGraph, check_coverage, onnx_translations, raise_difference
+from tsm_det.export.memory_graph import MemoryGraph
 from tsm_det.files import check_writable, write_bytes
 from tsm_det.locks import locked
-from tsm_det.shift import ShiftState, tensors_of
+from tsm_det.shift import ShiftState, parts_of, tensors_of
 from tsm_det.streams.online_detector import OnlineDetector
 from tsm_det.version import __version__
 
@@ -34,10 +35,10 @@ def write_onnx(detector: OnlineDetector, size: tuple[int, int], path: str | os.P
     """Export a detector on the CPU for source frames of ``size`` (H, W), and copy ``runtime.py`` beside the file.
 
     Inputs of the graph: ``image`` ``(1, h, w, 3)`` BGR uint8, a frame resized as by the config's test pipeline
-    (normalising and padding are in the graph), and ``past.backbone.0``, ..., ``past.neck.0``, ...: zeros at the start
-    of a stream, then each ``present.`` of the frame before. Outputs: ``boxes`` ``(k, 4)`` in px of the image,
-    ``scores``, ``labels``, highest-scoring first, and the presents. The file's metadata describes them as JSON;
-    their last entry is a checksum.
+    (normalising and padding are in the graph), and ``past.backbone.0``, ..., ``past.neck.0``, ..., and with a RoI
+    memory ``past.memory.0`` and ``.1``: zeros at the start of a stream, then each ``present.`` of the frame before.
+    Outputs: ``boxes`` ``(k, 4)`` in px of the image, ``scores``, ``labels``, highest-scoring first, and the presents.
+    The file's metadata describes them as JSON; their last entry is a checksum.
 
     Returns the path of the runtime, which runs the file.
 
@@ -79,7 +80,9 @@ def check_detector(model: nn.Module) -> None:
 
 def build_graph(model: nn.Module, size: tuple[int, int]) -> DetectorGraph:
     """Build the graph of a detector for images of ``size`` (h, w)."""
-    return (DenseGraph if is_single_stage(model) else DetectorGraph)(model, size)
+    if is_single_stage(model):
+        return DenseGraph(model, size)
+    return (MemoryGraph if hasattr(model.roi_head, 'memory') else DetectorGraph)(model, size)
 
 
 def require_packages(*names: str) -> None:
@@ -139,7 +142,7 @@ def _description(graph: DetectorGraph, dataset_meta: dict) -> dict:
                      'std': preprocessor.std.flatten().tolist() if normalised else [1.0] * 3,
                      'pad_value': preprocessor.pad_value},
         'score_thr': config.score_thr, 'max_detections': config.max_per_img,
-        'state': {part: [list(past.shape) for past in pasts] for part, pasts in graph.fresh._asdict().items()}}
+        'state': {part: [list(past.shape) for past in pasts] for part, pasts in parts_of(graph.fresh).items()}}
 
 
 @contextmanager

@@ -111,8 +111,9 @@ class MemoryRoIHead(TopKRoIHead):
     def _best(self, features: Tensor, rows: BoxRows) -> tuple[Tensor, Tensor]:
         """Features ``(F, k, C)`` of the first boxes of each frame, and where there are any, ``(F, k)``."""
         features = features if rows.order is None else features[rows.order.argsort()]
-        marked = torch.cat([features, torch.ones_like(features[:, :1])], dim=1)
-        best = F.pad(_by_frame(marked, rows.counts), (0, 0, 0, self.memory.k))[:, :self.memory.k]
+        k = self.memory.k
+        best = torch.stack([F.pad(F.pad(frame, (0, 1), value=1), (0, 0, 0, k))[:k]
+                            for frame in features.split(rows.counts)])
         return best[..., :-1], best[..., -1] != 0
 
 

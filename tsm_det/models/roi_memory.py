@@ -74,13 +74,17 @@ class RoIMemory(nn.Module):
         n, t = clip_shape
         written = torch.cat([self.to_token(best), torch.ones_like(best[..., :1])], dim=2)
         written = (written * is_there.unsqueeze(2)).unflatten(0, clip_shape)
-        tokens = fit_past(past[0], written.new_zeros(n, self.recent - 1 + self.sparse, *written.shape[2:]))
-        phase = fit_past(past[1], written.new_zeros(n, 1))
+        tokens, phase = map(fit_past, past, self.empty(n))
         frames = torch.cat([tokens, written], dim=1)
         is_seen = self.matches(phase[:, 0].long(), t)
         attended = self._attend(features.unflatten(0, clip_shape), frames, is_seen[:, :-1])
         present = _chosen(frames, is_seen[:, -1, :, 1:]), (phase + t).remainder(self.every)
         return features + self.to_output(attended).flatten(0, 1), present
+
+    def empty(self, num_streams: int) -> tuple[Tensor, Tensor]:
+        """The past at the start of N streams."""
+        shape = num_streams, self.recent - 1 + self.sparse, self.k, 2 * self.width + 1
+        return self.age_bias.new_zeros(shape), self.age_bias.new_zeros(num_streams, 1)
 
     def ages(self, phase: Tensor) -> Tensor:
         """How many frames ago the frames were that a frame sees, ``(..., recent + sparse)``, its own first.
@@ -114,14 +118,14 @@ class RoIMemory(nn.Module):
 
         ``is_seen`` is that of :meth:`matches`, of the T frames.
         """
-        keys, values, is_there = frames.flatten(1, 2).split([self.width, self.width, 1], dim=2)
-        is_open = is_seen.any(3).repeat_interleave(self.k, dim=2) & (is_there != 0).transpose(1, 2)  # (N, T, F*k)
-        bias = (is_seen.to(frames) @ self.age_bias).repeat_interleave(self.k, dim=2)
-        bias = F.pad(bias.masked_fill(~is_open.unsqueeze(3), -torch.inf), (0, 0, 0, 1))
-        queries = self._heads(self.to_query(features))
-        keys, values = (self._heads(F.pad(part, (0, 0, 0, 1))).unsqueeze(1) for part in (keys, values))
-        scores = queries @ keys.transpose(-1, -2) * (self.width // self.num_heads) ** -0.5
-        weights = (scores + bias.transpose(2, 3).unsqueeze(3)).softmax(-1)  # (N, T, heads, Q, F*k + 1)
+        keys, values, is_there = F.pad(frames.flatten(1, 2), (0, 0, 0, 1)).split([self.width, self.width, 1], dim=2)
+        is_open = is_seen.any(3, keepdim=True) & (is_there[:, :-1] != 0).unflatten(1, (-1, self.k))[:, None, :, :, 0]
+        bias = (is_seen.to(frames) @ self.age_bias).unsqueeze(3).masked_fill(~is_open.unsqueeze(4), -torch.inf)
+        bias = F.pad(bias.flatten(2, 3), (0, 0, 0, 1))  # (N, T, F*k + 1, heads); the last token is zero
+        queries, keys, values = map(self._heads, (self.to_query(features), keys.unsqueeze(1), values.unsqueeze(1)))
+        scores = queries @ keys.transpose(3, 4) * (self.width // self.num_heads) ** -0.5
+        # Not scaled_dot_product_attention: torch.export would ask whether Q is 1.
+        weights = (scores + bias.transpose(2, 3).unsqueeze(3)).softmax(4)
         return (weights @ values).transpose(2, 3).flatten(3)
 
     def _heads(self, vectors: Tensor) -> Tensor:
@@ -135,5 +139,5 @@ class RoIMemory(nn.Module):
 
 def _chosen(frames: Tensor, is_wanted: Tensor) -> Tensor:
     """Tokens ``(N, L, k, width)`` of the frames that ``is_wanted`` ``(N, F, L)`` names, zeros where it names none."""
-    place = is_wanted.int().argmax(1)[:, :, None, None].expand(-1, -1, *frames.shape[2:])
-    return frames.gather(1, place).masked_fill(~is_wanted.any(1)[:, :, None, None], 0)
+    streams = torch.arange(len(frames), device=frames.device).unsqueeze(1)
+    return frames[streams, is_wanted.int().argmax(1)].masked_fill(~is_wanted.any(1)[:, :, None, None], 0)
