@@ -97,6 +97,19 @@ def test_a_clip_may_be_cut_anywhere(keys, cuts):
 
 
 @torch.no_grad()
+def test_frames_with_numbers_see_those_of_the_schedule_and_no_later_one():
+    memory, (features, best, is_there) = made(KEYS), frames(1, 8, 3)
+    numbers = [0, 1, 8, 9, 16, 17, 17, 17]
+    output, _ = memory(features, best, is_there | True, (1, 8), numbers=torch.tensor([numbers]))
+    for place in range(8):
+        other = best.clone()
+        other[place] += 1
+        changed = memory(features, other, is_there | True, (1, 8), numbers=torch.tensor([numbers]))[0] != output
+        assert [t for t in range(8) if changed[t].any()] == [
+            t for t in range(place, 8) if numbers[place] in seen_frames(numbers[t], 3, 2, 4)]
+
+
+@torch.no_grad()
 def test_streams_in_a_batch_equal_streams_alone_at_different_ages():
     memory, (one, two) = made(KEYS), (frames(1, 9, 3, seed=seed) for seed in (1, 2))
     _, old = memory(*(part[:5] for part in one), (1, 5))
@@ -232,6 +245,21 @@ def test_losses_do_not_put_ground_truth_into_the_memory():
         losses.append(model.loss(clip, [clip_sample(range(3), boxes=boxes)])['loss_cls'])
     assert torch.equal(*written)
     assert not torch.equal(*losses)
+
+
+def test_segments_of_a_clip_have_the_features_of_clips_and_one_memory():
+    clip, boxes, losses = random_clip(2, 4), torch.tensor([[8.0, 8.0, 40.0, 44.0]]), {}
+    samples = [clip_sample([0, 1, 8, 9], video, boxes=boxes) for video in range(2)]
+    for sample in samples:
+        for k, frame in enumerate(sample.video_data_samples):
+            frame.set_metainfo(dict(segment=k // 2))
+    halves = [clip_sample(numbers, video, boxes=boxes) for video in range(2) for numbers in ([0, 1], [8, 9])]
+    for name, model in (('plain', tiny_detector()), ('memory', detector())):
+        for given, inputs in ((samples, clip), (halves, clip.reshape(4, 2, *clip.shape[2:]))):
+            torch.manual_seed(3)
+            losses.setdefault(name, []).append(model.train().loss(inputs, given)['loss_cls'])
+    assert torch.equal(*losses['plain'])
+    assert not torch.equal(*losses['memory'])
 
 
 @torch.no_grad()

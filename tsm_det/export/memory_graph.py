@@ -8,9 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from tsm_det.export.graph import DetectorGraph
-from tsm_det.models.memory_roi_head import BoxRows, box_rows
+from tsm_det.models.memory_roi_head import BoxRows, MemoryTape, box_rows
 from tsm_det.shift import map_state, tensors_of
-from tsm_det.sites import Tape
 
 
 class MemoryGraph(DetectorGraph):
@@ -25,7 +24,7 @@ class MemoryGraph(DetectorGraph):
         rest = iter(pasts)
         past = map_state(lambda _: next(rest), self.fresh)
         levels, present = self.model.extract_clip(self._clip(image), past._replace(memory=()))
-        with Tape(len(past.memory), (1, 1), past.memory) as tape:
+        with MemoryTape(len(past.memory), (1, 1), past.memory) as tape:
             detections = self.detections(levels)
         memory = tape.present(self.model.roi_head.memory.sites)
         return *detections, *tensors_of(present._replace(memory=memory))

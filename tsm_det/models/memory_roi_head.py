@@ -19,7 +19,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from tsm_det.models.box_selection import TopKRoIHead
 from tsm_det.models.roi_memory import RoIMemory
-from tsm_det.sites import bound_tape
+from tsm_det.sites import Tape, bound_tape
 
 
 @dataclass
@@ -55,6 +55,19 @@ def box_rows(rows: BoxRows) -> Iterator[BoxRows]:
         yield rows
     finally:
         _bound.rows = outer
+
+
+class MemoryTape(Tape):
+    """Context manager: holds past and present of a RoI memory.
+
+    Args:
+        numbers: ``(N, T)``, of the frames in their streams, minus the first; None: they are consecutive.
+        args: see :class:`Tape`.
+    """
+
+    def __init__(self, *args, numbers: Tensor | None = None) -> None:
+        super().__init__(*args)
+        self.numbers = numbers
 
 
 @MODELS.register_module()
@@ -102,8 +115,8 @@ class MemoryRoIHead(TopKRoIHead):
             rows.best = self._best(features, rows)
         if not rows.reads:
             return None
-        clip_shape, past = (tape.clip_shape, tape.pasts) if tape else ((len(rows.counts), 1), (None, None))
-        enhanced, present = self.memory(_by_frame(features, rows.counts), *rows.best, clip_shape, past)
+        clip = (tape.clip_shape, tape.pasts, tape.numbers) if tape else ((len(rows.counts), 1),)
+        enhanced, present = self.memory(_by_frame(features, rows.counts), *rows.best, *clip)
         if tape:
             tape.presents[:] = present
         return torch.cat([frame[:count] for frame, count in zip(enhanced, rows.counts, strict=True)]).to(outputs.dtype)

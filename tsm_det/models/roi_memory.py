@@ -57,7 +57,8 @@ class RoIMemory(nn.Module):
         nn.init.zeros_(self.to_output.bias)
 
     def forward(self, features: Tensor, best: Tensor, is_there: Tensor, clip_shape: tuple[int, int],
-                past: Sequence[Tensor | None] = (None, None)) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+                past: Sequence[Tensor | None] = (None, None),
+                numbers: Tensor | None = None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Read the memory, and write the frames into it.
 
         Args:
@@ -66,6 +67,7 @@ class RoIMemory(nn.Module):
             is_there: ``(N*T, k)``; False where a frame has fewer.
             clip_shape: (N, T).
             past: see below; None at the start of the streams.
+            numbers: ``(N, T)``, of the frames in their streams, minus the first; None: they are consecutive.
 
         Returns:
             Features like those given, and the past of the next clip: tokens ``(N, recent - 1 + sparse, k, width)``, in
@@ -76,9 +78,12 @@ class RoIMemory(nn.Module):
         written = (written * is_there.unsqueeze(2)).unflatten(0, clip_shape)
         tokens, phase = map(fit_past, past, self.empty(n))
         frames = torch.cat([tokens, written], dim=1)
-        is_seen = self.matches(phase[:, 0].long(), t)
+        if numbers is None:
+            numbers = torch.arange(t, device=frames.device).expand(n, -1)
+        numbers = torch.cat([numbers, numbers[:, -1:] + 1], dim=1)
+        is_seen = self.matches(phase[:, 0].long(), numbers)
         attended = self._attend(features.unflatten(0, clip_shape), frames, is_seen[:, :-1])
-        present = _chosen(frames, is_seen[:, -1, :, 1:]), (phase + t).remainder(self.every)
+        present = _chosen(frames, is_seen[:, -1, :, 1:]), (phase + numbers[:, -1:]).remainder(self.every)
         return features + self.to_output(attended).flatten(0, 1), present
 
     def empty(self, num_streams: int) -> tuple[Tensor, Tensor]:
@@ -97,20 +102,20 @@ class RoIMemory(nn.Module):
         return offset.where(offset < self.recent,
                             newest_sparse.unsqueeze(-1) + self.every * (offset - self.recent))
 
-    def matches(self, phase: Tensor, num_frames: int) -> Tensor:
+    def matches(self, phase: Tensor, numbers: Tensor) -> Tensor:
         """Which frames each frame of a clip, and the one after it, sees at which place of :meth:`ages`.
 
         Args:
-            phase: ``(N,)``, number of the clip's first frame.
-            num_frames: T.
+            phase: ``(N,)``, number of the clip's first frame in its stream.
+            numbers: ``(N, T + 1)``, of these frames, minus the first.
 
         Returns:
             ``(N, T + 1, remembered + T, recent + sparse)``, bool.
         """
-        now = torch.arange(num_frames + 1, device=phase.device).unsqueeze(1)
-        wanted = self.ages(phase.unsqueeze(1) + now.T)
-        remembered = wanted[:, :1, 1:] + now
-        own = (now - now[:-1].T).expand(len(phase), -1, -1)
+        wanted = self.ages(phase.unsqueeze(1) + numbers)
+        remembered = wanted[:, :1, 1:] + numbers.unsqueeze(2)
+        own = numbers.unsqueeze(2) - numbers[:, None, :-1]
+        own = own.masked_fill(torch.ones_like(own[0], dtype=torch.bool).triu(1), -1)  # frames may be repeated
         return torch.cat([remembered, own], dim=2).unsqueeze(3) == wanted.unsqueeze(2)
 
     def _attend(self, features: Tensor, frames: Tensor, is_seen: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 
+import torch
 from mmdet.models import DetDataPreprocessor
 from mmdet.models.dense_heads import RPNHead
 from mmdet.models.roi_heads import StandardRoIHead
@@ -17,9 +18,9 @@ from torch import Tensor, nn
 
 from tsm_det.errors import InputError
 from tsm_det.models.autocast import head_on_maps, in_float32, on_maps, only_on_maps
+from tsm_det.models.memory_roi_head import MemoryTape
 from tsm_det.shift import ShiftState
 from tsm_det.shift_offline import NO_STREAM
-from tsm_det.sites import Tape
 from tsm_det.stream_bank import StreamBank
 
 # Types of mmdet's parts, and what takes their place.
@@ -37,6 +38,7 @@ class _Detection:
 
 class _Running(threading.local):
     detection: _Detection | None = None
+    segments: int = 1  # per training clip
 
 
 _running = _Running()
@@ -156,6 +158,7 @@ class TemporalDetector:
         """Features of images ``(N, C, H, W)`` or of clips ``(N, T, C, H, W)``, from an empty past outside of detect."""
         clip = batch_inputs if batch_inputs.ndim == 5 else batch_inputs.unsqueeze(1)
         detection = _running.detection
+        clip = clip.unflatten(1, (_running.segments, -1)).flatten(0, 1)
         with on_maps(clip.device.type):
             past = detection.past._replace(memory=()) if detection and detection.past else None
             feats, present = self.extract_clip(clip, past)
@@ -171,18 +174,23 @@ class TemporalDetector:
 
     def loss(self, batch_inputs: Tensor, batch_data_samples: Sequence) -> dict:
         """Losses over all frames of the clips (or images). On a CPU, autocast holds for backbone, neck and RPN only."""
-        device = batch_inputs.device.type
-        with only_on_maps(device) if device == 'cpu' else nullcontext(), self._memory(batch_inputs):
-            return super().loss(batch_inputs, frames_of(batch_data_samples))
+        device, frames = batch_inputs.device.type, frames_of(batch_data_samples)
+        outer, _running.segments = _running.segments, 1 + frames[-1].metainfo.get('segment', 0)
+        numbers = _numbers(frames, len(batch_inputs)).to(device) if _running.segments > 1 else None
+        try:
+            with only_on_maps(device) if device == 'cpu' else nullcontext(), self._memory(batch_inputs, (), numbers):
+                return super().loss(batch_inputs, frames)
+        finally:
+            _running.segments = outer
 
     def _forward(self, batch_inputs: Tensor, batch_data_samples: Sequence | None = None) -> tuple:
         with self._memory(batch_inputs):
             return super()._forward(batch_inputs, batch_data_samples and frames_of(batch_data_samples))
 
-    def _memory(self, batch_inputs: Tensor, past: Sequence[Tensor] = ()) -> Tape:
+    def _memory(self, batch_inputs: Tensor, past: Sequence[Tensor] = (), numbers: Tensor | None = None) -> MemoryTape:
         """Context manager: the RoI memory, if there is one, at clips or images that continue its past."""
         clip_shape = batch_inputs.shape[:2] if batch_inputs.ndim == 5 else (len(batch_inputs), 1)
-        return Tape(len(self._memory_sites()), clip_shape, past)
+        return MemoryTape(len(self._memory_sites()), clip_shape, past, numbers=numbers)
 
     def predict(self, batch_inputs: Tensor, batch_data_samples: Sequence, rescale: bool = True) -> list:
         """Detect objects; clips continue the streams held for their ``video_id``.
@@ -239,6 +247,13 @@ def frames_of(samples: Sequence[DetDataSample] | Sequence[TrackDataSample]) -> l
     """List the frames of clips in N-major order; samples of images pass through."""
     return [frame for sample in samples
             for frame in (sample.video_data_samples if isinstance(sample, TrackDataSample) else [sample])]
+
+
+def _numbers(frames: Sequence[DetDataSample], num_clips: int) -> Tensor:
+    """Numbers ``(N, T)`` of the frames in their streams, minus the first: frame ids in units of their smallest step."""
+    ids = torch.tensor([frame.frame_id for frame in frames]).view(num_clips, -1)
+    step = min((step for step in ids.diff(dim=1).unique().tolist() if step > 0), default=1)
+    return (ids - ids[:, :1]) // step
 
 
 def _clips_of(frames: list[DetDataSample], like: Sequence[TrackDataSample],
