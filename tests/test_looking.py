@@ -6,10 +6,12 @@ from pathlib import Path
 import cv2
 import pytest
 import torch
-from mmengine import dump
+from mmengine import dump, load
 
+from tests.tiny import TINY
 from tsm_det import config_path
 from tsm_det.datasets.synthetic_vid import make_synthetic_vid
+from tsm_det.evaluation.score_averaging import average_scores
 from tsm_det.locks import locked
 
 ROOT = Path(__file__).parent.parent
@@ -73,6 +75,16 @@ def test_averaged_scores_can_be_plotted(run, data_root, results, tmp_path):
     status, out, err = run(f'{line} --average-scores 4')
     assert status == 0, out + err
     assert run(f'{line} --average-scores 0')[0] == 2
+
+
+def test_a_test_with_averaged_scores_writes_what_averaging_its_results_gives(run, data_root, tmp_path):
+    options = f'--work-dir {tmp_path}/work --cfg-options data_root={data_root} {TINY}'
+    for name, average in (('plain', ''), ('averaged', '--average-scores 4')):
+        status, out, err = run(f'test {synth()} none {average} --out {tmp_path}/{name}.pkl {options}')
+        assert status == 0, out + err
+    plain, averaged = (load(f'{tmp_path}/{name}.pkl') for name in ('plain', 'averaged'))
+    for one, other in zip(average_scores(plain, 4, 4), averaged, strict=True):
+        assert torch.equal(one['pred_instances']['scores'], other['pred_instances']['scores'])
 
 
 def test_without_tracks_the_picture_by_motion_is_left_out_with_a_reason(run, data_root, results, tmp_path):

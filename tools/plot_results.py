@@ -3,7 +3,7 @@
 from argparse import Namespace
 
 from command_line import run
-from tool_options import add_cfg_options, make_parser
+from tool_options import add_average, add_cfg_options, make_parser
 
 
 def parse_args() -> Namespace:
@@ -15,13 +15,9 @@ def parse_args() -> Namespace:
     parser.add_argument('--out', required=True, help='folder for the plots')
     parser.add_argument('--score-thr', type=float, default=0.3,
                         help='lowest score of a detection in the strips (default: 0.3)')
-    parser.add_argument('--average-scores', type=int, metavar='M',
-                        help='replace class scores by their means over M frames (default: off)')
+    add_average(parser)
     add_cfg_options(parser)
-    args = parser.parse_args()
-    if args.average_scores is not None and args.average_scores < 1:
-        parser.error(f'--average-scores is {args.average_scores} but must be at least 1')
-    return args
+    return parser.parse_args()
 
 
 def main(args: Namespace) -> None:

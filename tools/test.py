@@ -4,7 +4,7 @@ import os
 from argparse import Namespace
 
 from command_line import run
-from tool_options import add_cfg_options, add_detector, add_engine, add_launcher, make_parser, path_of
+from tool_options import add_average, add_cfg_options, add_detector, add_engine, add_launcher, make_parser, path_of
 
 
 def parse_args() -> Namespace:
@@ -15,6 +15,7 @@ def parse_args() -> Namespace:
     parser.add_argument('--out', help='.pkl file for the detections of all frames')
     parser.add_argument('--show-dir', help='folder for all frames with their detections drawn')
     parser.add_argument('--metrics', help='JSON file for all metrics')
+    add_average(parser)
     parser.add_argument('--tta', action='store_true', help='not supported: a stream has one view of each frame')
     add_engine(parser)
     add_cfg_options(parser)
@@ -32,7 +33,7 @@ def main(args: Namespace) -> None:
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     config = load_config(args.config, parse_options(args.cfg_options), args.work_dir, args.launcher)
     test(config, path_of(args.checkpoint), args.out, args.show_dir, args.metrics, args.engine,
-         args.trust_checkpoint)
+         args.trust_checkpoint, args.average_scores)
 
 
 if __name__ == '__main__':

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 
 ENGINES = 'eager, fast, fast-bf16, compiled, compiled-bf16, openvino-int8'
 
@@ -28,6 +28,18 @@ def add_trust(parser: ArgumentParser) -> None:
 def add_engine(parser: ArgumentParser) -> None:
     """Add --engine."""
     parser.add_argument('--engine', default='eager', help=f'one of {ENGINES} (default: eager); see docs/engines.md')
+
+
+def add_average(parser: ArgumentParser) -> None:
+    """Add --average-scores."""
+    parser.add_argument('--average-scores', type=_positive, metavar='M', help='replace class scores by their means '
+                        'over the last M frames along tracks of overlapping boxes (default: off)')
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise ArgumentTypeError(f'it is {text} but must be at least 1')
+    return int(text)
 
 
 def add_device(parser: ArgumentParser) -> None:

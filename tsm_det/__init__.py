@@ -41,6 +41,7 @@ from tsm_det.models import (  # noqa: F401
     box_selection,
     clip_preprocessor,
     detectors,
+    memory_roi_head,
     necks,
     roi_align,
     tps_swin_transformer,

@@ -23,6 +23,7 @@ from tsm_det.distributed import is_first_process, process_group
 from tsm_det.engines import with_engine
 from tsm_det.errors import InputError
 from tsm_det.evaluation.dumping import DrawDetections, DumpDetections
+from tsm_det.evaluation.score_averaging import ScoreAveraging
 from tsm_det.evaluation.vid_metric import VIDMetric
 from tsm_det.files import check_folder, check_writable, needing_room, write_json
 from tsm_det.locks import locked
@@ -127,7 +128,8 @@ def _run_training(runner: Runner) -> None:
 
 
 def test(config: Config, checkpoint: str | None, out: str | None = None, show_dir: str | None = None,
-         metrics: str | None = None, engine: str = 'eager', trust_checkpoint: bool = False) -> dict[str, float]:
+         metrics: str | None = None, engine: str = 'eager', trust_checkpoint: bool = False,
+         average: int | None = None) -> dict[str, float]:
     """Stream every test video frame by frame, or in windows if the detector reads future frames, and score it.
 
     Args:
@@ -138,6 +140,7 @@ def test(config: Config, checkpoint: str | None, out: str | None = None, show_di
         metrics: JSON file for all metrics, null for undefined ones.
         engine: how to run the model, one of ``tsm_det.engines.ENGINES``.
         trust_checkpoint: load a checkpoint of more than tensors and plain values, which may run any program.
+        average: frames to average class scores over, see :mod:`tsm_det.evaluation.score_averaging`; None: do not.
 
     Returns:
         All metrics.
@@ -168,6 +171,9 @@ def test(config: Config, checkpoint: str | None, out: str | None = None, show_di
         if engine != 'eager':
             runner.model = with_engine(model, engine, config)
         _in_windows(runner, 'test_loop')
+        if average:
+            classes = runner.test_loop.dataloader.dataset.metainfo['classes']
+            runner.model.register_forward_hook(ScoreAveraging(len(classes), average))
         if out:
             runner.test_evaluator.metrics.append(DumpDetections(out))
         if show_dir:

@@ -14,11 +14,13 @@ from tsm_det.errors import InputError
 class ShiftState(NamedTuple):
     """The pasts of all sites of a network: one tensor ``(N, C_shift, H, W)`` per site, in forward order.
 
-    More fields may follow: walk a state with :func:`map_state`, never by position.
+    ``memory`` is the past of a RoI memory, ``()`` without one. More fields may follow: walk a state with
+    :func:`map_state`, never by position.
     """
 
     backbone: tuple[Tensor, ...]
     neck: tuple[Tensor, ...]
+    memory: tuple[Tensor, ...] = ()
 
 
 def map_state(fn: Callable[..., Tensor], *states: ShiftState) -> ShiftState:
@@ -33,6 +35,11 @@ def map_state(fn: Callable[..., Tensor], *states: ShiftState) -> ShiftState:
     """
     return ShiftState(*(
         tuple(fn(*tensors) for tensors in zip(*pasts, strict=True)) for pasts in zip(*states, strict=True)))
+
+
+def parts_of(state: ShiftState) -> dict[str, tuple[Tensor, ...]]:
+    """The fields of a state by name, without the memory if there is none."""
+    return {part: pasts for part, pasts in state._asdict().items() if pasts or part != 'memory'}
 
 
 def tensors_of(state: ShiftState) -> list[Tensor]:

@@ -97,6 +97,11 @@ def is_recording() -> bool:
     return _bound.tape is not None
 
 
+def bound_tape() -> Tape | None:
+    """The tape that is bound in this thread."""
+    return _bound.tape
+
+
 def bound_clip_shape() -> tuple[int, int]:
     """N and T of the tape that is bound in this thread."""
     return _bound.tape.clip_shape

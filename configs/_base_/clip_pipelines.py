@@ -5,7 +5,7 @@ train_pipeline = [
         type='TransformBroadcaster',
         share_random_params=True,
         transforms=[dict(type='LoadFrame'), dict(type='LoadTrackAnnotations')]),
-    dict(type='PackTrackInputs'),
+    dict(type='PackTrackInputs', meta_keys=('segment',)),
 ]
 test_pipeline = [
     dict(

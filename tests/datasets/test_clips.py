@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tsm_det.datasets.clips import ConsecutiveFrames
+from tsm_det.datasets.clips import ConsecutiveFrames, SegmentedFrames
 from tsm_det.errors import InputError
 
 
@@ -80,3 +80,28 @@ def test_a_video_of_two_frames_with_one_missing_between_is_no_subsampled_data():
 def test_a_number_below_one_is_refused(key):
     with pytest.raises(ValueError, match=f'{key} is 0'):
         ConsecutiveFrames(**{'num_frames': 2, key: 0})
+
+
+@pytest.mark.parametrize('key', [0, 9, 25, 39])
+def test_segments_are_a_distance_apart_and_contain_the_key(key):
+    indices = np.array(SegmentedFrames(6, segments=3, distance=8).indices(np.arange(40), key))
+    assert key in indices
+    assert np.array_equal(np.diff(indices.reshape(3, 2)[:, 0]), [8, 8])
+    assert np.array_equal(np.diff(indices.reshape(3, 2), axis=1), np.ones((3, 1)))
+
+
+def test_segments_repeat_the_first_frame_where_a_gap_leaves_no_room():
+    frame_ids = np.array([0, 1, 2, *range(100, 112)])
+    assert SegmentedFrames(6, segments=3, distance=8).indices(frame_ids, 14) == [3, 3, 5, 6, 13, 14]
+
+
+def test_frames_know_their_segment():
+    video = dict(video_id=1, video_length=40, images=[dict(frame_id=k) for k in range(40)])
+    frames = SegmentedFrames(6, segments=3, distance=8).transform({**video, 'key_frame_id': 5})
+    assert frames['segment'] == [0, 0, 1, 1, 2, 2]
+
+
+@pytest.mark.parametrize('wrong', [dict(segments=4, distance=8), dict(segments=3, distance=1)])
+def test_segments_out_of_range_are_refused(wrong):
+    with pytest.raises(InputError):
+        SegmentedFrames(6, **wrong)

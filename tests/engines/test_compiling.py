@@ -29,6 +29,10 @@ def test_captured_streams_equal_eager_and_are_captured_once(make_model, without_
     check_compiled(make_model())
 
 
+def test_a_memory_of_past_frames_runs_beside_the_graph(make_model, without_a_compiler):
+    check_compiled(make_model(roi_head=dict(type='MemoryRoIHead', memory=dict(k=6, recent=2, sparse=1, every=2))))
+
+
 @pytest.mark.slow
 def test_compiled_streams_equal_eager_and_are_compiled_once(make_model):
     check_compiled(make_model('GN'))

@@ -2,8 +2,10 @@
 
 import pytest
 import torch
+from mmdet.structures import DetDataSample, TrackDataSample
+from mmengine.structures import InstanceData
 
-from tsm_det.evaluation.score_averaging import average_scores
+from tsm_det.evaluation.score_averaging import ScoreAveraging, average_scores
 
 
 def frame(img_id, *detections, video_id=0):
@@ -38,3 +40,24 @@ def test_overlapping_detections_are_one_place_with_a_score_per_class():
     assert result['pred_instances']['bboxes'][::2].tolist() == [HERE, AWAY]
     assert result['pred_instances']['scores'].tolist() == pytest.approx([0.9, 0.8, 0, 0.1])
     assert result['pred_instances']['labels'].tolist() == [0, 1, 0, 1]
+
+
+def clip_of(frame, reset=None):
+    sample, clip = DetDataSample(metainfo=dict(video_id=frame['video_id'], reset=reset)), TrackDataSample()
+    sample.pred_instances = InstanceData(**frame['pred_instances'])
+    clip.video_data_samples = [sample]
+    return clip
+
+
+def test_a_detectors_streams_are_averaged_as_they_come_and_start_over_with_it():
+    one = [frame(0, (HERE, 0.9, 0)), frame(1, (MOVED, 0.7, 1)), frame(2, (MOVED, 0.3, 1))]
+    two = [frame(10 + k, (HERE, 0.2 * k, 1), video_id=1) for k in range(3)]
+    averaging, clips = ScoreAveraging(2, 9), []
+    for pair in zip(one, two, strict=True):
+        clips.append([clip_of(given, reset='gap' if given is two[2] else None) for given in pair])
+        averaging(None, (), clips[-1])
+    expected = [[*average_scores(one, 2, 9)], [*average_scores(two[:2], 2, 9), *average_scores(two[2:], 2, 9)]]
+    for video in range(2):
+        for pair, result in zip(clips, expected[video], strict=True):
+            found = pair[video][0].pred_instances
+            assert all(torch.equal(found[key], result['pred_instances'][key]) for key in ('bboxes', 'scores', 'labels'))

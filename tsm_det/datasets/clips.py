@@ -50,9 +50,7 @@ class ConsecutiveFrames(BaseFrameSample):
             frame_ids: ``(F,)``, increasing.
             key: index into them.
         """
-        starts = np.flatnonzero(np.diff(frame_ids) > self.max_gap) + 1
-        first = max([0, *starts[starts <= key]])
-        last = min([len(frame_ids), *starts[starts > key]]) - 1
+        first, last = self._without_gaps(frame_ids, key)
         places = [place for place in range(self.num_frames)  # of the key in the clip
                   if key - place * self.stride >= first
                   and key + (self.num_frames - 1 - place) * self.stride <= last]
@@ -64,6 +62,11 @@ class ConsecutiveFrames(BaseFrameSample):
         earliest = end - (end - first) // self.stride * self.stride
         return [max(int(earliest), int(end) - back * self.stride) for back in reversed(range(self.num_frames))]
 
+    def _without_gaps(self, frame_ids: np.ndarray, key: int) -> tuple[int, int]:
+        """First and last index of the frames around the key that no gap divides."""
+        starts = np.flatnonzero(np.diff(frame_ids) > self.max_gap) + 1
+        return int(max([0, *starts[starts <= key]])), int(min([len(frame_ids), *starts[starts > key]])) - 1
+
     def _check_gaps(self, video: dict, frame_ids: np.ndarray) -> None:
         steps = np.diff(frame_ids)
         if len(steps) > 1 and steps.min() > self.max_gap:
@@ -71,3 +74,49 @@ class ConsecutiveFrames(BaseFrameSample):
                 f'the frame ids of video {video.get("name", video["video_id"])} are {steps.min()} or more apart but '
                 f'max_gap is {self.max_gap}, so no clip has two frames: set max_gap of ConsecutiveFrames to '
                 f'{steps.min()} if only some frames are in the data')
+
+
+@TRANSFORMS.register_module()
+class SegmentedFrames(ConsecutiveFrames):
+    """Sample a clip of several segments of one video, so that a RoI memory sees seconds in training.
+
+    Each segment is a clip of :class:`ConsecutiveFrames`; ``segment`` is the number of a frame's segment, which
+    ``PackTrackInputs(meta_keys=('segment',))`` passes on. The detector computes the features of each segment from an
+    empty past, and its memory counts frames by their ids. Where a part between two gaps is too short, the segments
+    before the key frame's repeat its first frame.
+
+    Args:
+        num_frames: T, frames per clip.
+        segments: number of segments; divides ``num_frames``.
+        distance: of the first frames of neighbouring segments, in frames of the video; a multiple of the memory's
+            ``every``, so that it keeps the first frame of each.
+        kwargs: keys of :class:`ConsecutiveFrames`.
+
+    Raises InputError when a number is out of range.
+    """
+
+    def __init__(self, num_frames: int, segments: int, distance: int, **kwargs) -> None:
+        super().__init__(num_frames, **kwargs)
+        if segments < 1 or num_frames % segments:
+            raise InputError(f'segments is {segments} but must divide num_frames={num_frames}')
+        self.segment = ConsecutiveFrames(num_frames // segments, **kwargs)
+        if distance <= (self.segment.num_frames - 1) * self.stride:
+            raise InputError(f'distance is {distance} but a segment is as long: choose more than '
+                             f'{(self.segment.num_frames - 1) * self.stride}')
+        self.segments, self.distance = segments, distance
+
+    def transform(self, video_infos: dict) -> dict[str, list]:
+        """Collate the sampled frames into a dict of lists of length T."""
+        frames = super().transform(video_infos)
+        frames['segment'] = np.arange(self.segments).repeat(self.segment.num_frames).tolist()
+        return frames
+
+    def indices(self, frame_ids: np.ndarray, key: int) -> list[int]:
+        """Return indices of a random clip that contains the frame at index ``key``."""
+        own, (first, last) = self.segment.indices(frame_ids, key), self._without_gaps(frame_ids, key)
+        places = [place for place in range(self.segments)  # of the key frame's segment
+                  if own[0] - place * self.distance >= first
+                  and own[-1] + (self.segments - 1 - place) * self.distance <= last]
+        place = np.random.choice(places) if places else self.segments - 1
+        return [max(first, index + int(number - place) * self.distance)
+                for number in range(self.segments) for index in own]

@@ -21,6 +21,7 @@ from tsm_det.errors import InputError
 from tsm_det.malloc import keep_freed_memory
 from tsm_det.mixed_precision import has_bfloat16_units
 from tsm_det.models.box_selection import TopKRoIHead, best_by_place
+from tsm_det.models.memory_roi_head import MemoryRoIHead
 from tsm_det.models.roi_align import separable
 
 _DENSE_HEADS = (RetinaHead, FCOSHead, ATSSHead, GFLHead, RTMDetSepBNHead, YOLOXHead)
@@ -72,7 +73,7 @@ def dense_head(model: nn.Module) -> nn.Module:
 
     Raises InputError when the engines do not cover the detector.
     """
-    if type(getattr(model, 'roi_head', None)) is TopKRoIHead and not model.roi_head.with_mask:
+    if type(getattr(model, 'roi_head', None)) in (TopKRoIHead, MemoryRoIHead) and not model.roi_head.with_mask:
         return model.rpn_head
     if isinstance(model, SingleStageDetector) and type(model.bbox_head) in _DENSE_HEADS:
         return model.bbox_head

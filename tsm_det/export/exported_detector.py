@@ -71,7 +71,7 @@ class ExportedModel:
         except Exception as error:  # onnxruntime has an exception for each way of failing
             raise InputError(f'{path} cannot be loaded ({" ".join(str(error).split())[:200]}): give a file of '
                              'tools/export_onnx.py') from error
-        if tuple(self.runtime.meta['state']) != ShiftState._fields:
+        if tuple(self.runtime.meta['state']) not in (ShiftState._fields, ShiftState._fields[:2]):
             raise InputError(f'{path} has a state of {", ".join(self.runtime.meta["state"])} but this version streams '
                              f'{", ".join(ShiftState._fields)}: export the model again with tools/export_onnx.py')
         self.dataset_meta = {'classes': self.runtime.classes, 'value_range': self.runtime.meta.get('value_range')}

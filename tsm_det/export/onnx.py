@@ -15,6 +15,7 @@ from tsm_det.files import check_writable, write_bytes
 from tsm_det.graphs.graph import DetectorGraph
 from tsm_det.graphs.program import build_graph, check_detector, require_packages, trace
 from tsm_det.locks import locked
+from tsm_det.shift import parts_of
 from tsm_det.streams.online_detector import OnlineDetector
 from tsm_det.version import __version__
 
@@ -25,10 +26,10 @@ def write_onnx(detector: OnlineDetector, size: tuple[int, int], path: str | os.P
     """Export a detector on the CPU for source frames of ``size`` (H, W), and copy ``runtime.py`` beside the file.
 
     Inputs of the graph: ``image`` ``(1, h, w, 3)`` BGR uint8, a frame resized as by the config's test pipeline
-    (normalising and padding are in the graph), and ``past.backbone.0``, ..., ``past.neck.0``, ...: zeros at the start
-    of a stream, then each ``present.`` of the frame before. Outputs: ``boxes`` ``(k, 4)`` in px of the image,
-    ``scores``, ``labels``, highest-scoring first, and the presents. The file's metadata describes them as JSON;
-    their last entry is a checksum.
+    (normalising and padding are in the graph), and ``past.backbone.0``, ..., ``past.neck.0``, ..., and with a RoI
+    memory ``past.memory.0`` and ``.1``: zeros at the start of a stream, then each ``present.`` of the frame before.
+    Outputs: ``boxes`` ``(k, 4)`` in px of the image, ``scores``, ``labels``, highest-scoring first, and the presents.
+    The file's metadata describes them as JSON; their last entry is a checksum.
 
     Returns the path of the runtime, which runs the file.
 
@@ -102,4 +103,4 @@ def _description(graph: DetectorGraph, dataset_meta: dict) -> dict:
                      'std': preprocessor.std.flatten().tolist() if normalised else [1.0] * 3,
                      'pad_value': preprocessor.pad_value},
         'score_thr': config.score_thr, 'max_detections': config.max_per_img,
-        'state': {part: [list(past.shape) for past in pasts] for part, pasts in graph.fresh._asdict().items()}}
+        'state': {part: [list(past.shape) for past in pasts] for part, pasts in parts_of(graph.fresh).items()}}

@@ -24,6 +24,7 @@ from tsm_det.errors import InputError
 from tsm_det.models.box_selection import TopKRoIHead, TopKRPNHead
 from tsm_det.models.clip_preprocessor import ClipDataPreprocessor
 from tsm_det.models.detectors import TSMFasterRCNN
+from tsm_det.models.memory_roi_head import MemoryRoIHead
 from tsm_det.models.roi_align import SeparableRoIExtractor
 from tsm_det.shift import map_state, tensors_of
 
@@ -39,7 +40,7 @@ _TYPES = (
     ('RPN head', 'rpn_head', RPNHead, TopKRPNHead),
     ('anchor generator', 'rpn_head.prior_generator', AnchorGenerator),
     ('RPN coder', 'rpn_head.bbox_coder', DeltaXYWHBBoxCoder),
-    ('RoI head', 'roi_head', StandardRoIHead, TopKRoIHead),
+    ('RoI head', 'roi_head', StandardRoIHead, TopKRoIHead, MemoryRoIHead),
     ('RoI extractor', 'roi_head.bbox_roi_extractor', SingleRoIExtractor, SeparableRoIExtractor),
     ('box head', 'roi_head.bbox_head', ConvFCBBoxHead, Shared2FCBBoxHead, Shared4Conv1FCBBoxHead),
     ('box coder', 'roi_head.bbox_head.bbox_coder', DeltaXYWHBBoxCoder))
@@ -170,12 +171,17 @@ class DetectorGraph(nn.Module):
         """Proposals sorted by the pyramid level of their size, with their scores and deltas."""
         layers = self.model.roi_head.bbox_roi_extractor.roi_layers
         numbers = self.model.roi_head.bbox_roi_extractor.map_roi_levels(F.pad(proposals, (1, 0)), len(layers))
-        groups = [proposals[(numbers == number).nonzero().squeeze(1)] for number in range(len(layers))]
+        places = [(numbers == number).nonzero().squeeze(1) for number in range(len(layers))]
+        groups = [proposals[place] for place in places]
         crops = torch.cat([
             roi_align(level, group, list(layer.output_size), layer.spatial_scale, layer.sampling_ratio)
             for level, group, layer in zip(levels, groups, layers, strict=False)])  # the last level serves the RPN only
-        logits, deltas = self.model.roi_head.bbox_head(crops)
+        logits, deltas = self.box_head(crops, places)
         return torch.cat(groups), logits.softmax(-1), deltas
+
+    def box_head(self, crops: Tensor, places: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Logits and deltas of crops, whose ``places`` among the proposals are given level by level."""
+        return self.model.roi_head.bbox_head(crops)
 
     def _detections(self, proposals: Tensor, scores: Tensor, deltas: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         config, head = self.model.roi_head.test_cfg, self.model.roi_head.bbox_head

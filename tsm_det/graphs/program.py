@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from tsm_det.errors import InputError
 from tsm_det.graphs.dense_graph import DenseGraph, dense_differences, is_single_stage
 from tsm_det.graphs.graph import DetectorGraph, check_coverage, onnx_translations, raise_difference
+from tsm_det.graphs.memory_graph import MemoryGraph
 from tsm_det.shift import ShiftState, tensors_of
 
 # The oldest that torch's exporter writes; RoiAlign has half_pixel since 16.
@@ -30,7 +31,9 @@ def check_detector(model: nn.Module) -> None:
 
 def build_graph(model: nn.Module, size: tuple[int, int], padded: tuple[int, int] | None = None) -> DetectorGraph:
     """Build the graph of a detector; see :class:`DetectorGraph`."""
-    return (DenseGraph if is_single_stage(model) else DetectorGraph)(model, size, padded).eval()
+    if is_single_stage(model):
+        return DenseGraph(model, size, padded).eval()
+    return (MemoryGraph if hasattr(model.roi_head, 'memory') else DetectorGraph)(model, size, padded).eval()
 
 
 def trace(graph: nn.Module, name: str, example: Tensor, fresh: ShiftState) -> torch.onnx.ONNXProgram:

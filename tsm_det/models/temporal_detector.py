@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 
+import torch
 from mmdet.models import DetDataPreprocessor
 from mmdet.models.dense_heads import RPNHead
 from mmdet.models.roi_heads import StandardRoIHead
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 
 from tsm_det.errors import InputError
 from tsm_det.models.autocast import head_on_maps, in_float32, on_maps, only_on_maps
+from tsm_det.models.memory_roi_head import MemoryTape
 from tsm_det.shift import ShiftState
 from tsm_det.shift_offline import NO_STREAM
 from tsm_det.stream_bank import StreamBank
@@ -36,6 +38,7 @@ class _Detection:
 
 class _Running(threading.local):
     detection: _Detection | None = None
+    segments: int = 1  # per training clip
 
 
 _running = _Running()
@@ -66,6 +69,7 @@ class TemporalDetector:
             raise TypeError(f'the backbone is {type(self.backbone).__name__} but must have forward_clip: put TSM in '
                             'front of its type (shift_stages=() switches its shift off)')
         temporal = [name for name, module in self.named_modules() if hasattr(module, 'signature')]
+        temporal = [name for name in temporal if name != 'roi_head.memory']
         if len(temporal) > 2 or any(not re.fullmatch(r'backbone|neck(\.\d+)?', name) for name in temporal):
             raise TypeError(f'{", ".join(temporal)} are temporal but only the backbone and one neck can be: remove TSM '
                             'from the types of the others')
@@ -75,6 +79,9 @@ class TemporalDetector:
             head_on_maps(self.rpn_head)
         self.window = window
         self.streams = StreamBank(**(streams or {}))
+        if self.direction == 'both' and self._memory_sites():
+            raise InputError("the roi_head has a memory of past frames but direction='both' detects in windows: use "
+                             "direction='past', or roi_head.type='StandardRoIHead'")
         if self.direction == 'both' and self.streams.max_gap is not None:
             raise InputError(f"streams.max_gap is {self.streams.max_gap} but direction='both' has no streams: leave it "
                              'out')
@@ -117,6 +124,10 @@ class TemporalDetector:
             return ()
         return self.neck if isinstance(self.neck, nn.Sequential) else (self.neck,)
 
+    def _memory_sites(self) -> tuple[str, ...]:
+        memory = getattr(getattr(self, 'roi_head', None), 'memory', None)
+        return memory.sites if memory else ()
+
     def detect(self, clip: Tensor, data_samples: Sequence[DetDataSample] | Sequence[TrackDataSample],
                past: ShiftState | None = None, rescale: bool = True,
                keep: slice = slice(None)) -> tuple[list[DetDataSample], ShiftState]:
@@ -137,8 +148,9 @@ class TemporalDetector:
         detection = _Detection(past, keep)
         outer, _running.detection = _running.detection, detection
         try:
-            with only_on_maps(clip.device.type):
-                return super().predict(clip, samples, rescale), detection.present
+            with only_on_maps(clip.device.type), self._memory(clip, past.memory if past else ()) as tape:
+                samples = super().predict(clip, samples, rescale)
+            return samples, detection.present._replace(memory=tape.present(self._memory_sites()))
         finally:
             _running.detection = outer
 
@@ -146,8 +158,10 @@ class TemporalDetector:
         """Features of images ``(N, C, H, W)`` or of clips ``(N, T, C, H, W)``, from an empty past outside of detect."""
         clip = batch_inputs if batch_inputs.ndim == 5 else batch_inputs.unsqueeze(1)
         detection = _running.detection
+        clip = clip.unflatten(1, (_running.segments, -1)).flatten(0, 1)
         with on_maps(clip.device.type):
-            feats, present = self.extract_clip(clip, detection and detection.past)
+            past = detection.past._replace(memory=()) if detection and detection.past else None
+            feats, present = self.extract_clip(clip, past)
         feats = in_float32(feats)
         if detection is None:
             return feats
@@ -160,12 +174,23 @@ class TemporalDetector:
 
     def loss(self, batch_inputs: Tensor, batch_data_samples: Sequence) -> dict:
         """Losses over all frames of the clips (or images). On a CPU, autocast holds for backbone, neck and RPN only."""
-        device = batch_inputs.device.type
-        with only_on_maps(device) if device == 'cpu' else nullcontext():
-            return super().loss(batch_inputs, frames_of(batch_data_samples))
+        device, frames = batch_inputs.device.type, frames_of(batch_data_samples)
+        outer, _running.segments = _running.segments, 1 + frames[-1].metainfo.get('segment', 0)
+        numbers = _numbers(frames, len(batch_inputs)).to(device) if _running.segments > 1 else None
+        try:
+            with only_on_maps(device) if device == 'cpu' else nullcontext(), self._memory(batch_inputs, (), numbers):
+                return super().loss(batch_inputs, frames)
+        finally:
+            _running.segments = outer
 
     def _forward(self, batch_inputs: Tensor, batch_data_samples: Sequence | None = None) -> tuple:
-        return super()._forward(batch_inputs, batch_data_samples and frames_of(batch_data_samples))
+        with self._memory(batch_inputs):
+            return super()._forward(batch_inputs, batch_data_samples and frames_of(batch_data_samples))
+
+    def _memory(self, batch_inputs: Tensor, past: Sequence[Tensor] = (), numbers: Tensor | None = None) -> MemoryTape:
+        """Context manager: the RoI memory, if there is one, at clips or images that continue its past."""
+        clip_shape = batch_inputs.shape[:2] if batch_inputs.ndim == 5 else (len(batch_inputs), 1)
+        return MemoryTape(len(self._memory_sites()), clip_shape, past, numbers=numbers)
 
     def predict(self, batch_inputs: Tensor, batch_data_samples: Sequence, rescale: bool = True) -> list:
         """Detect objects; clips continue the streams held for their ``video_id``.
@@ -222,6 +247,13 @@ def frames_of(samples: Sequence[DetDataSample] | Sequence[TrackDataSample]) -> l
     """List the frames of clips in N-major order; samples of images pass through."""
     return [frame for sample in samples
             for frame in (sample.video_data_samples if isinstance(sample, TrackDataSample) else [sample])]
+
+
+def _numbers(frames: Sequence[DetDataSample], num_clips: int) -> Tensor:
+    """Numbers ``(N, T)`` of the frames in their streams, minus the first: frame ids in units of their smallest step."""
+    ids = torch.tensor([frame.frame_id for frame in frames]).view(num_clips, -1)
+    step = min((step for step in ids.diff(dim=1).unique().tolist() if step > 0), default=1)
+    return (ids - ids[:, :1]) // step
 
 
 def _clips_of(frames: list[DetDataSample], like: Sequence[TrackDataSample],

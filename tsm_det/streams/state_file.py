@@ -13,7 +13,7 @@ from torch import nn
 from tsm_det.errors import InputError
 from tsm_det.files import write_atomically
 from tsm_det.sealed import check_intact, seal
-from tsm_det.shift import ShiftState
+from tsm_det.shift import ShiftState, parts_of
 from tsm_det.stream_bank import HeldStream
 
 _FORMAT = 'tsm_det streams 5'
@@ -48,6 +48,8 @@ def model_signature(model: nn.Module, preparation: str = '') -> str:
         part = next((part for part in (parts if isinstance(parts, nn.Sequential) else [parts])
                      if hasattr(part, 'signature')), None)
         settings += [None] * number if part is None else part.signature()
+    if hasattr(getattr(model, 'roi_head', None), 'memory'):
+        settings.append(model.roi_head.memory.signature())
     settings += [getattr(model.data_preprocessor, name, None) for name in _PREPROCESSING]
     plain = [setting.tolist() if isinstance(setting, torch.Tensor) else setting for setting in settings]
     digest.update(f'{plain} {getattr(model, "engine", None)}'.encode())
@@ -67,7 +69,7 @@ def write_state(path: str | os.PathLike, signature: str, streams: list[HeldStrea
     content = {
         'format': _FORMAT, 'model': signature,
         'places': {name: tuple(position) for name, position in (positions or {}).items()},
-        'streams': [{**stream._asdict(), 'state': {part: list(pasts) for part, pasts in stream.state._asdict().items()}}
+        'streams': [{**stream._asdict(), 'state': {part: list(pasts) for part, pasts in parts_of(stream.state).items()}}
                     for stream in streams]}
     with write_atomically(path, RuntimeError) as temporary:  # torch's report of a full disk
         torch.save(content, temporary)
