@@ -96,7 +96,7 @@ TimedArm = OnlineArm | MMDetArm
 def mmdet_config(config: Config) -> Config:
     """Copy a config with mmdet's own classes, and an image pipeline that resizes as the video pipeline does."""
     config = with_mmdets_roi_align(config)
-    for part in filter(None, (config.model, config.model.backbone, config.model.get('neck'))):
+    for part in filter(None, (config.model, *map(config.model.get, ('backbone', 'neck', 'roi_head')))):
         _replace_type(part, next(base for base in MODELS.get(part.type).__mro__
                                  if base.__module__.startswith('mmdet.')))
     _replace_type(config.model.data_preprocessor, MODELS.get('DetDataPreprocessor'))
