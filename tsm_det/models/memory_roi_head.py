@@ -125,7 +125,7 @@ class MemoryRoIHead(TopKRoIHead):
         """Features ``(F, k, C)`` of the first boxes of each frame, and where there are any, ``(F, k)``."""
         features = features if rows.order is None else features[rows.order.argsort()]
         k = self.memory.k
-        best = torch.stack([F.pad(F.pad(frame, (0, 1), value=1), (0, 0, 0, k))[:k]
+        best = torch.stack([F.pad(F.pad(frame[:k], (0, 1), value=1), (0, 0, 0, k))[:k]
                             for frame in features.split(rows.counts)])
         return best[..., :-1], best[..., -1] != 0
 

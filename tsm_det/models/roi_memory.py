@@ -127,8 +127,9 @@ class RoIMemory(nn.Module):
         is_open = is_seen.any(3, keepdim=True) & (is_there[:, :-1] != 0).unflatten(1, (-1, self.k))[:, None, :, :, 0]
         bias = (is_seen.to(frames) @ self.age_bias).unsqueeze(3).masked_fill(~is_open.unsqueeze(4), -torch.inf)
         bias = F.pad(bias.flatten(2, 3), (0, 0, 0, 1))  # (N, T, F*k + 1, heads); the last token is zero
-        queries, keys, values = map(self._heads, (self.to_query(features), keys.unsqueeze(1), values.unsqueeze(1)))
-        scores = queries @ keys.transpose(3, 4) * (self.width // self.num_heads) ** -0.5
+        queries = self.to_query(features) * (self.width // self.num_heads) ** -0.5
+        queries, keys, values = map(self._heads, (queries, keys.unsqueeze(1), values.unsqueeze(1)))
+        scores = queries @ keys.transpose(3, 4)
         # Not scaled_dot_product_attention: torch.export would ask whether Q is 1.
         weights = (scores + bias.transpose(2, 3).unsqueeze(3)).softmax(4)
         return (weights @ values).transpose(2, 3).flatten(3)
