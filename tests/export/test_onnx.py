@@ -14,6 +14,7 @@ from tsm_det.errors import InputError
 from tsm_det.export import onnx as module
 from tsm_det.export.onnx import write_onnx
 from tsm_det.export.parity import compare_with_eager
+from tsm_det.shift import parts_of
 
 pytestmark = pytest.mark.slow
 
@@ -54,7 +55,7 @@ def test_the_metadata_describe_the_model(runtime, detector):
     state = detector.bank.held()[0].state
     layout = runtime.meta.pop('state')
     assert {part: [tuple(shape) for shape in shapes] for part, shapes in layout.items()} == {
-        part: [tuple(past.shape) for past in pasts] for part, pasts in state._asdict().items()}
+        part: [tuple(past.shape) for past in pasts] for part, pasts in parts_of(state).items()}
     mean, std = (runtime.meta['in_graph'].pop(key) for key in ('mean', 'std'))
     np.testing.assert_allclose([mean, std], [[123.675, 116.28, 103.53], [58.395, 57.12, 57.375]], rtol=1e-6)
     assert runtime.meta.pop('tsm_det')
