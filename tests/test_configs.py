@@ -30,7 +30,10 @@ SITES = {  # backbone, neck
     'tsm_cascade_rcnn_r50_vid': (16, 4),
     'tsm_dino_r50_vid': (16, 3),
     'tsm_faster_rcnn_mobilenetv2_synthvid': (10, 4),
+    'tsm_faster_rcnn_mobilenetv2_thermal': (10, 4),
+    'tsm_faster_rcnn_mobilenetv2_thermal_bursts': (10, 4),
     'tsm_faster_rcnn_mobilenetv2_vid': (10, 4),
+    'tsm_faster_rcnn_thin_r50_thermal': (16, 4),
     'tsm_faster_rcnn_swin-t_vid': (12, 4),
     'tsm_retinanet_r18_synthvid': (8, 3),
     'tsm_retinanet_r50_vid': (16, 3),
@@ -79,7 +82,7 @@ def test_a_baseline_is_its_detector_without_sites(name, detector):
 
 @pytest.mark.parametrize('name', [name for name in CONFIGS if 'synthvid' in name or 'thermal' in name])
 def test_configs_that_need_no_data_of_others_download_nothing(name):
-    assert load(name).model.backbone.init_cfg is None
+    assert load(name).model.backbone.get('init_cfg') is None
 
 
 @pytest.mark.parametrize('name', CONFIGS)
