@@ -156,7 +156,8 @@ def _write(model: openvino.Model, path: Path) -> None:
 @contextmanager
 def _quiet_nncf() -> Iterator[None]:
     """Context manager: silences NNCF's log, progress bar and numpy warnings."""
-    nncf.set_log_level(logging.ERROR)
+    # nncf.set_log_level would silence the handlers of all other logs too.
+    logging.getLogger('nncf').setLevel(logging.ERROR)
     with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
         warnings.simplefilter('ignore')
         yield
