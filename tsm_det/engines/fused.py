@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from tsm_det.models.box_selection import TopKRPNHead
 
 _OPERATORS = torch.ops.mkldnn
-# Shapes of a convolution's input to pack for before packing anew; each takes little memory.
+# Shapes of a convolution's input to pack for before packing again; each takes little memory.
 _MOST_SHAPES = 256
 # oneDNN's name of each activation, and its numbers.
 _ACTIVATIONS = {nn.Identity: ('none', ()), nn.ReLU: ('relu', ()), nn.ReLU6: ('hardtanh', (0.0, 6.0)),
