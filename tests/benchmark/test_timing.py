@@ -29,11 +29,13 @@ def test_warm_up_calls_are_made_but_not_returned(ticking):
 
 @pytest.mark.parametrize(('streams', 'counts'), [
     (1, [1]), (2, [1, 2]), (5, [1, 2, 4, 5]), (16, [1, 2, 4, 8, 16])])
-def test_numbers_of_streams_double_and_each_starts_over_and_counts_all_frames(streams, counts, ticking):
-    arm = Mock()
-    table = throughput({'tsm': arm}, lambda count: repeat(count), streams, frames=2, warmup=0)
-    assert arm.mock_calls == [made for count in counts for made in (call.reset(), call(count), call(count))]
-    assert [(row['streams'], row['arms'][0]['fps']) for row in table] == [(count, count) for count in counts]
+def test_numbers_of_streams_double_interleaved_and_count_all_frames(streams, counts, ticking):
+    arm, images = Mock(), list(range(streams))
+    table = throughput({'tsm': arm}, repeat(images), streams, frames=2, warmup=0)
+    calls = [call(images[:count]) for count in counts]
+    assert arm.mock_calls == [*reversed(calls), *calls]
+    assert [(row['streams'], row['arms'][0]['fps'], row['arms'][0]['processor_ms']) for row in table] == [
+        (count, count, 500) for count in counts]
 
 
 def test_percentiles_are_per_call_and_fps_counts_all_frames():

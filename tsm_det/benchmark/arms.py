@@ -59,9 +59,6 @@ class OnlineArm:
     def __call__(self, images: Sequence[np.ndarray]) -> list[DetDataSample]:
         return self.detector.detect_batch(images, range(len(images)))
 
-    def reset(self) -> None:
-        self.detector.reset()
-
     def state_bytes(self) -> int:
         return self.detector.bank.state_bytes()
 
@@ -82,9 +79,6 @@ class MMDetArm:
     def __call__(self, images: Sequence[np.ndarray]) -> list[DetDataSample]:
         with default_memory():
             return inference_detector(self.model, list(images), self.pipeline)
-
-    def reset(self) -> None:
-        """Do nothing: there is no state."""
 
     def state_bytes(self) -> int:
         return 0

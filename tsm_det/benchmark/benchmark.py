@@ -85,7 +85,7 @@ def _figures(options: BenchmarkOptions, plans: Sequence[ArmPlan]) -> dict:
                   'state_bytes': arms[plan.name].state_bytes(), **costs[plan.name]} for plan in plans],
         'ratio': ratios['whole'], 'ratios': ratios}
     if options.streams:
-        figures['by_streams'] = throughput(arms, lambda count: batches_of(frames(), count), streams, **timing)
+        figures['by_streams'] = throughput(arms, batches_of(frames(), streams), streams, **timing)
     if options.train:
         figures['training'] = compare_training(
             training_plans(*plans[:2]), frames(), options.train, options.warmup, options.clip_length)

@@ -87,10 +87,11 @@ def _cost(arms: Sequence[dict]) -> list[str]:
 
 def _streams(rows: Sequence[dict]) -> list[str]:
     names = [arm['name'] for arm in rows[0]['arms']]
-    head = [f'{name} {unit}' for unit in ('ms per call', 'frames per second') for name in names]
-    return ['## Streams', '', 'One frame of each stream per call; frames per second over all streams.', '',
-            *markdown_table(['streams', *head], [
+    head = [f'{name} {unit}' for unit in ('ms per call', 'CPU ms per frame', 'frames per second') for name in names]
+    return ['## Streams', '', 'One frame of each stream per call, interleaved; frames per second over '
+            'all streams.', '', *markdown_table(['streams', *head], [
                 [row['streams'], *(f'{arm["p50_ms"]:.1f}' for arm in row['arms']),
+                 *(f'{arm["processor_ms"] / row["streams"]:.1f}' for arm in row['arms']),
                  *(f'{arm["fps"]:.2f}' for arm in row['arms'])] for row in rows])]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -17,13 +17,13 @@ from tsm_det.benchmark.arms import TimedArm
 class TimedCall(NamedTuple):
     """One call of the arm ``name``: wall-clock time, CPU time of all threads of the process, and the result."""
 
-    name: str
+    name: Hashable
     wall_ms: float
     cpu_ms: float
     result: Any
 
 
-def interleaved(arms: Mapping[str, Callable[[Any], Any]], inputs: Iterator, count: int, warmup: int,
+def interleaved(arms: Mapping[Hashable, Callable[[Any], Any]], inputs: Iterator, count: int, warmup: int,
                 device: str = 'cpu', unit: str = 'frames') -> Iterator[TimedCall]:
     """Call every arm on the same input, in alternating order, so that a slow phase of the machine slows all arms.
 
@@ -47,23 +47,22 @@ def timed(function: Callable[[], Any], device: str = 'cpu') -> tuple[float, floa
     return (time.perf_counter() - wall) * 1e3, (time.process_time() - cpu) * 1e3, result
 
 
-def throughput(arms: Mapping[str, TimedArm], batches: Callable[[int], Iterator[list[np.ndarray]]], streams: int,
-               frames: int = 50, warmup: int = 5, device: str = 'cpu') -> list[dict]:
-    """Time ``frames`` calls per arm with 1, 2, 4, ... up to ``streams`` streams, which start over at each number.
+def throughput(arms: Mapping[str, TimedArm], batches: Iterator[list[np.ndarray]], streams: int, frames: int = 50,
+               warmup: int = 5, device: str = 'cpu') -> list[dict]:
+    """Time ``frames`` calls per arm with the first 1, 2, 4, ... and all of ``streams`` streams, interleaved.
 
-    ``batches(n)`` iterates over the frames of n streams. Returns a dict per number: ``streams`` and, for each of the
-    ``arms``, percentiles in ms per call, and frames per second over all streams.
+    ``batches`` iterates over the frames of all streams. Returns a dict per number: ``streams`` and, for each of the
+    ``arms``, percentiles in ms per call, the median CPU time, and frames per second over all streams.
     """
-    table = []
-    for count in [2 ** k for k in range(streams.bit_length()) if 2 ** k < streams] + [streams]:
-        times = {name: [] for name in arms}
-        for arm in arms.values():
-            arm.reset()
-        for call in interleaved(arms, batches(count), frames, warmup, device, f'streams {count}'):
-            times[call.name].append(call.wall_ms)
-        table.append({'streams': count, 'arms': [
-            {'name': name, **percentiles(times_ms, count)} for name, times_ms in times.items()]})
-    return table
+    counts = [2 ** k for k in range(streams.bit_length()) if 2 ** k < streams] + [streams]
+    calls = {(name, count): lambda images, arm=arm, count=count: arm(images[:count])
+             for count in counts for name, arm in arms.items()}
+    times = {key: [] for key in calls}
+    for call in interleaved(calls, batches, frames, warmup, device, 'streams'):
+        times[call.name].append((call.wall_ms, call.cpu_ms))
+    return [{'streams': count, 'arms': [
+        {'name': name, **percentiles(wall_ms, count), 'processor_ms': float(np.median(cpu_ms))}
+        for name in arms for wall_ms, cpu_ms in [zip(*times[name, count], strict=True)]]} for count in counts]
 
 
 def percentiles(times_ms: Sequence[float], frames_per_call: int = 1) -> dict[str, float]:
