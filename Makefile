@@ -22,7 +22,7 @@ PUBLISHED := data/checkpoints/tsm_faster_rcnn_r18_synthvid-ae1fb280.pth
 # Spinning threads slow other programs down, and themselves 20 times on busy cores.
 export OMP_WAIT_POLICY ?= PASSIVE
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-fast soak lint clean
+.PHONY: help setup demo test test-fast soak lint docs clean
 
 help:  ## list the targets
 	@echo "make TARGET [PYTHON=$(PYTHON)] [TORCH=$(TORCH)] [STACK=onedl|openmmlab] [VENV=$(VENV)] [OUT=$(OUT)]"
@@ -45,6 +45,9 @@ soak: $(READY)  ## run the long tests: memory, many streams, broken cameras and 
 
 lint: $(READY)  ## run ruff
 	$(BIN)/ruff check .
+
+docs: $(READY)  ## build the documentation site into build/site; warnings are errors
+	OMP_NUM_THREADS=1 $(RUN) -m sphinx -q -W --keep-going -b html docs build/site
 
 clean:  ## remove the output of demo and tests; keep $(VENV), data and work_dirs
 	rm -rf $(OUT) build .pytest_cache .ruff_cache .hypothesis

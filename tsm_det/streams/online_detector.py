@@ -27,7 +27,7 @@ class OnlineDetector:
     Threads may share a detector: they take turns. A forked process may not use it: it lacks torch's threads.
 
     Args:
-        model: a TSMFasterRCNN in eval mode.
+        model: a temporal detector in eval mode.
         pipeline: turns ``{'img': [image], ...}`` into ``inputs`` ``(1, C, H, W)`` and ``data_samples``.
         capacity: largest number of streams; the least recently used is evicted first.
         max_gap: largest step of frame ids within a stream; None for any, 0 to start over at every frame.
