@@ -18,6 +18,14 @@ settings.register_profile('untimed', deadline=None)
 settings.load_profile('untimed')
 
 
+@pytest.fixture(scope='session', autouse=True)
+def default_malloc():
+    """Let malloc return freed memory: a process that runs all tests and keeps it grows to gigabytes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr('tsm_det.malloc._set_mallopt', lambda _: None)
+        yield
+
+
 @pytest.fixture
 def run(monkeypatch, capfd):
     """Run a tool in this process; gives its exit status, output and errors."""
