@@ -11,6 +11,8 @@ extras = {
     'decord': ['decord'],
     'demo': ['gradio>=6,<7'],
     'onnx': ['onnx', 'onnxruntime', 'onnxscript'],
+    'supervision': ['supervision>=0.26'],
+    'track': ['lap'],
     'openvino': ['nncf>=3.4', 'onnx', 'onnxscript', 'openvino>=2026.4'],
 }
 
@@ -31,6 +33,6 @@ setup(
         'openmmlab': ['mmengine==0.11.0rc3', 'mmcv==2.1.0', 'mmdet==3.3.0', 'opencv-python<5'],
         **extras,
         'dev': ['hypothesis', 'pytest', 'pytest-xdist', 'ruff', 'websockets', *extras['demo'], *extras['onnx'],
-                *extras['openvino']],
+                *extras['openvino'], *extras['supervision'], *extras['track']],
     },
 )

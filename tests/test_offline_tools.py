@@ -14,8 +14,8 @@ from tests.tiny import STEPS, TINY
 from tsm_det import OfflineDetector, config_path
 from tsm_det.config import parse_options
 from tsm_det.datasets.synthetic_vid import make_synthetic_vid
+from tsm_det.streams.detections import detections_of
 from tsm_det.streams.frame_preparation import prepare_image
-from tsm_det.streams.online_detector import detections_of
 from tsm_det.video.video_file import VideoFile
 
 CONFIG = config_path('tsm_faster_rcnn_r18_synthvid_offline')

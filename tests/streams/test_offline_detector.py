@@ -16,8 +16,8 @@ from tsm_det.engines import with_engine
 from tsm_det.errors import InputError
 from tsm_det.export.exported_detector import open_detector
 from tsm_det.streams.detect_sources import detect_sources, open_sources
+from tsm_det.streams.detections import detections_of
 from tsm_det.streams.frame_preparation import image_pipeline
-from tsm_det.streams.online_detector import detections_of
 from tsm_det.video.video_file import VideoFile
 
 MARGIN = 9  # sites on a path of the small detector
