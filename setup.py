@@ -11,9 +11,9 @@ extras = {
     'decord': ['decord'],
     'demo': ['gradio>=6,<7'],
     'onnx': ['onnx', 'onnxruntime', 'onnxscript'],
-    'supervision': ['supervision>=0.26'],
-    'track': ['lap'],
     'openvino': ['nncf>=3.4', 'onnx', 'onnxscript', 'openvino>=2026.4'],
+    'supervision': ['supervision'],
+    'track': ['lap'],
 }
 
 setup(
