@@ -41,6 +41,7 @@ def test_every_detection_arrives_as_it_is():
         assert (found.tracker_id is None) != is_tracked
     assert found.tracker_id.tolist() == [7, 3]
     assert len(to_supervision(sample_of([]), ('cat', 'dog'))) == 0
+    assert 'class_name' not in to_supervision(sample).data
 
 
 def test_a_line_counts_each_track_that_crosses_it():

@@ -112,3 +112,12 @@ def test_no_export_is_written_over_a_source(make_detector, video_file, tmp_path,
     with pytest.raises(InputError, match='is an input'):
         detect_sources(make_detector(), open_sources([str(path)]), exports=Exports(**{option: str(link)}))
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize('option', ['mot', 'cvat'])
+def test_no_file_per_source_is_written_beside_its_source(make_detector, video_file, tmp_path, option):
+    """NAME.txt or NAME.xml there may be labels."""
+    path = video_file('road.mp4', n=3)
+    with pytest.raises(InputError, match=f'--{option} is {tmp_path}'):
+        detect_sources(make_detector(), open_sources([str(path)]), exports=Exports(**{option: str(tmp_path)}))
+    assert [one.name for one in tmp_path.iterdir()] == ['road.mp4']

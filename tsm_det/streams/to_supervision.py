@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from supervision import Detections
 
 
-def to_supervision(sample: DetDataSample, classes: Sequence[str]) -> Detections:
+def to_supervision(sample: DetDataSample, classes: Sequence[str] | None = None) -> Detections:
     """Turn a result into ``supervision.Detections``.
 
     Args:
         sample: a result of a detector. With a tracker, detections without a track are left out: a counter would take
             them all for one object.
-        classes: names of the labels, ``detector.classes``; they become ``data['class_name']``.
+        classes: names of the labels, ``detector.classes``, for ``data['class_name']``; None leaves it out.
 
     Raises InputError when supervision is not installed.
     """
@@ -35,4 +35,4 @@ def to_supervision(sample: DetDataSample, classes: Sequence[str]) -> Detections:
     return Detections(
         xyxy=instances.bboxes.numpy(), confidence=instances.scores.numpy(), class_id=labels,
         tracker_id=instances.track_ids.numpy() if is_tracked else None,
-        data={'class_name': np.array([classes[label] for label in labels], dtype=str)})
+        data={} if classes is None else {'class_name': np.array([classes[label] for label in labels], dtype=str)})

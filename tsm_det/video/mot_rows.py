@@ -28,4 +28,5 @@ def write_mot(records: Iterable[Mapping], paths: Mapping[str, Path], classes: Se
             rows[record['stream']].append(','.join(map(str, row)))
     for stream, path in paths.items():
         write_text(''.join(f'{row}\n' for row in rows[stream]), path)
-    write_text(''.join(f'{name}\n' for name in classes), path.with_name('labels.txt'))
+    for folder in {path.parent for path in paths.values()}:
+        write_text(''.join(f'{name}\n' for name in classes), folder / 'labels.txt')

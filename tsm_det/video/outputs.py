@@ -109,12 +109,16 @@ def check_outputs(sources: Sequence[Source], out: str | None = None, json_lines:
     if save_state:
         check_writable(save_state)
     videos = _video_paths(sources, out).values()
+    files = [file for source in sources for file in source.files]
+    for flag, folder in (('--mot', exports.mot), ('--cvat', exports.cvat)):
+        if folder and os.path.realpath(folder) in {os.path.dirname(os.path.realpath(file)) for file in files}:
+            raise InputError(f'{flag} is {folder}, the folder of a source, where NAME.txt or NAME.xml may be labels: '
+                             'name another folder')
     exported = exports.paths([source.name for source in sources])
-    for path in exported:  # at the end of the run
-        check_writable(path)
     outputs = [*videos, *filter(None, (json_lines, save_state)), *exported]
-    refuse_overwriting([*outputs, *(path.with_suffix('.part.mp4') for path in videos)],
-                       [file for source in sources for file in source.files])
+    refuse_overwriting([*outputs, *(path.with_suffix('.part.mp4') for path in videos)], files)
+    for path in exported:  # they are written last
+        check_writable(path)
     return outputs
 
 
