@@ -17,8 +17,8 @@ from tsm_det.streams.tracking import TRACKERS, Tracker, Tracks, predict_tracks
 # With thresholds that the scores of random weights reach.
 LOW = {
     'bytetrack': {**TRACKERS['bytetrack'], 'obj_score_thrs': dict(high=0.2, low=0.05), 'init_track_thr': 0.2},
-    'ocsort': {**TRACKERS['ocsort'], 'obj_score_thr': 0.05, 'init_track_thr': 0.2},
-    'sort': {**TRACKERS['sort'], 'obj_score_thr': 0.05}}
+    'ocsort': {**TRACKERS['ocsort'], 'obj_score_thr': 0.05, 'init_track_thr': 0.2, 'weight_iou_with_det_scores': False},
+    'sort': {**TRACKERS['sort'], 'obj_score_thr': 0.05, 'match_iou_thr': 0.3}}
 EVERY_TRACKER = pytest.mark.parametrize('name', TRACKERS)
 
 
@@ -183,7 +183,7 @@ def test_tracking_changes_no_box_score_or_label(make_detector, name):
 def test_saved_and_resumed_tracks_equal_uninterrupted_ones(make_detector, tmp_path, name, cut):
     frames, detector = still(6), make_detector(tracker=LOW[name])
     whole = run(make_detector(tracker=LOW[name]), frames)
-    assert set(whole[0]) & set(whole[-1]) - {0}, 'tracks go on'
+    assert set(whole[cut - 1]) & set(whole[cut]) - {0}, 'tracks go on'
     run(detector, frames[:cut])
     detector.save_state(tmp_path / 'state.pt')
     resumed = make_detector(tracker=LOW[name])
