@@ -82,10 +82,10 @@ def detect_sources(detector: OnlineDetector | OfflineDetector, sources: Sequence
         path and os.path.expanduser(path) for path in (out, json_lines, save_state, resume_state, *exports))
     save_state, exports = save_state or resume_state, Exports(*exported)
     is_offline = isinstance(detector, OfflineDetector)
-    if fill and (is_offline or detector.tracker is None):
-        raise InputError("--fill predicts boxes of tracks, online: give --track, and a detector with direction='past'")
     if is_offline:
-        check_recordings(sources, save_state)
+        check_recordings(sources, save_state, fill)
+    elif fill and detector.tracker is None:
+        raise InputError('--fill predicts the boxes of tracks but there is no tracker: give --track')
     sources = [in_levels(source, detector.model.dataset_meta.get('value_range')) for source in sources]
     written = check_outputs(sources, out, json_lines, save_state, exports)
     positions = resume(detector, resume_state, sources, strides, fill) if resume_state else {}

@@ -17,8 +17,11 @@ from tsm_det.video.cameras import StreamFrame
 from tsm_det.video.sources import Source
 
 
-def check_recordings(sources: Sequence[Source], state_file: str | None = None) -> None:
-    """Raise InputError when a source is live, or a state file was given, which only a stream has."""
+def check_recordings(sources: Sequence[Source], state_file: str | None = None, fill: bool = False) -> None:
+    """Raise InputError when a source is live, or a state file or predictions are wanted, which only a stream has."""
+    if fill:
+        raise InputError("--fill predicts frames from their past but direction='both' reads windows of a recording: "
+                         'leave it out')
     if state_file:
         raise InputError(f"{state_file} was given as a state file but direction='both' has no state: leave "
                          '--save-state and --resume-state out')
