@@ -75,6 +75,8 @@ $(READY): setup.py
 	$(BIN)/pip install -q --force-reinstall --no-deps "$$cache"/$(MMCV_WHEEL)-$$tag-*.whl
 	@echo "== 3/4 tsm_det[$(STACK),dev]"
 	$(BIN)/pip install -q --no-build-isolation -e '.[$(STACK),dev]'
+	@# TrackEval names a numpy above the one of OpenCV 4.12, and works with it.
+	$(BIN)/pip install -q --no-deps trackeval tabulate
 	@echo "== 4/4 OpenCV headless (the default build needs libGL)"
 	@version=$$($(BIN)/pip list --format=freeze | sed -n 's/^opencv-python==//p'); \
 	$(BIN)/pip install -q --force-reinstall --no-deps "opencv-python-headless$${version:+==$$version}"

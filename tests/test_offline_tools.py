@@ -14,8 +14,8 @@ from tests.tiny import STEPS, TINY
 from tsm_det import OfflineDetector, config_path
 from tsm_det.config import parse_options
 from tsm_det.datasets.synthetic_vid import make_synthetic_vid
+from tsm_det.streams.detections import detections_of
 from tsm_det.streams.frame_preparation import prepare_image
-from tsm_det.streams.online_detector import detections_of
 from tsm_det.video.video_file import VideoFile
 
 CONFIG = config_path('tsm_faster_rcnn_r18_synthvid_offline')
@@ -24,6 +24,7 @@ OPTIONS = f'model.window=4 model.test_cfg.rcnn.score_thr=0 model.test_cfg.rpn.ma
 REFUSED = [
     'detect_video {config} none {video} --save-state {tmp}/s.pt', 'detect_video {config} none {video} --max-gap 0',
     'detect_video {config} none {video} --resume-state {tmp}/s.pt',
+    'detect_video {config} none {video} --track sort --fill',
     'detect_video {config} none {video} --engine compiled',
     'export_onnx {config} none --size 128 128 --out {tmp}/m.onnx', 'serve {config} none --port 0',
     'benchmark {config} --baseline {config} --size 64 64 --frames 1 --warmup 1',

@@ -10,7 +10,8 @@ from argparse import Namespace
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-_OUTPUTS = ('out', 'json', 'metrics', 'save_state', 'plot', 'report', 'show_dir', 'work_dir')
+_OUTPUTS = ('out', 'json', 'mot', 'coco', 'csv', 'cvat', 'metrics', 'save_state', 'plot', 'report', 'show_dir',
+            'work_dir')
 
 
 def run(parse_args: Callable[[], Namespace], main: Callable[[Namespace], None]) -> None:

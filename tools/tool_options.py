@@ -47,38 +47,10 @@ def add_device(parser: ArgumentParser) -> None:
     parser.add_argument('--device', default='cpu', help='cpu (default) or cuda:0')
 
 
-def add_live_sources(parser: ArgumentParser) -> None:
-    """Add the options of cameras and network streams."""
-    add = parser.add_argument
-    add('--every-frame', action='store_true', help='drop no frame of a live source; detection may fall behind')
-    add('--stall-limit', type=float, default=10, metavar='S', help='stop a live source after S seconds without a '
-        'frame (default: 10)')
-    add('--rtsp-transport', choices=['tcp', 'udp'], default='tcp', help='transport of rtsp (default: tcp)')
-    add('--webcam-size', type=int, nargs=2, metavar=('W', 'H'), help='size of webcam frames in px')
-    add('--webcam-fps', type=float, metavar='F', help='frames per second of a webcam')
-
-
 def add_model_options(parser: ArgumentParser) -> None:
     """Add --trust-checkpoint, --device, --engine and --cfg-options."""
     for add in (add_trust, add_device, add_engine, add_cfg_options):
         add(parser)
-
-
-def add_state_files(parser: ArgumentParser) -> None:
-    """Add the options that save a run's state and resume from it."""
-    add = parser.add_argument
-    add('--save-state', metavar='PATH', help='write the states of all streams here, also during the run')
-    add('--save-every', type=int, default=100, metavar='N', help='write --save-state every N frames of each source '
-        '(default: 100)')
-    add('--resume-state', metavar='PATH', help='resume from a --save-state file; --json is cut there and continued')
-
-
-def add_encoding(parser: ArgumentParser) -> None:
-    """Add the options of video encoders."""
-    parser.add_argument('--encoder', default='libx264', help="FFmpeg's encoder of --out, e.g. h264_nvenc (default: "
-                        'libx264)')
-    parser.add_argument('--preset', help="preset of the encoder, ultrafast to veryslow for libx264 (default: "
-                        "superfast, or the encoder's own)")
 
 
 def add_launcher(parser: ArgumentParser) -> None:

@@ -50,8 +50,9 @@ from tsm_det.shift import ShiftState, map_state, temporal_shift
 from tsm_det.stream_bank import StreamBank
 from tsm_det.streams.offline_detector import OfflineDetector
 from tsm_det.streams.online_detector import OnlineDetector
+from tsm_det.streams.to_supervision import to_supervision
 from tsm_det.version import __version__
 
 __all__ = [
     'OfflineDetector', 'OnlineDetector', 'ShiftState', 'StreamBank', '__version__', 'config_path', 'map_state',
-    'temporal_shift']
+    'temporal_shift', 'to_supervision']

@@ -17,12 +17,21 @@ _MAX_REMOVED = 1024
 
 
 class HeldStream(NamedTuple):
-    """A stream after its frame ``frame_id``; its source frames are ``size`` (H, W) px."""
+    """A stream after its frame ``frame_id``; its source frames are ``size`` (H, W) px.
+
+    ``tracks`` are those of a tracker, None without one; a bank keeps them and does not look into them.
+    """
 
     stream_id: Hashable
     frame_id: int
     size: tuple[int, int]
     state: ShiftState
+    tracks: tuple | None = None
+
+
+class _RemovedStream(NamedTuple):
+    reason: str
+    tracks: tuple | None
 
 
 class StreamBank:
@@ -76,6 +85,16 @@ class StreamBank:
         """The frame id after the one held; 0 for a stream that is not held."""
         return self._held[stream_id].frame_id + 1 if stream_id in self._held else 0
 
+    def get(self, stream_id: Hashable) -> HeldStream | None:
+        """A stream; None if it is not held."""
+        return self._held.get(stream_id)
+
+    def tracks(self, stream_id: Hashable) -> tuple | None:
+        """The last tracks of a stream, also after its state was removed; None for an unknown stream."""
+        if stream_id in self._held:
+            return self._held[stream_id].tracks
+        return self._removed[stream_id].tracks if stream_id in self._removed else None
+
     def recall(self, stream_ids: Sequence[Hashable], frame_ids: Sequence[int],
                sizes: Sequence[tuple[int, int]]) -> tuple[ShiftState | None, list[str | None]]:
         """Get the pasts of a batch.
@@ -108,7 +127,8 @@ class StreamBank:
                          *(pasts.get(i, zeros) for i in range(len(reasons)))), reasons
 
     def hold(self, stream_ids: Sequence[Hashable], frame_ids: Sequence[int],
-             sizes: Sequence[tuple[int, int]], present: ShiftState) -> None:
+             sizes: Sequence[tuple[int, int]], present: ShiftState,
+             tracks: Sequence[tuple | None] | None = None) -> None:
         """Store the state of each stream after its frame; the least recently used streams leave a full bank.
 
         Args:
@@ -116,13 +136,15 @@ class StreamBank:
             frame_ids: last frame of each stream.
             sizes: (H, W) of the source frames.
             present: N rows per site.
+            tracks: of each stream after its frame; None without a tracker.
         """
         self.check_batch(stream_ids)
         is_single, streams = len(stream_ids) == 1, []
-        for i, (stream_id, frame_id, size) in enumerate(zip(stream_ids, frame_ids, sizes, strict=True)):
+        rows = zip(stream_ids, frame_ids, sizes, tracks or [None] * len(stream_ids), strict=True)
+        for i, (stream_id, frame_id, size, its_tracks) in enumerate(rows):
             # A row is a view that would keep the whole batch alive.
             state = map_state(lambda t, i=i: t.detach() if is_single else t[i:i + 1].detach().clone(), present)
-            streams.append(HeldStream(stream_id, int(frame_id), tuple(size), state))
+            streams.append(HeldStream(stream_id, int(frame_id), tuple(size), state, its_tracks))
         self._store(streams)
 
     def restore(self, streams: Sequence[HeldStream]) -> None:
@@ -137,12 +159,12 @@ class StreamBank:
     def drop(self, stream_id: Hashable) -> None:
         """Forget one stream if it is held; its next frame starts it over ('manual')."""
         if stream_id in self._held:
-            self._remove(stream_id, 'manual')
+            self._remove(self._held[stream_id], 'manual')
 
     def clear(self) -> None:
         """Forget everything, as if no frame had been seen."""
         self._held: OrderedDict[Hashable, HeldStream] = OrderedDict()
-        self._removed: OrderedDict[Hashable, str] = OrderedDict()  # reset reason by stream id
+        self._removed: OrderedDict[Hashable, _RemovedStream] = OrderedDict()
 
     def check_batch(self, stream_ids: Sequence[Hashable]) -> None:
         """Raise InputError when an id occurs twice or there are more streams than the capacity."""
@@ -160,20 +182,20 @@ class StreamBank:
                 self._held[stream.stream_id] = stream
                 self._held.move_to_end(stream.stream_id)
             else:
-                self._remove(stream.stream_id, 'nonfinite')
+                self._remove(stream, 'nonfinite')
         while len(self._held) > self.capacity:
-            self._remove(next(iter(self._held)), 'evicted')
+            self._remove(next(iter(self._held.values())), 'evicted')
 
-    def _remove(self, stream_id: Hashable, reason: str) -> None:
-        self._held.pop(stream_id, None)
-        self._removed[stream_id] = reason
-        self._removed.move_to_end(stream_id)
+    def _remove(self, stream: HeldStream, reason: str) -> None:
+        self._held.pop(stream.stream_id, None)
+        self._removed[stream.stream_id] = _RemovedStream(reason, stream.tracks)
+        self._removed.move_to_end(stream.stream_id)
         if len(self._removed) > _MAX_REMOVED:
             self._removed.popitem(last=False)
 
     def _reset_reason(self, stream_id: Hashable, frame_id: int, size: tuple[int, int]) -> str | None:
         if stream_id not in self._held:
-            return self._removed.get(stream_id, 'new')
+            return self._removed[stream_id].reason if stream_id in self._removed else 'new'
         held = self._held[stream_id]
         if tuple(size) != held.size:
             return 'size'

@@ -10,7 +10,7 @@ from tests.streams.conftest import make_detector  # noqa: F401
 from tsm_det.errors import InputError
 from tsm_det.serving import annotating
 from tsm_det.serving.annotating import Annotator, DemoStream
-from tsm_det.streams.online_detector import detections_of
+from tsm_det.streams.detections import detections_of
 from tsm_det.video.drawing import draw_detections
 
 

@@ -13,7 +13,7 @@ from tsm_det import OnlineDetector, config_path
 from tsm_det.config import load_config
 from tsm_det.datasets.load_frame import LoadFrame
 from tsm_det.errors import InputError
-from tsm_det.streams import detect_sources as module
+from tsm_det.streams import progress as module
 from tsm_det.streams.detect_sources import detect_sources, open_sources
 from tsm_det.video import cameras
 from tsm_det.video.connection import Connection

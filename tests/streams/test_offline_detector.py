@@ -10,14 +10,16 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
 
+from tests.streams.test_tracking import LOW
 from tests.tiny import tiny_detector
 from tsm_det import OfflineDetector, OnlineDetector, config_path
 from tsm_det.engines import with_engine
 from tsm_det.errors import InputError
 from tsm_det.export.exported_detector import open_detector
 from tsm_det.streams.detect_sources import detect_sources, open_sources
+from tsm_det.streams.detections import detections_of
 from tsm_det.streams.frame_preparation import image_pipeline
-from tsm_det.streams.online_detector import detections_of
+from tsm_det.streams.tracking import Tracker
 from tsm_det.video.video_file import VideoFile
 
 MARGIN = 9  # sites on a path of the small detector
@@ -157,6 +159,19 @@ def test_it_cannot_stream_or_be_compiled_but_runs_in_the_fast_engine(detector, i
     expected = lines_of(detector(images[:12]), detector.classes)
     detector.model = with_engine(detector.model, 'fast')
     assert_lines(lines_of(detector(images[:12]), detector.classes), expected)
+
+
+def test_tracks_follow_a_recording_and_start_over_with_its_size(detector, images):
+    video = [images[0]] * 3 + [image[:96] for image in images[:2]]
+    plain = lines_of(detector(video), detector.classes)
+    detector.tracker = tracker = Tracker(LOW['bytetrack'])
+    samples, tracks = list(detector(video)), None
+    for sample, line in zip(samples, plain, strict=True):
+        ids = sample.pred_instances.pop('track_ids')
+        assert lines_of([sample], detector.classes) == [line]
+        tracks = tracker(sample, tracks)
+        assert torch.equal(ids, sample.pred_instances.track_ids)
+    assert tracks.first_id > 1, 'the size changed'
 
 
 def test_a_config_opens_as_what_it_is():

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from tsm_det.errors import InputError
-from tsm_det.streams import detect_sources as module
-from tsm_det.streams.detect_sources import detect_sources, first_frames, open_sources
+from tsm_det.streams import progress as module
+from tsm_det.streams.detect_sources import detect_sources, open_sources
+from tsm_det.streams.progress import first_frames
 from tsm_det.streams.state_file import Position
 from tsm_det.video.cameras import StreamFrame
 
@@ -85,7 +86,7 @@ def test_a_camera_skips_the_downtime_and_a_recording_does_not(monkeypatch):
     sources = [SimpleNamespace(name='camera', fps=25.0, is_recorded=False), SimpleNamespace(
         name='video', fps=25.0, is_recorded=True), SimpleNamespace(name='new', fps=25.0, is_recorded=False)]
     positions = {name: Position(10, None, 2, 1002.0) for name in ('camera', 'video')}
-    assert first_frames(positions, sources, 2) == {'camera': 12 + 250, 'video': 12}
+    assert first_frames(positions, sources, {'camera': 2, 'video': 2}) == {'camera': 12 + 250, 'video': 12}
 
 
 def test_the_downtime_of_a_live_source_is_a_gap(make_detector, tmp_path, monkeypatch):
@@ -150,7 +151,7 @@ def test_a_clock_that_was_set_back_makes_no_camera_go_back(monkeypatch):
     camera = SimpleNamespace(name='gate', is_recorded=False, fps=25.0)
     for moved, first in ((4.0, 101 + 100), (-3600.0, 101)):
         monkeypatch.setattr('time.time', lambda moved=moved: 1000.0 + moved)
-        assert first_frames({'gate': Position(100, None, 1, 1000.0)}, [camera], 1) == {'gate': first}
+        assert first_frames({'gate': Position(100, None, 1, 1000.0)}, [camera], {'gate': 1}) == {'gate': first}
 
 
 def test_another_recording_of_the_same_name_and_length_is_refused(make_detector, video_file, tmp_path):

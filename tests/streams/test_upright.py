@@ -8,7 +8,7 @@ import pytest
 from tests.displayed import MIRRORS, ROTATIONS, displayed, write_matrix
 from tests.soak.servers import file_server
 from tsm_det.streams.detect_sources import detect_sources, open_sources
-from tsm_det.streams.online_detector import detections_of
+from tsm_det.streams.detections import detections_of
 from tsm_det.video.connection import connect
 from tsm_det.video.video_file import VideoFile
 

@@ -83,7 +83,7 @@ def test_leaving_does_not_wait_for_a_silent_camera():
 
 def test_sources_start_at_their_frame_and_skip_by_the_stride():
     sources = [Scripted('a', list(range(9))), Scripted('b', list(range(9)))]
-    assert ids(batches(sources, {'b': 4}, stride=3)) == [
+    assert ids(batches(sources, {'b': 4}, {'a': 3, 'b': 3})) == [
         [('a', 0), ('b', 4)], [('a', 3), ('b', 7)], [('a', 6)]]
 
 

@@ -13,6 +13,7 @@ import pytest
 from tsm_det.errors import InputError
 from tsm_det.video.drawing import draw_detections, label_colour
 from tsm_det.video.sinks import Encoding, JsonLinesSink, VideoSink
+from tsm_det.video.trails import Trails
 from tsm_det.video.video_file import VideoFile
 
 CAT = {'bbox': [1.5, 2.0, 30.25, 40.0], 'score': 0.75, 'label': 0, 'class': 'cat'}
@@ -212,3 +213,23 @@ def test_another_encoder_or_preset_writes_the_same_frames_at_the_same_times(tmp_
 def test_an_encoder_that_cannot_be_opened_is_refused(encoding):
     with pytest.raises(InputError, match=encoding.encoder):
         encoding.check()
+
+
+def test_a_track_has_its_own_colour_id_and_trail():
+    empty, trails = np.zeros((200, 300, 3), np.uint8), Trails()
+    for k in range(4):
+        shown = [{**CAT, 'bbox': [40 + 40 * k, 80, 60 + 40 * k, 120], 'track_id': track_id} for track_id in (5,)]
+        drawn = draw_detections(empty, shown, trails(shown))
+    colour = label_colour(5)
+    assert tuple(drawn[120, 170]) == colour != label_colour(CAT['label'])
+    assert all(tuple(drawn[100, x]) == colour for x in range(52, 170))
+    assert not drawn[100, :48].any() and not drawn[100, 182:].any()
+    assert (draw_detections(empty, [{**CAT, 'track_id': 5}]) != draw_detections(empty, [{**CAT, 'track_id': 35}])).any()
+
+
+def test_a_trail_ends_with_its_track_and_is_as_long_as_30_frames():
+    trails = Trails()
+    seen = [trails([{**CAT, 'bbox': [k, 0, k + 2, 4], 'track_id': 1 + (k >= 40)}, CAT]) for k in range(50)]
+    assert seen[0] == {1: [(1, 2)]}
+    assert seen[39] == {1: [(k + 1, 2) for k in range(10, 40)]}
+    assert seen[41] == {2: [(41, 2), (42, 2)]}

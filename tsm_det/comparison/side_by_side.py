@@ -15,7 +15,8 @@ from PIL import Image
 from tsm_det.errors import InputError
 from tsm_det.files import write_bytes
 from tsm_det.locks import locked
-from tsm_det.streams.online_detector import OnlineDetector, detections_of
+from tsm_det.streams.detections import detections_of
+from tsm_det.streams.online_detector import OnlineDetector
 from tsm_det.video.drawing import draw_detections
 from tsm_det.video.sources import Source
 

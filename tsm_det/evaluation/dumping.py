@@ -15,7 +15,7 @@ from mmengine.runner import Runner
 from tsm_det.datasets.load_frame import LoadFrame
 from tsm_det.errors import InputError
 from tsm_det.files import write_bytes
-from tsm_det.streams.online_detector import detections_of
+from tsm_det.streams.detections import detections_of
 from tsm_det.video.drawing import draw_detections
 
 

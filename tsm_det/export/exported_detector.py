@@ -25,7 +25,8 @@ from tsm_det.streams.online_detector import OnlineDetector
 
 def open_detector(model: str, checkpoint: str | None = None, device: str = 'cpu', capacity: int = 64,
                   max_gap: int | None = None, cfg_options: dict | None = None, engine: str = 'eager',
-                  trust_checkpoint: bool = False) -> OnlineDetector | OfflineDetector:
+                  trust_checkpoint: bool = False,
+                  tracker: str | dict | None = None) -> OnlineDetector | OfflineDetector:
     """Build a detector from a config and a checkpoint, or from a ``.onnx`` file of tools/export_onnx.py alone.
 
     It is an OfflineDetector if the config's sites read future frames (``direction='both'``).
@@ -37,20 +38,21 @@ def open_detector(model: str, checkpoint: str | None = None, device: str = 'cpu'
         InputError: a file is missing or of the wrong kind, or an argument does not fit it.
     """
     if not model.endswith('.onnx'):
+        config = load_config(model, cfg_options)
         network, pipeline = model_and_pipeline(
-            load_config(model, cfg_options), None if checkpoint == 'none' else checkpoint, device, engine,
-            trust_checkpoint=trust_checkpoint)
+            config, None if checkpoint == 'none' else checkpoint, device, engine, trust_checkpoint=trust_checkpoint)
+        tracker = tracker or config.get('tracker')
         if network.direction == 'past':
-            return OnlineDetector(network, pipeline, capacity, max_gap)
+            return OnlineDetector(network, pipeline, capacity, max_gap, tracker)
         if max_gap is not None:
             raise InputError(f"--max-gap is {max_gap} but direction='both' has no streams to reset: leave it out")
-        return OfflineDetector(network, pipeline)
+        return OfflineDetector(network, pipeline, tracker)
     if engine != 'eager':
         raise InputError(f'--engine is {engine} but {model} runs in ONNX Runtime: leave it out, or give a config')
     if cfg_options:
         raise InputError(f'--cfg-options cannot change {model}: give them to tools/export_onnx.py')
     exported = ExportedModel(model, device)
-    return OnlineDetector(exported, exported.prepare, capacity, max_gap)
+    return OnlineDetector(exported, exported.prepare, capacity, max_gap, tracker)
 
 
 class ExportedModel:

@@ -14,7 +14,8 @@ import numpy as np
 
 from tsm_det.errors import InputError
 from tsm_det.stream_bank import StreamBank
-from tsm_det.streams.online_detector import OnlineDetector, detections_of
+from tsm_det.streams.detections import detections_of
+from tsm_det.streams.online_detector import OnlineDetector
 from tsm_det.video.drawing import draw_detections
 from tsm_det.video.levels import ValueRange
 from tsm_det.video.video_file import VideoFile

@@ -21,14 +21,20 @@ from tsm_det.models.loading import build_detector
 def model_and_pipeline(config: str | Config, checkpoint: str | None = None, device: str = 'cpu', engine: str = 'eager',
                        cfg_options: dict | None = None, trust_checkpoint: bool = False) -> tuple[nn.Module, Compose]:
     """Build a detector in eval mode and the test pipeline of its frames: see :meth:`OnlineDetector.from_config`."""
-    config = copy.deepcopy(config) if isinstance(config, Config) else load_config(config)
-    override(config, cfg_options or {})
+    config = config_of(config, cfg_options)
     model = with_engine(build_detector(config, checkpoint, device, trust_checkpoint), engine, config)
     with config_errors(config):
         pipeline = dataset_config(config).pipeline
         steps = image_pipeline(pipeline)
         model.dataset_meta['value_range'] = _broadcaster(pipeline)['transforms'][0].get('value_range')
         return model, Compose(steps)
+
+
+def config_of(config: str | Config, cfg_options: dict | None = None) -> Config:
+    """Read a config, or copy it, and set the dotted keys of the options."""
+    config = copy.deepcopy(config) if isinstance(config, Config) else load_config(config)
+    override(config, cfg_options or {})
+    return config
 
 
 def image_pipeline(pipeline: Sequence[dict]) -> list[dict]:

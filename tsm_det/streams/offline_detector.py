@@ -12,7 +12,8 @@ from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
 from torch import nn
 
-from tsm_det.streams.frame_preparation import check_image, model_and_pipeline, prepare_image
+from tsm_det.streams.frame_preparation import check_image, config_of, model_and_pipeline, prepare_image
+from tsm_det.streams.tracking import Tracker
 from tsm_det.windows import windows
 
 
@@ -22,17 +23,21 @@ class OfflineDetector:
     Args:
         model: a temporal detector in eval mode, made for ``direction='both'``; its ``window`` bounds the memory.
         pipeline: turns ``{'img': [image], ...}`` into ``inputs`` ``(1, C, H, W)`` and ``data_samples``.
+        tracker: gives detections track ids, as in OnlineDetector.
     """
 
-    def __init__(self, model: nn.Module, pipeline: Compose) -> None:
+    def __init__(self, model: nn.Module, pipeline: Compose, tracker: str | dict | None = None) -> None:
         self.model, self.pipeline = model, pipeline
+        self.tracker = None if tracker is None else Tracker(tracker)
 
     @classmethod
     def from_config(cls, config: str | Config, checkpoint: str | None = None, device: str = 'cpu',
                     engine: str = 'eager', cfg_options: dict | None = None,
-                    trust_checkpoint: bool = False) -> OfflineDetector:
+                    trust_checkpoint: bool = False, tracker: str | dict | None = None) -> OfflineDetector:
         """Build a detector; arguments as for :meth:`OnlineDetector.from_config`."""
-        return cls(*model_and_pipeline(config, checkpoint, device, engine, cfg_options, trust_checkpoint))
+        config = config_of(config, cfg_options)
+        return cls(*model_and_pipeline(config, checkpoint, device, engine, trust_checkpoint=trust_checkpoint),
+                   tracker or config.get('tracker'))
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -52,11 +57,12 @@ class OfflineDetector:
         Raises:
             ValueError: an image is not (H, W, 3) uint8 or too narrow to resize.
         """
-        reset = 'new'
+        reset, tracks = 'new', None
         for _, part in groupby(map(self._prepare, video), lambda data: data['data_samples'][0].ori_shape):
             for window, keep in windows(part, self.model.window, self.model.margin):
                 for sample in self._detect(window, keep):
                     sample.set_metainfo({'reset': reset})
+                    tracks = self.tracker and self.tracker(sample, tracks)
                     yield sample
                     reset = None
             reset = 'size'

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 
 import numpy as np
 
 from tsm_det.errors import InputError
+from tsm_det.streams.detections import KEEP_ALL, Selection, detections_of
 from tsm_det.streams.offline_detector import OfflineDetector
-from tsm_det.streams.online_detector import detections_of
 from tsm_det.video.batches import batches
 from tsm_det.video.cameras import StreamFrame
 from tsm_det.video.sources import Source
 
 
-def check_recordings(sources: Sequence[Source], state_file: str | None = None) -> None:
-    """Raise InputError when a source is live, or a state file was given, which only a stream has."""
+def check_recordings(sources: Sequence[Source], state_file: str | None = None, fill: bool = False) -> None:
+    """Raise InputError when a source is live, or a state file or predictions are wanted, which only a stream has."""
+    if fill:
+        raise InputError("--fill predicts frames from their past but direction='both' reads windows of a recording: "
+                         'leave it out')
     if state_file:
         raise InputError(f"{state_file} was given as a state file but direction='both' has no state: leave "
                          '--save-state and --resume-state out')
@@ -27,7 +30,8 @@ def check_recordings(sources: Sequence[Source], state_file: str | None = None) -
                          "detector with direction='past'")
 
 
-def detect_recordings(detector: OfflineDetector, sources: Sequence[Source], score_thr: float = 0.0, stride: int = 1,
+def detect_recordings(detector: OfflineDetector, sources: Sequence[Source], strides: Mapping[str, int],
+                      score_thr: float = 0.0, selection: Selection = KEEP_ALL,
                       max_frames: int | None = None) -> Iterator[
                           tuple[list[tuple[StreamFrame, list[dict], str | None]], list]]:
     """Yield each frame with its detections and reset reason, source after source, as a batch without streams.
@@ -40,8 +44,8 @@ def detect_recordings(detector: OfflineDetector, sources: Sequence[Source], scor
     failures: list[InputError] = []
     for source in sources:
         waiting: deque[StreamFrame] = deque()
-        for sample in detector(_images(batches([source], None, stride, max_frames), waiting, failures)):
-            detections = detections_of(sample, detector.classes, score_thr)
+        for sample in detector(_images(batches([source], strides=strides, max_frames=max_frames), waiting, failures)):
+            detections = detections_of(sample, detector.classes, score_thr, selection)
             yield [(waiting.popleft(), detections, sample.metainfo['reset'])], []
     if failures:
         raise failures[0]

@@ -17,8 +17,9 @@ from torch import nn
 from tsm_det.errors import InputError
 from tsm_det.shift_offline import NO_STREAM
 from tsm_det.stream_bank import StreamBank
-from tsm_det.streams.frame_preparation import check_image, model_and_pipeline, prepare_image
+from tsm_det.streams.frame_preparation import check_image, config_of, model_and_pipeline, prepare_image
 from tsm_det.streams.state_file import model_signature, read_state, write_state
+from tsm_det.streams.tracking import Tracker, predict_tracks
 
 
 class OnlineDetector:
@@ -31,16 +32,20 @@ class OnlineDetector:
         pipeline: turns ``{'img': [image], ...}`` into ``inputs`` ``(1, C, H, W)`` and ``data_samples``.
         capacity: largest number of streams; the least recently used is evicted first.
         max_gap: largest step of frame ids within a stream; None for any, 0 to start over at every frame.
+        tracker: what gives detections track ids: 'bytetrack', 'ocsort', 'sort', or a config of a tracker of mmdet;
+            None for none. The tracks of a stream belong to its state.
 
-    Raises InputError when the model reads future frames (``direction='both'``).
+    Raises InputError when the model reads future frames (``direction='both'``), or there is no such tracker.
     """
 
-    def __init__(self, model: nn.Module, pipeline: Compose, capacity: int = 64, max_gap: int | None = None) -> None:
+    def __init__(self, model: nn.Module, pipeline: Compose, capacity: int = 64, max_gap: int | None = None,
+                 tracker: str | dict | None = None) -> None:
         if getattr(model, 'direction', 'past') == 'both':
             raise InputError(NO_STREAM)
         self.model = model
         self.pipeline = pipeline
         self.bank = StreamBank(capacity, max_gap)
+        self.tracker = None if tracker is None else Tracker(tracker)
         self._turn, self._process = threading.RLock(), os.getpid()
 
     def __getstate__(self) -> dict:
@@ -52,7 +57,8 @@ class OnlineDetector:
     @classmethod
     def from_config(cls, config: str | Config, checkpoint: str | None = None, device: str = 'cpu', capacity: int = 64,
                     max_gap: int | None = None, engine: str = 'eager',
-                    cfg_options: dict | None = None, trust_checkpoint: bool = False) -> OnlineDetector:
+                    cfg_options: dict | None = None, trust_checkpoint: bool = False,
+                    tracker: str | dict | None = None) -> OnlineDetector:
         """Build a detector that prepares frames by the config's test pipeline.
 
         Args:
@@ -63,9 +69,11 @@ class OnlineDetector:
             engine: how to run the model, one of ``tsm_det.engines.ENGINES``.
             cfg_options: dotted keys that override the config's.
             trust_checkpoint: load a checkpoint of more than tensors and plain values, which may run any program.
+            tracker: see the class; None takes the config's ``tracker``, if it has one.
         """
-        return cls(*model_and_pipeline(config, checkpoint, device, engine, cfg_options, trust_checkpoint), capacity,
-                   max_gap)
+        config = config_of(config, cfg_options)
+        return cls(*model_and_pipeline(config, checkpoint, device, engine, trust_checkpoint=trust_checkpoint),
+                   capacity, max_gap, tracker or config.get('tracker'))
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -88,7 +96,8 @@ class OnlineDetector:
 
         Returns:
             One sample per image: ``pred_instances`` with ``bboxes`` (x1, y1, x2, y2 in pixels of the image),
-            ``scores``, ``labels``; ``metainfo['reset']`` is the reason why the stream started over, or None.
+            ``scores``, ``labels``; with a tracker ``track_ids``, 0 for a detection without a track;
+            ``metainfo['reset']`` is the reason why the stream started over, or None.
 
         Raises:
             ValueError: an image is not (H, W, 3) uint8 or too narrow to resize, an id occurs twice, the numbers of ids
@@ -118,7 +127,7 @@ class OnlineDetector:
         # Recall all before holding any: holding one group may evict a stream of another.
         recalled = [self.bank.recall(*key) for key in keys]
         samples: list[DetDataSample | None] = [None] * len(prepared)
-        presents = []
+        presents, tracks = [], {}
         for group, (past, reasons) in zip(groups, recalled, strict=True):
             data = self.model.data_preprocessor(pseudo_collate([prepared[i] for i in group]), training=False)
             detected, present = self.model.detect(data['inputs'], data['data_samples'], past)
@@ -126,9 +135,31 @@ class OnlineDetector:
             for i, sample, reason in zip(group, detected, reasons, strict=True):
                 sample.set_metainfo({'reset': reason})
                 samples[i] = sample
-        for key, present in zip(keys, presents, strict=True):
-            self.bank.hold(*key, present)
+                tracks[i] = self.tracker and self.tracker(sample, self.bank.tracks(stream_ids[i]))
+        for group, key, present in zip(groups, keys, presents, strict=True):
+            self.bank.hold(*key, present, [tracks[i] for i in group])
         return samples
+
+    def predict(self, stream_id: Hashable, frame_id: int, stride: int) -> DetDataSample:
+        """Predict the boxes of a stream's tracks in a frame after the last detected one, without looking at it.
+
+        Args:
+            stream_id: a stream that was detected in.
+            frame_id: usually less than ``stride`` after the last detected frame.
+            stride: step between the detected frames.
+
+        Returns a sample as of :meth:`detect_batch`, with ``metainfo['predicted']``.
+
+        Raises InputError when nothing is held of the stream, or there is no tracker.
+        """
+        with self._turn:
+            held = self.bank.get(stream_id)
+        if held is None or held.tracks is None:
+            raise InputError(f'there are no tracks of the stream {stream_id!r}: make the detector with a tracker, and '
+                             'detect in a frame first')
+        sample = DetDataSample(metainfo={'reset': None, 'predicted': True, 'frame_id': frame_id})
+        sample.pred_instances = predict_tracks(held.tracks, (frame_id - held.frame_id) / stride, held.size)
+        return sample
 
     def reset(self, *stream_ids: Hashable) -> None:
         """Start these streams over at their next frame; all streams without an argument, the default one by None."""
@@ -159,9 +190,9 @@ class OnlineDetector:
             self.bank.restore(streams)
 
     def signature(self) -> str:
-        """Digest of the network and the frame preparation, which a state file must match."""
+        """Digest of the network, the frame preparation and the tracker, which a state file must match."""
         value_range = self.model.dataset_meta.get('value_range')
-        return model_signature(self.model, f'{self.transforms()!r}{value_range or ""}')
+        return model_signature(self.model, f'{self.transforms()!r}{value_range or ""}{self.tracker or ""}')
 
     def transforms(self) -> list:
         """The pipeline's transforms of one frame."""
@@ -178,18 +209,3 @@ class OnlineDetector:
         for i, data in enumerate(prepared):
             groups[tuple(-(-side // divisor) for side in data['inputs'].shape[-2:])].append(i)
         return list(groups.values())
-
-
-def detections_of(sample: DetDataSample, classes: Sequence[str], score_thr: float = 0.0) -> list[dict]:
-    """Detections of at least ``score_thr``, the highest-scoring first.
-
-    Returns:
-        ``{'bbox': [x1, y1, x2, y2], 'score', 'label', 'class'}`` per detection: px, label 0-based.
-    """
-    instances = sample.pred_instances.cpu()
-    instances = instances[instances.scores.argsort(descending=True)]
-    return [
-        {'bbox': [round(side, 2) for side in box], 'score': round(score, 4), 'label': label, 'class': classes[label]}
-        for box, score, label in zip(
-            instances.bboxes.tolist(), instances.scores.tolist(), instances.labels.tolist(), strict=True)
-        if score >= score_thr]

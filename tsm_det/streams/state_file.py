@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ from tsm_det.files import write_atomically
 from tsm_det.sealed import check_intact, seal
 from tsm_det.shift import ShiftState, parts_of
 from tsm_det.stream_bank import HeldStream
+from tsm_det.streams.tracking import Tracks
 
 _FORMAT = 'tsm_det streams 5'
 _PREPROCESSING = ('mean', 'std', '_channel_conversion', 'pad_size_divisor', 'pad_value')
@@ -23,7 +24,7 @@ _PREPROCESSING = ('mean', 'std', '_channel_conversion', 'pad_size_divisor', 'pad
 class Position(NamedTuple):
     """Progress of a run in a source: its last frame, seen at a Unix time; None is unknown.
 
-    ``recording`` is the fingerprint of a recorded source.
+    ``recording`` is the fingerprint of a recorded source. ``is_filled``: predicted frames came between detected ones.
     """
 
     frame_id: int
@@ -31,6 +32,7 @@ class Position(NamedTuple):
     stride: int | None
     seen_at: float
     recording: str | None = None
+    is_filled: bool = False
 
 
 def model_signature(model: nn.Module, preparation: str = '') -> str:
@@ -69,7 +71,8 @@ def write_state(path: str | os.PathLike, signature: str, streams: list[HeldStrea
     content = {
         'format': _FORMAT, 'model': signature,
         'places': {name: tuple(position) for name, position in (positions or {}).items()},
-        'streams': [{**stream._asdict(), 'state': {part: list(pasts) for part, pasts in parts_of(stream.state).items()}}
+        'streams': [{**stream._asdict(), 'tracks': stream.tracks and tuple(stream.tracks),
+                     'state': {part: list(pasts) for part, pasts in parts_of(stream.state).items()}}
                     for stream in streams]}
     with write_atomically(path, RuntimeError) as temporary:  # torch's report of a full disk
         torch.save(content, temporary)
@@ -99,12 +102,13 @@ def read_state(path: str | os.PathLike, signature: str) -> tuple[list[HeldStream
         raise InputError(f'{path} is not a state file of this version, or is damaged: give another copy, or another '
                          'file of --save-state or save_state') from error
     if not is_of_model:
-        raise InputError(f'{path} was saved by a model with other weights, shift, pipeline or engine: load the '
-                         'matching checkpoint and config, or start without the file')
+        raise InputError(f'{path} was saved by a model with other weights, shift, pipeline or engine, or with another '
+                         'tracker: load the matching checkpoint and config, or start without the file')
     return streams, positions
 
 
-def _stream(stream_id: object, frame_id: object, size: object, state: dict[str, list]) -> HeldStream:
+def _stream(stream_id: object, frame_id: object, size: object, state: dict[str, list],
+            tracks: Iterable | None = None) -> HeldStream:
     """A stream of a file; raises TypeError when a value is not of the kind that :func:`write_state` writes."""
     pasts = [past for part in state.values() for past in part]
     if not (isinstance(stream_id, str | int | None) and _are_numbers(frame_id, *size) and len(size) == 2
@@ -112,14 +116,16 @@ def _stream(stream_id: object, frame_id: object, size: object, state: dict[str, 
                     for past in pasts)):
         raise TypeError(f'stream {stream_id!r}')
     return HeldStream(stream_id, frame_id, tuple(size), ShiftState(
-        **{part: tuple(pasts) for part, pasts in state.items()}))
+        **{part: tuple(pasts) for part, pasts in state.items()}), None if tracks is None else Tracks.checked(*tracks))
 
 
-def _position(frame_id: object, num_frames: object, stride: object, seen_at: object, recording: object) -> Position:
+def _position(frame_id: object, num_frames: object, stride: object, seen_at: object, recording: object,
+              is_filled: object = False) -> Position:
     known = [number for number in (num_frames, stride) if number is not None]
-    if not (_are_numbers(frame_id, *known) and isinstance(seen_at, int | float) and isinstance(recording, str | None)):
+    if not (_are_numbers(frame_id, *known) and isinstance(seen_at, int | float) and isinstance(recording, str | None)
+            and isinstance(is_filled, bool)):
         raise TypeError(f'frame {frame_id!r}')
-    return Position(frame_id, num_frames, stride, seen_at, recording)
+    return Position(frame_id, num_frames, stride, seen_at, recording, is_filled)
 
 
 def _are_numbers(*values: object) -> bool:

@@ -6,6 +6,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from tsm_det.errors import InputError
@@ -25,9 +26,9 @@ class _OpenSource(NamedTuple):
     frames: Iterator[StreamFrame | None]
 
 
-def batches(sources: Sequence[Source], starts: Mapping[str, int] | None = None, stride: int = 1,
-            max_frames: int | None = None, most_open: int = MOST_OPEN,
-            stages: StageTimes | None = None) -> Iterator[list[StreamFrame]]:
+def batches(sources: Sequence[Source], starts: Mapping[str, int] = MappingProxyType({}),
+            strides: Mapping[str, int] = MappingProxyType({}), max_frames: int | None = None,
+            most_open: int = MOST_OPEN, stages: StageTimes | None = None) -> Iterator[list[StreamFrame]]:
     """Yield batches for ``OnlineDetector.detect_batch``.
 
     Each open recorded source is decoded by its own thread and has a frame in every batch until it ends; then the next
@@ -38,7 +39,7 @@ def batches(sources: Sequence[Source], starts: Mapping[str, int] | None = None, 
     Args:
         sources: with distinct names.
         starts: first frame id by source name, 0 by default.
-        stride: use every ``stride``-th frame.
+        strides: use every n-th frame, by source name, 1 by default.
         max_frames: largest number of frames per source; None for all.
         most_open: largest number of recorded sources open at a time; of one queue, one is.
         stages: gets the time that recorded sources take to decode, as ``decode``.
@@ -53,7 +54,7 @@ def batches(sources: Sequence[Source], starts: Mapping[str, int] | None = None, 
         while waiting or running:
             while (source := _next_source(waiting, running, most_open)) is not None:
                 waiting.remove(source)
-                frames = source.frames((starts or {}).get(source.name, 0), stride)
+                frames = source.frames(starts.get(source.name, 0), strides.get(source.name, 1))
                 running[source.name] = _OpenSource(
                     source, frames if source.is_live else prefetch(stages.timed('decode', frames)))
             batch = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import colorsys
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from types import MappingProxyType
 
 import cv2
 import numpy as np
@@ -14,14 +15,17 @@ _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _SHADES = ((0.7, 1.0), (0.95, 0.6), (0.6, 0.8), (0.95, 1.0), (0.45, 1.0))
 
 
-def draw_detections(image: np.ndarray, detections: Sequence[Mapping]) -> np.ndarray:
-    """Draw boxes with class and score; line width and text size scale with the frame.
+def draw_detections(image: np.ndarray, detections: Sequence[Mapping],
+                    trails: Mapping[int, Sequence[tuple[float, float]]] = MappingProxyType({})) -> np.ndarray:
+    """Draw boxes with class, track id and score, and trails; line width and text size scale with the frame.
 
     Args:
         image: ``(H, W, 3)`` BGR uint8; not modified.
-        detections: ``{'bbox': [x1, y1, x2, y2], 'score', 'label', 'class'}`` each, px; the first stays on top.
+        detections: ``{'bbox': [x1, y1, x2, y2], 'score', 'label', 'class', 'track_id'?, 'predicted'?}`` each, px; the
+            first stays on top.
+        trails: centres x, y of a track by its id, px.
 
-    Returns a new image. Each label has one fixed colour.
+    Returns a new image. Each label has one fixed colour, each track has its own instead.
     """
     canvas = image.copy()
     height, width = image.shape[:2]
@@ -30,10 +34,19 @@ def draw_detections(image: np.ndarray, detections: Sequence[Mapping]) -> np.ndar
         # Coordinates far outside the frame overflow in OpenCV.
         box = np.clip(detection['bbox'], -thickness, [width + thickness, height + thickness] * 2)
         left, top, right, bottom = box.round().astype(int).tolist()
-        colour = label_colour(detection['label'])
+        track_id = detection.get('track_id')
+        colour = label_colour(detection['label'] if track_id is None else track_id)
         cv2.rectangle(canvas, (left, top), (right, bottom), colour, thickness)
-        _draw_label(canvas, f'{detection["class"]} {detection["score"]:.2f}', (left, top), colour)
+        if trail := trails.get(track_id):
+            cv2.polylines(canvas, [np.array(trail).round().astype(np.int32)], False, colour, thickness)
+        _draw_label(canvas, _text(detection), (left, top), colour)
     return canvas
+
+
+def _text(detection: Mapping) -> str:
+    track = f' #{detection["track_id"]}' if 'track_id' in detection else ''
+    score = 'predicted' if 'predicted' in detection else f'{detection["score"]:.2f}'
+    return f'{detection["class"]}{track} {score}'
 
 
 @lru_cache

@@ -1,4 +1,4 @@
-"""All outputs of a detection run: JSON lines, one video per stream, windows."""
+"""All outputs of a detection run: JSON lines, exports, one video per stream, windows."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from itertools import count
 from pathlib import Path
+from types import MappingProxyType
 
 import cv2
 import numpy as np
@@ -16,8 +17,11 @@ from tsm_det.errors import InputError
 from tsm_det.files import check_writable, refuse_overwriting
 from tsm_det.video.cameras import StreamFrame
 from tsm_det.video.drawing import draw_detections
+from tsm_det.video.exports import NO_EXPORTS, Exports, ExportSink
 from tsm_det.video.sinks import DEFAULT_ENCODING, Encoding, JsonLinesSink, VideoSink
 from tsm_det.video.sources import Source
+from tsm_det.video.stream_paths import stream_paths
+from tsm_det.video.trails import Trails
 
 _NO_SCREEN = '--show needs an OpenCV with windows and a screen: leave it out, or use the page of tools/serve.py'
 
@@ -25,13 +29,15 @@ _NO_SCREEN = '--show needs an OpenCV with windows and a screen: leave it out, or
 class Outputs(ExitStack):
     """One file of JSON lines for all streams, one video and one window per stream; arguments as in ``detect_sources``.
 
-    ``last_frames``: last frame id per stream of the run to resume; see ``JsonLinesSink``. Existing videos are then
-    renamed, not overwritten.
+    ``strides``: frames from one output frame to the next, by source. ``last_frames``: last frame id per stream of the
+    run to resume; see ``JsonLinesSink``. Existing videos are then renamed, not overwritten. ``classes`` and
+    ``is_resumable`` are for the exports; see ``ExportSink``.
     """
 
     def __init__(self, sources: Sequence[Source], out: str | None = None, json_lines: str | None = None,
-                 show: bool = False, stride: int = 1, last_frames: Mapping[str, int] | None = None,
-                 encoding: Encoding = DEFAULT_ENCODING) -> None:
+                 show: bool = False, strides: Mapping[str, int] = MappingProxyType({}),
+                 last_frames: Mapping[str, int] | None = None, encoding: Encoding = DEFAULT_ENCODING,
+                 exports: Exports = NO_EXPORTS, classes: Sequence[str] = (), is_resumable: bool = False) -> None:
         super().__init__()
         if show and sys.platform == 'linux' and not {'DISPLAY', 'WAYLAND_DISPLAY'} & os.environ.keys():
             raise InputError(_NO_SCREEN)  # OpenCV would abort the process
@@ -40,11 +46,15 @@ class Outputs(ExitStack):
             encoding.check()
         if last_frames is not None:
             _rename_old_videos(paths.values())
-        self._videos = {source.name: self.enter_context(VideoSink(paths[source.name], source.fps / stride, encoding))
-                        for source in sources if out}
+        self._videos = {
+            source.name: self.enter_context(VideoSink(
+                paths[source.name], source.fps / strides.get(source.name, 1), encoding)) for source in sources if out}
+        self._trails = {source.name: Trails() for source in sources}
         self._live = {source.name for source in sources if source.is_live}
         self._written: set[str] = set()
         self._lines = self.enter_context(JsonLinesSink(json_lines, last_frames)) if json_lines else None
+        self._exports = self.enter_context(
+            ExportSink(exports, sources, classes, last_frames, is_resumable)) if any(exports) else None
         self._show = show
 
     def __exit__(self, *error: object) -> None:
@@ -62,7 +72,9 @@ class Outputs(ExitStack):
 
     def draw(self, frame: StreamFrame, detections: list[dict]) -> np.ndarray | None:
         """Return the frame with its detections drawn in, for :meth:`write`; None when no output is a picture."""
-        return draw_detections(frame.image, detections) if self._videos or self._show else None
+        if not (self._videos or self._show):
+            return None
+        return draw_detections(frame.image, detections, self._trails[frame.stream](detections))
 
     def write(self, frame: StreamFrame, detections: list[dict], reset: str | None, drawn: np.ndarray | None) -> None:
         """Write one frame's detections to all outputs; ``drawn`` comes from :meth:`draw`.
@@ -73,6 +85,8 @@ class Outputs(ExitStack):
         """
         if self._lines:
             self._lines.write(frame.frame_id, frame.time_s, frame.stream, reset, detections)
+        if self._exports:
+            self._exports.write(frame, reset, detections)
         if self._videos:
             self._videos[frame.stream].write(drawn, frame.time_s)
             self._written.add(frame.stream)
@@ -87,7 +101,7 @@ class Outputs(ExitStack):
 
 
 def check_outputs(sources: Sequence[Source], out: str | None = None, json_lines: str | None = None,
-                  save_state: str | None = None) -> list[str | os.PathLike]:
+                  save_state: str | None = None, exports: Exports = NO_EXPORTS) -> list[str | os.PathLike]:
     """Return the outputs; raise InputError, before any is written, when one is also a source or another output.
 
     The state file, written last, must be writable too.
@@ -95,28 +109,21 @@ def check_outputs(sources: Sequence[Source], out: str | None = None, json_lines:
     if save_state:
         check_writable(save_state)
     videos = _video_paths(sources, out).values()
-    outputs = [*videos, *filter(None, (json_lines, save_state))]
-    refuse_overwriting([*outputs, *(path.with_suffix('.part.mp4') for path in videos)],
-                       [file for source in sources for file in source.files])
+    files = [file for source in sources for file in source.files]
+    for flag, folder in (('--mot', exports.mot), ('--cvat', exports.cvat)):
+        if folder and os.path.realpath(folder) in {os.path.dirname(os.path.realpath(file)) for file in files}:
+            raise InputError(f'{flag} is {folder}, the folder of a source, where NAME.txt or NAME.xml may be labels: '
+                             'name another folder')
+    exported = exports.paths([source.name for source in sources])
+    outputs = [*videos, *filter(None, (json_lines, save_state)), *exported]
+    refuse_overwriting([*outputs, *(path.with_suffix('.part.mp4') for path in videos)], files)
+    for path in exported:  # they are written last
+        check_writable(path)
     return outputs
 
 
 def _video_paths(sources: Sequence[Source], out: str | None) -> dict[str, Path]:
-    if not out:
-        return {}
-    is_folder = os.path.isdir(out) or out.endswith(('/', os.sep))
-    is_file = out.lower().endswith('.mp4') and not is_folder
-    if len(sources) == 1 and is_file:
-        return {sources[0].name: Path(out)}
-    if is_file or (len(sources) == 1 and not is_folder):
-        raise InputError(f'--out is {out} but {len(sources)} source(s) need '
-                         f'{"a file name ending in .mp4 or a folder/" if len(sources) == 1 else "a folder/"}')
-    paths: dict[str, Path] = {}
-    for source in sources:
-        stem = ''.join(letter if letter.isalnum() or letter in '-_.' else '_' for letter in Path(source.name).stem)
-        names = (Path(out, f'{stem or "stream"}{f"-{k}" * bool(k)}.mp4') for k in count())
-        paths[source.name] = next(path for path in names if path not in paths.values())
-    return paths
+    return stream_paths([source.name for source in sources], out, '.mp4', '--out')
 
 
 def _rename_old_videos(paths: Iterable[Path]) -> None:

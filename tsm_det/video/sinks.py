@@ -28,7 +28,8 @@ class JsonLinesSink(AbstractContextManager):
     """Writes one line of JSON per frame and flushes it before the next frame.
 
     ``{"frame_id", "time_s", "stream", "reset", "detections": [{"bbox": [x1, y1, x2, y2], "score", "label",
-    "class"}]}``: px, 0-based label; ``reset`` is the reason why the stream started over, null if it continued.
+    "class", "track_id"?, "predicted"?}]}``: px, 0-based label; ``reset`` is the reason why the stream started over,
+    null if it continued.
 
     Args:
         path: overwritten unless ``last_frames`` is given; missing folders are created.
@@ -52,11 +53,14 @@ class JsonLinesSink(AbstractContextManager):
             self._file.close()
 
     def write(self, frame_id: int, time_s: float, stream: str, reset: str | None,
-              detections: Sequence[Mapping]) -> None:
-        """Write the line of one frame; nothing when a number is not finite, which JSON cannot hold."""
+              detections: Sequence[Mapping], **more: object) -> None:
+        """Write the line of one frame, with further keys if given.
+
+        Writes nothing when a number is not finite, which JSON cannot hold.
+        """
         try:
             line = json.dumps({'frame_id': frame_id, 'time_s': time_s, 'stream': stream, 'reset': reset,
-                               'detections': list(detections)}, allow_nan=False)
+                               'detections': list(detections), **more}, allow_nan=False)
         except ValueError as error:
             raise InputError(f'the detections of frame {frame_id} of {stream} are not all finite: '
                              'check the checkpoint') from error

@@ -1,0 +1,98 @@
+"""How far a run is in its sources, in a state file, and how another run continues from there."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+
+from tsm_det.errors import InputError
+from tsm_det.stream_bank import HeldStream
+from tsm_det.streams.online_detector import OnlineDetector
+from tsm_det.streams.state_file import Position, read_state, write_state
+from tsm_det.video.cameras import StreamFrame
+from tsm_det.video.fingerprint import fingerprint
+from tsm_det.video.sources import Source
+
+
+class RunProgress:
+    """Tracks the position in each source, from ``positions`` on, and writes the state file of ``detect_sources``.
+
+    ``path`` None writes nothing; ``every`` is the number of batches between two writes.
+    """
+
+    def __init__(self, detector: OnlineDetector, sources: Sequence[Source], strides: Mapping[str, int], fill: bool,
+                 path: str | None, every: int, positions: Mapping[str, Position]) -> None:
+        self._path, self._every, self._strides, self._fill = path, every, strides, fill
+        self._signature = detector.signature() if path else ''
+        self._num_frames = {source.name: source.num_frames for source in sources}
+        self._recordings = {source.name: _recording(source) for source in sources} if path else {}
+        self._positions = dict(positions)
+        self._streams, self._num_batches = detector.bank.held() if path else [], 0
+
+    def keep(self, frames: Sequence[StreamFrame], streams: list[HeldStream]) -> None:
+        """Record a batch whose results are written, and the streams after it."""
+        for frame in frames:
+            self._positions[frame.stream] = Position(
+                frame.frame_id, self._num_frames[frame.stream], self._strides[frame.stream], time.time(),
+                self._recordings.get(frame.stream), self._fill)
+        self._streams = streams
+        self._num_batches += bool(frames)
+        if frames and self._num_batches % self._every == 0:
+            self.write()
+
+    def write(self) -> None:
+        """Write the state file, if there is a path."""
+        if self._path:
+            write_state(self._path, self._signature, self._streams, self._positions)
+
+
+def resume(detector: OnlineDetector, path: str, sources: Sequence[Source], strides: Mapping[str, int],
+           fill: bool) -> dict[str, Position]:
+    """Restore the detector's streams, those of other sources as far as the capacity allows; return the positions.
+
+    Raises:
+        InputError: the file cannot be read or is of another model, or a source is another recording, or has another
+            length or stride, or its frames were filled and are not now, or the other way round.
+    """
+    streams, positions = read_state(path, detector.signature())
+    # OnlineDetector.save_state knows no sources, only the last frame of each stream.
+    positions = positions or {
+        stream.stream_id: Position(stream.frame_id, None, None, time.time()) for stream in streams}
+    for source in sources:
+        position = positions.get(source.name)
+        if position is None:
+            logging.getLogger(__name__).warning('%s is not in %s: it starts with its first frame', source.name, path)
+        elif None not in (position.num_frames, source.num_frames) and position.num_frames != source.num_frames:
+            raise InputError(f'{source.name} has {source.num_frames} frames but had {position.num_frames} when {path} '
+                             'was saved: give the same file, or start without the state')
+        elif position.recording not in (None, _recording(source)):
+            raise InputError(f'{source.name} is another recording than when {path} was saved: give the same file, or '
+                             'start without the state')
+        elif position.stride not in (None, strides[source.name]):
+            raise InputError(f'--stride is {strides[source.name]} but {path} was saved with {position.stride}: give '
+                             'the same stride, or start without the state')
+        elif position.stride is not None and position.is_filled != fill:
+            raise InputError(f'{path} was saved {"with" if position.is_filled else "without"} --fill: resume '
+                             f'{"with" if position.is_filled else "without"} it, or start without the state')
+    names = {source.name for source in sources}
+    ours_last = sorted(streams, key=lambda stream: stream.stream_id in names)
+    detector.bank.restore(ours_last[-detector.bank.capacity:])
+    return positions
+
+
+def _recording(source: Source) -> str | None:
+    return fingerprint(source.files) if source.is_recorded and source.files else None
+
+
+def first_frames(positions: Mapping[str, Position], sources: Sequence[Source],
+                 steps: Mapping[str, int]) -> dict[str, int]:
+    """The next frame id of each source; a live source skips the frames it gave since the run stopped.
+
+    ``steps``: from one frame to the next, by source. A clock that was set back meanwhile skips none: frame ids never
+    run backwards.
+    """
+    now = time.time()
+    return {source.name: position.frame_id + steps[source.name] + (
+                0 if source.is_recorded else max(0, round((now - position.seen_at) * source.fps)))
+            for source in sources if (position := positions.get(source.name))}
