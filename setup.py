@@ -4,6 +4,7 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
+URL = 'https://github.com/tsm-det/tsm_det'
 namespace: dict = {}
 exec(Path('tsm_det/version.py').read_text(), namespace)
 
@@ -13,6 +14,10 @@ extras = {
     'onnx': ['onnx', 'onnxruntime', 'onnxscript'],
     'openvino': ['nncf>=3.4', 'onnx', 'onnxscript', 'openvino>=2026.4'],
 }
+# Folders beside the package that an install has as packages: configs, weights, and the tools behind `tsm-det`. The
+# tools are not inside tsm_det, whose import takes seconds, so that help and completion are fast.
+folders = {'tsm_det.configs': 'configs', 'tsm_det.configs._base_': 'configs/_base_',
+           'tsm_det.checkpoints': 'data/checkpoints', 'tsm_det_tools': 'tools'}
 
 setup(
     name='tsm_det',
@@ -22,10 +27,11 @@ setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     python_requires='>=3.10,<3.13',
-    packages=[*find_packages(include=['tsm_det', 'tsm_det.*']), 'tsm_det.configs', 'tsm_det.configs._base_'],
-    package_dir={'tsm_det.configs': 'configs', 'tsm_det.configs._base_': 'configs/_base_'},
-    package_data={'tsm_det': ['py.typed']},
-    install_requires=['av>=17', 'matplotlib', 'numpy', 'pillow', 'pycocotools', 'scipy', 'tqdm'],
+    packages=[*find_packages(include=['tsm_det', 'tsm_det.*']), *folders],
+    package_dir=folders,
+    package_data={'tsm_det': ['py.typed'], 'tsm_det.checkpoints': ['*.pth', '*.yml', 'LICENSE']},
+    entry_points={'console_scripts': ['tsm-det = tsm_det_tools.cli:main']},
+    install_requires=['argcomplete', 'av>=17', 'matplotlib', 'numpy', 'pillow', 'pycocotools', 'scipy', 'tqdm'],
     extras_require={
         'onedl': ['onedl-mmengine==0.10.12', 'onedl-mmcv==2.3.6', 'onedl-mmdetection==3.5.1', 'opencv-python<5'],
         'openmmlab': ['mmengine==0.11.0rc3', 'mmcv==2.1.0', 'mmdet==3.3.0', 'opencv-python<5'],
