@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ast
 import os
-import runpy
 import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 
@@ -29,10 +29,11 @@ def main() -> None:
         name = words[1]
     else:
         name = _parse(words[1:2])
-    tool, *arguments = COMMANDS[name]
+    module, *arguments = COMMANDS[name]
     sys.argv = [f'tsm-det {name}', *arguments, *sys.argv[2:]]
-    sys.path.insert(0, str(FOLDER))  # where Python finds what a tool imports when it runs the file itself
-    runpy.run_path(str(FOLDER / f'{tool}.py'), run_name='__main__')
+    sys.path.insert(0, str(FOLDER))  # as when Python runs a tool's file
+    tool = import_module(module)
+    import_module('command_line').run(tool.parse_args, tool.main)
 
 
 def _parse(words: list[str]) -> str:

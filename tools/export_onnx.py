@@ -15,7 +15,8 @@ def parse_args() -> Namespace:
                         "frames in px; the config's test pipeline resizes them")
     parser.add_argument('--out', required=True, help='.onnx file to write')
     parser.add_argument('--verify', type=int, default=0, metavar='N', help='compare with the detector over N frames of '
-                        'one stream: boxes to 1e-3 px, scores to 1e-4; exit status 1 if they differ by more')
+                        'one stream (default: 0): boxes to 1e-3 px, scores to 1e-4; exit status 1 if they differ by '
+                        'more')
     parser.add_argument('--source', help='video or images of that size to verify on (default: a synthetic scene)')
     add_cfg_options(parser)
     return parser.parse_intermixed_args()

@@ -126,8 +126,9 @@ def add_encoding(parser: ArgumentParser) -> None:
 
 def add_launcher(parser: ArgumentParser) -> None:
     """Add the options that job launchers set."""
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='job launcher')
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by the launcher')
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none',
+                        help='job launcher (default: none)')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by the launcher (default: 0)')
 
 
 def add_cfg_options(parser: ArgumentParser) -> None:
