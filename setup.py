@@ -4,7 +4,6 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
-URL = 'https://github.com/tsm-det/tsm_det'
 namespace: dict = {}
 exec(Path('tsm_det/version.py').read_text(), namespace)
 
@@ -26,6 +25,14 @@ setup(
     long_description=Path('README.md').read_text(),
     long_description_content_type='text/markdown',
     license='Apache-2.0',
+    keywords='video object detection, temporal shift module, mmdetection, streaming, tracking',
+    project_urls={'Paper': 'https://arxiv.org/abs/1811.08383',
+                  'mmdetection': 'https://github.com/open-mmlab/mmdetection'},
+    classifiers=[
+        'Development Status :: 4 - Beta', 'Environment :: Console', 'Intended Audience :: Developers',
+        'Intended Audience :: Science/Research', 'Operating System :: POSIX :: Linux',
+        *(f'Programming Language :: Python :: 3.{minor}' for minor in (10, 11, 12)),
+        'Topic :: Multimedia :: Video', 'Topic :: Scientific/Engineering :: Image Recognition', 'Typing :: Typed'],
     python_requires='>=3.10,<3.13',
     packages=[*find_packages(include=['tsm_det', 'tsm_det.*']), *folders],
     package_dir=folders,
