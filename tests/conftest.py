@@ -2,6 +2,8 @@
 
 import runpy
 import shlex
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -41,6 +43,20 @@ def run(monkeypatch, capfd):
             status = end.code or 0
         return status, *capfd.readouterr()
     return run
+
+
+@pytest.fixture(scope='session')
+def wheel(tmp_path_factory):
+    """The wheel of the package, built from a copy."""
+    folder, root = tmp_path_factory.mktemp('wheel'), TOOLS.parent
+    for part in ('tsm_det', 'configs', 'tools', 'data/checkpoints'):
+        shutil.copytree(root / part, folder / 'source' / part, ignore=shutil.ignore_patterns('__pycache__'))
+    for part in ('setup.py', 'pyproject.toml', 'README.md', 'LICENSE'):
+        shutil.copy(root / part, folder / 'source')
+    subprocess.run([sys.executable, '-m', 'pip', 'wheel', '-q', '--no-deps', '--no-build-isolation', '--no-index',
+                    '-w', str(folder), str(folder / 'source')], check=True, capture_output=True)
+    path, = folder.glob('*.whl')
+    return path
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from tsm_det.engines import ENGINES
 from tsm_det.errors import InputError
 
 ROOT = Path(__file__).parent.parent
-SHARED = ('command_line', 'converters', 'tool_options', 'video_options')
+SHARED = ('cli', 'command_line', 'converters', 'tool_options', 'video_options')
 TOOLS = sorted(path.stem for path in (ROOT / 'tools').glob('*.py') if path.stem not in SHARED)
 PROGRAM = '''
 import os, signal, sys, time

@@ -27,17 +27,15 @@ def test_an_import_without_a_working_stack_says_in_three_lines_what_to_install(m
 
 
 @pytest.mark.slow
-def test_an_install_contains_every_module_and_config(tmp_path):
-    for part in ('tsm_det', 'configs'):
-        shutil.copytree(ROOT / part, tmp_path / 'source' / part, ignore=shutil.ignore_patterns('__pycache__'))
-    for part in ('setup.py', 'pyproject.toml', 'README.md', 'LICENSE'):
-        shutil.copy(ROOT / part, tmp_path / 'source')
-    subprocess.run([sys.executable, '-m', 'pip', 'wheel', '-q', '--no-deps', '--no-build-isolation', '--no-index',
-                    '-w', str(tmp_path), str(tmp_path / 'source')], check=True, capture_output=True)
-    names = set(zipfile.ZipFile(next(tmp_path.glob('*.whl'))).namelist())
-    modules = {str(path.relative_to(ROOT)) for path in (ROOT / 'tsm_det').rglob('*.py')}
-    configs = {f'tsm_det/{path.relative_to(ROOT)}' for path in (ROOT / 'configs').rglob('*.py')}
-    assert modules | configs | {'tsm_det/py.typed'} <= names
+def test_an_install_contains_every_module_config_tool_and_weight(wheel):
+    names = set(zipfile.ZipFile(wheel).namelist())
+    folders = {'tsm_det': 'tsm_det', 'configs': 'tsm_det/configs', 'tools': 'tsm_det_tools',
+               'data/checkpoints': 'tsm_det/checkpoints'}
+    for folder, there in folders.items():
+        files = [path for path in (ROOT / folder).rglob('*') if path.suffix in ('.py', '.pth', '.yml')]
+        assert files
+        assert {f'{there}/{path.relative_to(ROOT / folder)}' for path in files} <= names
+    assert {'tsm_det/py.typed', 'tsm_det/checkpoints/LICENSE'} <= names
 
 
 @pytest.mark.slow

@@ -40,4 +40,4 @@ class TestPublished:
 
 def test_no_other_weights_lie_beside_them():
     listed = {Path(model['Weights']).name for model in MODELS.values()}
-    assert {path.name for path in METAFILE.parent.iterdir()} == listed | {METAFILE.name}
+    assert {path.name for path in METAFILE.parent.iterdir()} == listed | {METAFILE.name, 'LICENSE'}

@@ -21,7 +21,7 @@ from tsm_det.config import load_config
 from tsm_det.datasets.synthetic_vid import make_synthetic_vid
 
 ROOT = Path(__file__).parent.parent
-SHARED = ('command_line', 'converters', 'tool_options', 'video_options')
+SHARED = ('cli', 'command_line', 'converters', 'tool_options', 'video_options')
 TOOLS = sorted(path.stem for path in (ROOT / 'tools').glob('*.py') if path.stem not in SHARED)
 
 

@@ -1,18 +1,16 @@
 """Time a detector and its 2D baseline, interleaved frame by frame; docs/benchmark.md explains the numbers."""
 
-import shlex
-import sys
 from argparse import Namespace
 
 from command_line import run
-from tool_options import add_model_options, make_parser
+from tool_options import CONFIG_HELP, add_model_options, make_parser, this_command
 
 
 def parse_args() -> Namespace:
     parser = make_parser('benchmark.py configs/tsm_faster_rcnn_r50_vid.py --baseline configs/faster_rcnn_r50_vid.py '
                          '[options]', __doc__)
     add = parser.add_argument
-    add('config', help='config file')
+    add('config', help=CONFIG_HELP)
     add('checkpoint', nargs='?', default='none', help="weights of all arms (default: 'none', random weights)")
     add('--baseline', required=True, help='config of the 2D baseline')
     add('--source', help='video, folder of images, camera or address to read frames from (default: random frames)')
@@ -44,7 +42,7 @@ def main(args: Namespace) -> None:
     from tsm_det.config import parse_options
 
     options = BenchmarkOptions(**{**vars(args), 'cfg_options': parse_options(args.cfg_options)})
-    print(benchmark_page(benchmark(options, shlex.join(['python', *sys.argv]))))
+    print(benchmark_page(benchmark(options, this_command())))
 
 
 if __name__ == '__main__':

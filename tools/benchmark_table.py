@@ -1,11 +1,9 @@
 """Write one table of many benchmarks, from the JSON files of tools/benchmark.py."""
 
-import shlex
-import sys
 from argparse import Namespace
 
 from command_line import run
-from tool_options import make_parser
+from tool_options import make_parser, this_command
 
 
 def parse_args() -> Namespace:
@@ -18,7 +16,7 @@ def parse_args() -> Namespace:
 def main(args: Namespace) -> None:
     from tsm_det.benchmark.benchmark_table import benchmark_table
 
-    print(benchmark_table(args.results, args.out, shlex.join(['python', *sys.argv])))
+    print(benchmark_table(args.results, args.out, this_command()))
 
 
 if __name__ == '__main__':

@@ -4,12 +4,12 @@ from argparse import Namespace
 from pathlib import Path
 
 from command_line import run
-from tool_options import add_cfg_options, add_trust, make_parser
+from tool_options import CONFIG_HELP, add_cfg_options, add_trust, make_parser
 
 
 def parse_args() -> Namespace:
     parser = make_parser('browse_dataset.py configs/tsm_faster_rcnn_r18_synthvid.py [--out DIR] [options]', __doc__)
-    parser.add_argument('config', help='config file')
+    parser.add_argument('config', help=CONFIG_HELP)
     parser.add_argument('--out', help='folder for the contact sheets (default: work_dirs/CONFIG/browse)')
     parser.add_argument('--split', choices=['train', 'val', 'test'], default='train',
                         help='split whose dataset, sampler and pipeline to use (default: train)')

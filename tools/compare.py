@@ -4,13 +4,11 @@ Run the same command again to continue; it skips finished steps.
 """
 
 import os
-import shlex
-import sys
 from argparse import Namespace
 from pathlib import Path
 
 from command_line import run
-from tool_options import add_cfg_options, add_engine, add_trust, make_parser
+from tool_options import add_cfg_options, add_engine, add_trust, make_parser, this_command
 
 
 def parse_args() -> Namespace:
@@ -53,7 +51,7 @@ def main(args: Namespace) -> None:
             if args.work_dirs else runs_of_results(args.results, args.out, args.cfg_options))
     videos = VideoTable(args.groups, args.video_column, args.group_column, tuple(args.by)) if args.groups else None
     print(compare(runs, args.baseline, args.out, args.jobs, args.threads, videos, args.draws, args.latency_frames,
-                  shlex.join(['python', *sys.argv])))
+                  this_command()))
 
 
 if __name__ == '__main__':

@@ -5,13 +5,13 @@ from argparse import SUPPRESS, Namespace
 
 from command_line import run
 from converters import COMMANDS
-from tool_options import make_parser
+from tool_options import make_parser, program
 
 
 def parse_args() -> Namespace:
     parser = make_parser('convert_dataset.py synthvid --out data/synthvid | COMMAND ...', __doc__)
     commands = parser.add_subparsers(
-        title='commands', required=True, metavar='COMMAND', prog='python tools/convert_dataset.py')
+        title='commands', required=True, metavar='COMMAND', prog=program('tools/convert_dataset.py'))
     for name, entry in COMMANDS.items():
         command = commands.add_parser(name, help=entry.help, description=entry.help, argument_default=SUPPRESS)
         command.set_defaults(function=entry.function, shows_progress=entry.shows_progress)

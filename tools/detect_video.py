@@ -3,7 +3,7 @@
 from argparse import Namespace
 
 from command_line import run
-from tool_options import add_model_options, make_parser, path_of
+from tool_options import CHECKPOINT_HELP, DETECTOR_HELP, add_model_options, make_parser
 from video_options import add_video_options
 
 
@@ -11,23 +11,19 @@ def parse_args() -> Namespace:
     parser = make_parser('detect_video.py configs/tsm_faster_rcnn_r18_synthvid.py CHECKPOINT '
                          'data/synthvid/val/000.mp4 --out out.mp4 --json out.jsonl [options]', __doc__)
     add = parser.add_argument
-    add('config', help='config file, or a .onnx file in place of CONFIG CHECKPOINT')
-    add('checkpoint', help="checkpoint file, or 'none' for random weights")
+    add('config', help=f'{DETECTOR_HELP}, or a .onnx file; default: synthvid')
+    add('checkpoint', nargs='?', help=CHECKPOINT_HELP)
     add('sources', nargs='*', metavar='SOURCE', help='video file, folder or glob of images or of videos, webcam (0 or '
         '/dev/video0), address (rtsp://..., http://...), or NAME.txt that lists them; several run as one batch')
     add_video_options(parser)
     add_model_options(parser)
-    args = parser.parse_intermixed_args()
-    if args.config.endswith('.onnx'):
-        args.checkpoint, args.sources = 'none', [args.checkpoint, *args.sources]
-    elif not args.sources:
-        parser.error('the following arguments are required: SOURCE')
-    return args
+    return parser.parse_intermixed_args()
 
 
 def main(args: Namespace) -> None:
     from tsm_det.config import parse_options
     from tsm_det.export.exported_detector import open_detector
+    from tsm_det.published import split_detector
     from tsm_det.streams.detect_sources import detect_sources, open_sources
     from tsm_det.streams.detections import Selection
     from tsm_det.video.connection import CameraSettings
@@ -35,10 +31,11 @@ def main(args: Namespace) -> None:
     from tsm_det.video.sinks import Encoding
     from tsm_det.video.stage_times import StageTimes
 
-    sources = open_sources(args.sources, args.every_frame, args.stall_limit,
+    config, checkpoint, names = split_detector([*filter(None, (args.config, args.checkpoint)), *args.sources])
+    sources = open_sources(names, args.every_frame, args.stall_limit,
                            CameraSettings(args.rtsp_transport, args.webcam_size, args.webcam_fps))
     together = args.at_once + sum(source.is_live for source in sources)
-    detector = open_detector(args.config, path_of(args.checkpoint), args.device, max(64, together), args.max_gap,
+    detector = open_detector(config, checkpoint, args.device, max(64, together), args.max_gap,
                              parse_options(args.cfg_options), args.engine, args.trust_checkpoint, args.track)
     stages, exports = StageTimes(), Exports(args.mot, args.coco, args.csv, args.cvat)
     frames = detect_sources(

@@ -4,7 +4,7 @@ import sys
 from argparse import Namespace
 
 from command_line import run
-from tool_options import add_cfg_options, add_detector, make_parser, path_of
+from tool_options import add_cfg_options, add_detector, make_parser
 
 
 def parse_args() -> Namespace:
@@ -15,21 +15,24 @@ def parse_args() -> Namespace:
                         "frames in px; the config's test pipeline resizes them")
     parser.add_argument('--out', required=True, help='.onnx file to write')
     parser.add_argument('--verify', type=int, default=0, metavar='N', help='compare with the detector over N frames of '
-                        'one stream: boxes to 1e-3 px, scores to 1e-4; exit status 1 if they differ by more')
+                        'one stream (default: 0): boxes to 1e-3 px, scores to 1e-4; exit status 1 if they differ by '
+                        'more')
     parser.add_argument('--source', help='video or images of that size to verify on (default: a synthetic scene)')
     add_cfg_options(parser)
-    return parser.parse_args()
+    return parser.parse_intermixed_args()
 
 
 def main(args: Namespace) -> None:
     from tsm_det.config import load_config, parse_options
     from tsm_det.export.onnx import check_output, write_onnx
     from tsm_det.export.parity import compare_with_eager, example_stream
+    from tsm_det.published import detector_files
     from tsm_det.streams.online_detector import OnlineDetector
 
     check_output(args.out)
-    config = load_config(args.config, parse_options(args.cfg_options))
-    detector = OnlineDetector.from_config(config, path_of(args.checkpoint),
+    path, checkpoint = detector_files(args.config, args.checkpoint)
+    config = load_config(path, parse_options(args.cfg_options))
+    detector = OnlineDetector.from_config(config, checkpoint,
                                           trust_checkpoint=args.trust_checkpoint)
     runtime = write_onnx(detector, tuple(args.size), args.out)
     print(f'{args.out} and {runtime}, which runs it')

@@ -1,11 +1,9 @@
 """Write the table of all detectors: parameters, GFLOPs, state, CPU time relative to 2D, published weights."""
 
-import shlex
-import sys
 from argparse import Namespace
 
 from command_line import run
-from tool_options import make_parser
+from tool_options import make_parser, this_command
 
 
 def parse_args() -> Namespace:
@@ -25,8 +23,7 @@ def main(args: Namespace) -> None:
 
     from tsm_det.benchmark.model_zoo import model_zoo
 
-    command = shlex.join(['python', *sys.argv])
-    print(model_zoo(args.configs, args.metafile, args.out, command, args.frames, args.trained, tqdm))
+    print(model_zoo(args.configs, args.metafile, args.out, this_command(), args.frames, args.trained, tqdm))
 
 
 if __name__ == '__main__':

@@ -3,7 +3,7 @@
 from argparse import Namespace
 
 from command_line import run
-from tool_options import add_cfg_options, add_detector, add_device, add_engine, make_parser, path_of
+from tool_options import add_cfg_options, add_detector, add_device, add_engine, make_parser
 
 
 def parse_args() -> Namespace:
@@ -18,16 +18,18 @@ def parse_args() -> Namespace:
     add_device(parser)
     add_engine(parser)
     add_cfg_options(parser)
-    return parser.parse_args()
+    return parser.parse_intermixed_args()
 
 
 def main(args: Namespace) -> None:
     from tsm_det.config import load_config, parse_options
+    from tsm_det.published import detector_files
     from tsm_det.serving.app import serve
     from tsm_det.streams.online_detector import OnlineDetector
 
-    config = load_config(args.config, parse_options(args.cfg_options))
-    detector = OnlineDetector.from_config(config, path_of(args.checkpoint), args.device, engine=args.engine,
+    path, checkpoint = detector_files(args.config, args.checkpoint)
+    config = load_config(path, parse_options(args.cfg_options))
+    detector = OnlineDetector.from_config(config, checkpoint, args.device, engine=args.engine,
                                           trust_checkpoint=args.trust_checkpoint)
     serve(detector, args.host, args.port, args.score_thr, args.max_upload_mb,
           detector.model.dataset_meta.get('value_range'))

@@ -4,7 +4,7 @@ import os
 from argparse import Namespace
 
 from command_line import run
-from tool_options import add_average, add_cfg_options, add_detector, add_engine, add_launcher, make_parser, path_of
+from tool_options import add_average, add_cfg_options, add_detector, add_engine, add_launcher, make_parser
 
 
 def parse_args() -> Namespace:
@@ -20,19 +20,21 @@ def parse_args() -> Namespace:
     add_engine(parser)
     add_cfg_options(parser)
     add_launcher(parser)
-    return parser.parse_args()
+    return parser.parse_intermixed_args()
 
 
 def main(args: Namespace) -> None:
     from tsm_det.config import load_config, parse_options
     from tsm_det.errors import InputError
+    from tsm_det.published import detector_files
     from tsm_det.runner import test
 
     if args.tta:
         raise InputError('--tta was given but a stream has one view of each frame: test without it')
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    config = load_config(args.config, parse_options(args.cfg_options), args.work_dir, args.launcher)
-    test(config, path_of(args.checkpoint), args.out, args.show_dir, args.metrics, args.engine,
+    path, checkpoint = detector_files(args.config, args.checkpoint)
+    config = load_config(path, parse_options(args.cfg_options), args.work_dir, args.launcher)
+    test(config, checkpoint, args.out, args.show_dir, args.metrics, args.engine,
          args.trust_checkpoint, args.average_scores)
 
 

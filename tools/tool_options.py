@@ -2,20 +2,63 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, ArgumentTypeError
+import os
+import re
+import shlex
+import sys
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 
 ENGINES = 'eager, fast, fast-bf16, compiled, compiled-bf16, openvino-int8'
+DETECTORS = 'synthvid, thermal'
+CONFIG_HELP = 'config file, which runs as a Python program, or the name of a config of tsm_det'
+DETECTOR_HELP = f'{CONFIG_HELP}; or, without CHECKPOINT, a detector that comes with its weights: {DETECTORS}'
+CHECKPOINT_HELP = "checkpoint file, or 'none' for random weights"
 
 
-def make_parser(example: str, description: str) -> ArgumentParser:
-    """Make a parser whose help begins with a working command."""
-    return ArgumentParser(usage=f'python tools/{example}', description=description)
+class Parser(ArgumentParser):
+    """A parser that also completes words for a shell, by argcomplete."""
+
+    def parse_args(self) -> Namespace:
+        self._complete()
+        return super().parse_args()
+
+    def parse_intermixed_args(self) -> Namespace:
+        self._complete()
+        return super().parse_intermixed_args()
+
+    def _complete(self) -> None:
+        if '_ARGCOMPLETE' in os.environ:
+            import argcomplete
+            argcomplete.autocomplete(self)
+
+
+def make_parser(example: str, description: str) -> Parser:
+    """Make a parser whose help begins with a working command; tsm-det knows its configs by name, wherever it runs."""
+    tool, words = example.split(' ', 1)
+    if is_command():
+        words = re.sub(r'configs/(\S+)\.py', r'\1', words)
+    return Parser(usage=f'{program(f"tools/{tool}")} {words}', description=description)
+
+
+def is_command() -> bool:
+    """Whether tsm-det runs the tool."""
+    return sys.argv[0].startswith('tsm-det ')
+
+
+def program(tool: str) -> str:
+    """What runs a tool: a command of tsm-det, or its file."""
+    return sys.argv[0] if is_command() else f'python {tool}'
+
+
+def this_command() -> str:
+    """The whole command that is running, for a report."""
+    return f'{program(shlex.quote(sys.argv[0]))} {shlex.join(sys.argv[1:])}'
 
 
 def add_detector(parser: ArgumentParser) -> None:
     """Add CONFIG, CHECKPOINT and --trust-checkpoint."""
-    parser.add_argument('config', help='config file; it runs as a Python program')
-    parser.add_argument('checkpoint', help="checkpoint file, or 'none' for random weights")
+    parser.add_argument('config', help=DETECTOR_HELP)
+    parser.add_argument('checkpoint', nargs='?', help=CHECKPOINT_HELP)
     add_trust(parser)
 
 
@@ -55,8 +98,9 @@ def add_model_options(parser: ArgumentParser) -> None:
 
 def add_launcher(parser: ArgumentParser) -> None:
     """Add the options that job launchers set."""
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='job launcher')
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by the launcher')
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none',
+                        help='job launcher (default: none)')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by the launcher (default: 0)')
 
 
 def add_cfg_options(parser: ArgumentParser) -> None:

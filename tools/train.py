@@ -4,12 +4,12 @@ import os
 from argparse import Namespace
 
 from command_line import run
-from tool_options import add_cfg_options, add_launcher, add_trust, make_parser
+from tool_options import CONFIG_HELP, add_cfg_options, add_launcher, add_trust, make_parser
 
 
 def parse_args() -> Namespace:
     parser = make_parser('train.py configs/tsm_faster_rcnn_r18_synthvid.py [options]', __doc__)
-    parser.add_argument('config', help='config file')
+    parser.add_argument('config', help=CONFIG_HELP)
     parser.add_argument('--work-dir', help='folder for logs and checkpoints (default: work_dirs/CONFIG)')
     parser.add_argument('--amp', action='store_true', help='train in mixed precision (bfloat16 on a CPU)')
     parser.add_argument('--auto-scale-lr', action='store_true', help='scale the learning rate to the batch size')

@@ -25,7 +25,7 @@ def config_path(name: str) -> str:
 
     Raises InputError when there is no such config; the message lists all.
     """
-    path = _config_folder() / f'{name.removesuffix(".py")}.py'
+    path = package_folder('configs', 'configs') / f'{name.removesuffix(".py")}.py'
     if not path.is_file():
         raise InputError(f'no config is called {name!r}: choose one of {", ".join(config_names())}')
     return str(path)
@@ -33,18 +33,20 @@ def config_path(name: str) -> str:
 
 def config_names() -> list[str]:
     """Names of all configs of tsm_det."""
-    return sorted(config.stem for config in _config_folder().glob('*.py'))
+    return sorted(config.stem for config in package_folder('configs', 'configs').glob('*.py'))
 
 
-def _config_folder() -> Path:
+def package_folder(installed: str, cloned: str) -> Path:
+    """A folder of files that come with the package: inside it once installed, beside it in a clone."""
     package = Path(__file__).parent
-    # Configs are in the package once installed, beside it in a clone.
-    return next(folder for folder in (package / 'configs', package.parent / 'configs') if folder.is_dir())
+    return next(folder for folder in (package / installed, package.parent / cloned) if folder.is_dir())
 
 
 def load_config(path: str, cfg_options: dict | None = None, work_dir: str | None = None,
                 launcher: str = 'none') -> Config:
-    """Read a config file and set its ``work_dir``: the argument, else the config's, else work_dirs/NAME.
+    """Read a config file, or the config of tsm_det with this name, and set its ``work_dir``.
+
+    That is the argument, else the config's, else work_dirs/NAME.
 
     The key ``video_data`` of a config, a file or the name of one in ``configs/_base_`` (``'synthvid'``), replaces all
     dataloaders and evaluators, so that a stock image config trains and tests on video. The option ``data_root`` moves
@@ -52,8 +54,11 @@ def load_config(path: str, cfg_options: dict | None = None, work_dir: str | None
 
     Raises InputError when the file is missing or cannot be read, or an option does not fit it.
     """
+    if path in config_names():
+        path = config_path(path)
     if not Path(path).is_file():
-        raise InputError(f'the config {path} is missing: give a file, for example one of configs/')
+        raise InputError(f'the config {path} is missing: give a file, for example one of configs/, or the name of '
+                         'one of them')
     config, options = _read(path), cfg_options or {}
     if name := options.get('video_data', config.get('video_data')):
         file = Path(path).parent / name

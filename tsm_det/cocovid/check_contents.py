@@ -96,7 +96,7 @@ def _note_gaps(frames: dict[int, list[int]], records: Records) -> Iterator[str]:
              for video, ids in frames.items()}
     gaps = {video: max(its) for video, its in steps.items() if its and max(its) > 1}
     if gaps:
-        usual = max(_usual_step(its) for its in steps.values() if its)
+        usual = max(usual_step(its) for its in steps.values() if its)
         widest = max(gaps, key=gaps.get)
         advice = (f'the largest usual step is {usual}, so set max_gap={usual} of ConsecutiveFrames' if usual > 1 else
                   f'clips do not span a gap unless max_gap of ConsecutiveFrames is set, to {gaps[widest]} for all')
@@ -104,7 +104,7 @@ def _note_gaps(frames: dict[int, list[int]], records: Records) -> Iterator[str]:
                f'{_name(widest, records)}: {advice}')
 
 
-def _usual_step(steps: Counter[int]) -> int:
+def usual_step(steps: Counter[int]) -> int:
     """The largest step that is not above 1.5 times the median: time stamps jitter, and a gap is longer."""
     limit = 1.5 * median_low(steps.elements())
     return max(step for step in steps if step <= limit)
