@@ -1,5 +1,5 @@
-# docker build -f docker/cpu.Dockerfile -t tsm_det:cpu .
-# docker run --rm -v "$PWD:/work" tsm_det:cpu detect VIDEO --out drawn.mp4
+# docker build -f .ci/docker/cpu.Dockerfile -t tsm_det:cpu .
+# docker run --rm -v "$PWD:/data" tsm_det:cpu detect VIDEO --out drawn.mp4
 FROM python:3.11-slim AS build
 RUN apt-get update && apt-get install -y --no-install-recommends g++ && rm -rf /var/lib/apt/lists/*
 RUN python -m venv /venv
@@ -15,5 +15,5 @@ RUN pip install --no-cache-dir --no-build-isolation '/source[onedl,onnx]' \
 FROM python:3.11-slim
 COPY --from=build /venv /venv
 ENV PATH=/venv/bin:$PATH OMP_WAIT_POLICY=PASSIVE
-WORKDIR /work
+WORKDIR /data
 ENTRYPOINT ["tsm-det"]

@@ -1,5 +1,5 @@
-# docker build -f docker/cuda.Dockerfile -t tsm_det:cuda .
-# docker run --rm --gpus all -v "$PWD:/work" tsm_det:cuda detect VIDEO --device cuda:0 --out drawn.mp4
+# docker build -f .ci/docker/cuda.Dockerfile -t tsm_det:cuda .
+# docker run --rm --gpus all -v "$PWD:/data" tsm_det:cuda detect VIDEO --device cuda:0 --out drawn.mp4
 FROM nvidia/cuda:13.0.1-devel-ubuntu24.04
 RUN apt-get update && apt-get install -y --no-install-recommends g++ python3-dev python3-venv \
     && rm -rf /var/lib/apt/lists/*
@@ -14,5 +14,5 @@ COPY . /source
 RUN pip install --no-cache-dir --no-build-isolation '/source[onedl]' \
     && pip install --no-cache-dir --force-reinstall --no-deps opencv-python-headless==4.12.0.88
 ENV OMP_WAIT_POLICY=PASSIVE
-WORKDIR /work
+WORKDIR /data
 ENTRYPOINT ["tsm-det"]
