@@ -3,23 +3,14 @@
 from argparse import Namespace
 
 from command_line import run
-from tool_options import (
-    CHECKPOINT_HELP,
-    DETECTOR_HELP,
-    add_encoding,
-    add_live_sources,
-    add_model_options,
-    add_state_files,
-    make_parser,
-)
+from tool_options import add_encoding, add_live_sources, add_model_options, add_names, add_state_files, make_parser
 
 
 def parse_args() -> Namespace:
     parser = make_parser('detect_video.py configs/tsm_faster_rcnn_r18_synthvid.py CHECKPOINT '
                          'data/synthvid/val/000.mp4 --out out.mp4 --json out.jsonl [options]', __doc__)
     add = parser.add_argument
-    add('config', help=f'{DETECTOR_HELP}, or a .onnx file; default: synthvid')
-    add('checkpoint', nargs='?', help=CHECKPOINT_HELP)
+    add_names(parser, '; or a .onnx file (default: synthvid)')
     add('sources', nargs='*', metavar='SOURCE', help='video file, folder or glob of images or of videos, webcam (0 or '
         '/dev/video0), address (rtsp://..., http://...), or NAME.txt that lists them; several run as one batch')
     add('--out', help='mp4 file with the detections drawn, or a folder/ of them')
