@@ -65,6 +65,20 @@ def test_a_tool_is_a_thin_shell(tool):
 
 
 @pytest.mark.slow
+def test_a_training_prints_a_summary_and_progress_and_keeps_the_config_in_its_log_file(run, data_root, tmp_path):
+    status, out, err = run(f'train {config()} --work-dir {tmp_path}/work --cfg-options data_root={data_root} '
+                           + TINY + STEPS)
+    assert status == 0, out + err
+    log, = (tmp_path / 'work').glob('*/*.log')
+    kept, printed = log.read_text(), out + err
+    for text in ('Config:\n', 'System environment:', 'optim_wrapper = '):
+        assert text in kept and text not in printed
+    for fact in ('TSMFasterRCNN', f'{data_root}/train.json: 2 videos', '3 steps', 'disc, square', str(log)):
+        assert fact in printed
+    assert printed.count('Iter(train)') == kept.count('Iter(train)') == 3
+
+
+@pytest.mark.slow
 def test_training_then_testing_scores_every_frame(run, trained, data_root, tmp_path):
     status, out, err = run(f'test {config()} {trained} --work-dir {tmp_path}/test --metrics {tmp_path}/m.json '
                            f'--out {tmp_path}/found.pkl --show-dir {tmp_path}/shown '

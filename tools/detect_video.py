@@ -3,7 +3,7 @@
 from argparse import Namespace
 
 from command_line import run
-from tool_options import CHECKPOINT_HELP, DETECTOR_HELP, add_model_options, make_parser
+from tool_options import add_model_options, add_names, make_parser
 from video_options import add_video_options
 
 
@@ -11,8 +11,7 @@ def parse_args() -> Namespace:
     parser = make_parser('detect_video.py configs/tsm_faster_rcnn_r18_synthvid.py CHECKPOINT '
                          'data/synthvid/val/000.mp4 --out out.mp4 --json out.jsonl [options]', __doc__)
     add = parser.add_argument
-    add('config', help=f'{DETECTOR_HELP}, or a .onnx file; default: synthvid')
-    add('checkpoint', nargs='?', help=CHECKPOINT_HELP)
+    add_names(parser, '; or a .onnx file (default: synthvid)')
     add('sources', nargs='*', metavar='SOURCE', help='video file, folder or glob of images or of videos, webcam (0 or '
         '/dev/video0), address (rtsp://..., http://...), or NAME.txt that lists them; several run as one batch')
     add_video_options(parser)

@@ -11,8 +11,6 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 ENGINES = 'eager, fast, fast-bf16, compiled, compiled-bf16, openvino-int8'
 DETECTORS = 'synthvid, thermal'
 CONFIG_HELP = 'config file, which runs as a Python program, or the name of a config of tsm_det'
-DETECTOR_HELP = f'{CONFIG_HELP}; or, without CHECKPOINT, a detector that comes with its weights: {DETECTORS}'
-CHECKPOINT_HELP = "checkpoint file, or 'none' for random weights"
 
 
 class Parser(ArgumentParser):
@@ -57,9 +55,15 @@ def this_command() -> str:
 
 def add_detector(parser: ArgumentParser) -> None:
     """Add CONFIG, CHECKPOINT and --trust-checkpoint."""
-    parser.add_argument('config', help=DETECTOR_HELP)
-    parser.add_argument('checkpoint', nargs='?', help=CHECKPOINT_HELP)
+    add_names(parser)
     add_trust(parser)
+
+
+def add_names(parser: ArgumentParser, others: str = '') -> None:
+    """Add CONFIG and CHECKPOINT; ``others`` says what may stand in their place."""
+    parser.add_argument('config', help=f'{CONFIG_HELP}; or, without CHECKPOINT, a detector that comes with its '
+                        f'weights: {DETECTORS}{others}')
+    parser.add_argument('checkpoint', nargs='?', help="checkpoint file, or 'none' for random weights")
 
 
 def add_trust(parser: ArgumentParser) -> None:

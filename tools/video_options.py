@@ -27,7 +27,8 @@ def _add_exports(parser: ArgumentParser) -> None:
 def _add_selection(parser: ArgumentParser) -> None:
     add = parser.add_argument
     add('--score-thr', type=float, default=0.3, help='lowest score to keep (default: 0.3)')
-    add('--class-thr', type=_class_thrs, default={}, metavar='NAME=T,...', help='lowest scores of some classes (default: --score-thr)')
+    add('--class-thr', type=_class_thrs, default={}, metavar='NAME=T,...', help='lowest scores of some classes '
+        '(default: --score-thr)')
     add('--classes', type=_names, metavar='NAME,...', help='classes to keep (default: all)')
     add('--min-size', type=float, default=0, metavar='PX', help='least width and height of a box (default: 0)')
     add('--agnostic-nms', action='store_true', help='of overlapping boxes keep the best, whatever their classes')

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from contextlib import ExitStack
 from pathlib import Path
@@ -33,6 +32,7 @@ from tsm_det.models.checkpoint_file import plain_files_only, read_checkpoint
 from tsm_det.models.class_names import check_class_count, check_learned_classes
 from tsm_det.models.loading import warn_random_backbone, warn_random_weights
 from tsm_det.models.weights import load_weights
+from tsm_det.run_log import LoggedRunner, Summary, arrange_log
 from tsm_det.saved_checkpoints import checkpoint_to_resume, last_checkpoint, write_whole
 from tsm_det.training_hooks import (
     CheckNumClasses,
@@ -42,9 +42,6 @@ from tsm_det.training_hooks import (
     StopWithoutLoss,
     unwrapped,
 )
-
-# Warnings of mmengine about its own calls, which no config can avoid.
-_MMENGINE_NOISE = ('"FileClient"', '"HardDiskBackend"', 'The prefix is not set')
 
 
 def train(config: Config, amp: bool = False, auto_scale_lr: bool = False, resume: str | bool = False,
@@ -108,7 +105,7 @@ def _choose_checkpoint(config: Config, resume: str | bool, trust: bool) -> None:
 
 def _run_training(runner: Runner) -> None:
     on_sigterm = SaveOnSigterm()
-    for hook in (CheckNumClasses(), SpareIgnoredRegions(), StopWithoutLoss(), on_sigterm,
+    for hook in (Summary(), CheckNumClasses(), SpareIgnoredRegions(), StopWithoutLoss(), on_sigterm,
                  FitCheckpoint(runner.cfg.load_from, runner.cfg.resume)):
         runner.register_hook(hook)
     write_whole(runner)
@@ -220,14 +217,8 @@ def _in_windows(runner: Runner, loop: str) -> None:
 
 def _runner(config: Config) -> Runner:
     check_folder(config.work_dir)
-    runner = RUNNERS.build(config) if 'runner_type' in config else Runner.from_cfg(config)
-    runner.logger.addFilter(lambda record: not record.getMessage().startswith(_MMENGINE_NOISE))
-    for handler in runner.logger.handlers:
-        if isinstance(handler, logging.FileHandler):
-            handler.handleError = _raise_again
+    if 'runner_type' not in config:
+        return LoggedRunner.from_cfg(config)
+    runner = RUNNERS.build(config)
+    arrange_log(runner.logger)
     return runner
-
-
-def _raise_again(_: logging.LogRecord) -> None:
-    """Let a full disk end the run; logging would print a traceback and go on."""
-    raise  # logging calls this where it handles the error

@@ -289,6 +289,13 @@ def test_the_thermal_videos_have_no_problem(tmp_path):
         ['AIRPLANE', '4390'], ['BIRD', '4722'], ['DRONE', '5349'], ['HELICOPTER', '4317'], ['all', '18778']]
 
 
+def test_no_two_columns_of_a_table_have_one_name(sound, check):
+    report = str(check(sound)).splitlines()
+    heads = [re.split(r'\s{2,}', line.strip()) for line in report if re.match(r' +(videos|boxes) ', line)]
+    assert [len(head) for head in heads] == [5, 12]
+    assert [len(set(head)) for head in heads] == [5, 12]
+
+
 def test_stills_that_share_a_track_number_do_not_move(sound, check):
     for image in sound['images']:
         image.update(video_id=None, frame_id=None)

@@ -29,7 +29,8 @@ def make_table(records: Records, name: str) -> str:
     whole = [['', 'videos', 'stills', 'frames', 'shortest / median / longest', 'frames without a box'],
              [name, str(len(records.videos)), str(stills), str(frames), ' / '.join(spread),
               f'{empty} ({_percent(empty, frames)} %)']]
-    head = ['', 'boxes', 'ignored', 'tracks', 'median size', *_SIZES, *MOTION_RANGES, 'alone', 'median speed']
+    head = ['', 'boxes', 'ignored', 'tracks', 'median size', *(f'area {name}' for name in _SIZES), *MOTION_RANGES,
+            'alone', 'median speed']
     units = ['', '', '', '', 'px', *['%'] * (len(_SIZES) + len(MOTION_RANGES) + 1), 'px/frame']
     return '\n'.join([*aligned_table(whole), '', *aligned_table([head, units, *_class_rows(records)]), ''])
 
