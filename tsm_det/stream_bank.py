@@ -57,7 +57,7 @@ class StreamBank:
         return {'capacity': self.capacity, 'max_gap': self.max_gap}
 
     def __setstate__(self, state: dict) -> None:
-        self.__init__(**state)
+        StreamBank.__init__(self, **state)
 
     def stream_ids(self) -> list[Hashable]:
         """Ids of the streams held, the least recently used first."""
@@ -122,7 +122,7 @@ class StreamBank:
         for i, (stream_id, frame_id, size) in enumerate(zip(stream_ids, frame_ids, sizes, strict=True)):
             # A row is a view that would keep the whole batch alive.
             state = map_state(lambda t, i=i: t.detach() if is_single else t[i:i + 1].detach().clone(), present)
-            streams.append(HeldStream(stream_id, int(frame_id), tuple(size), state))
+            streams.append(HeldStream(stream_id, int(frame_id), (size[0], size[1]), state))
         self._store(streams)
 
     def restore(self, streams: Sequence[HeldStream]) -> None:
