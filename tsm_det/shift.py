@@ -44,9 +44,7 @@ def parts_of(state: ShiftState) -> dict[str, tuple[Tensor, ...]]:
 
 def tensors_of(state: ShiftState) -> list[Tensor]:
     """The tensors of a state, in the order of :func:`map_state`."""
-    tensors: list[Tensor] = []
-    map_state(tensors.append, state)
-    return tensors
+    return [tensor for pasts in state for tensor in pasts]
 
 
 def temporal_shift(clip: Tensor, past: Tensor | None, num_shifted: int) -> tuple[Tensor, Tensor]:

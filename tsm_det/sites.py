@@ -42,7 +42,7 @@ class Operator(Protocol):
     """
 
     def __call__(self, frames: Tensor, clip_shape: tuple[int, int],
-                 past: Tensor | None) -> tuple[Tensor, Tensor, Undo | None]: ...
+                 past: Tensor | None, /) -> tuple[Tensor, Tensor, Undo | None]: ...
 
 
 class _Bound(threading.local):
@@ -69,7 +69,7 @@ class Tape:
             raise InputError(f'past has {len(past)} tensors but the network has {num_sites} sites: pass the present '
                              'that this network returned, or () to reset the stream')
         self.clip_shape = clip_shape
-        self.pasts = list(past) or [None] * num_sites
+        self.pasts: list[Tensor | None] = [*past] or [None] * num_sites
         self.presents: list[Tensor | None] = [None] * num_sites
         self.shifted: dict[int, Undo] = {}
         self.is_replayed = False
@@ -85,11 +85,12 @@ class Tape:
 
     def present(self, names: Sequence[str]) -> tuple[Tensor, ...]:
         """Return the presents of all sites; raise RuntimeError when one was not reached."""
-        if any(present is None for present in self.presents):
+        presents = tuple(present for present in self.presents if present is not None)
+        if len(presents) < len(self.presents):
             missing = [name for name, present in zip(names, self.presents, strict=True) if present is None]
             raise RuntimeError(f'the forward pass did not reach {", ".join(missing)}: leave these sites out by '
                                'shift_stages or shift_levels')
-        return tuple(self.presents)
+        return presents
 
 
 def is_recording() -> bool:
@@ -104,6 +105,7 @@ def bound_tape() -> Tape | None:
 
 def bound_clip_shape() -> tuple[int, int]:
     """N and T of the tape that is bound in this thread."""
+    assert _bound.tape is not None
     return _bound.tape.clip_shape
 
 
@@ -147,11 +149,13 @@ class Site:
             return None
         return shifted.squeeze(2).transpose(1, 2) if tokens else shifted
 
-    def _leave(self, *_: object) -> None:
+    def _leave(self, _module: nn.Module, _inputs: tuple, output: Tensor) -> Tensor | None:
+        assert _bound.tape is not None
         undo(_bound.tape.shifted.pop(self.index, None))
+        return None
 
 
-class _Checkpointed:
+class _Checkpointed(nn.Module):
     """Mixin: a block that recomputes its activations in the backward pass, with its part of the tape.
 
     mmdet's own checkpoint would run the second time after the tape is gone.
@@ -163,7 +167,7 @@ class _Checkpointed:
         tape = _bound.tape
 
         def run(frames: Tensor) -> Tensor:
-            if _bound.tape is tape:
+            if tape is None or _bound.tape is tape:
                 return super(_Checkpointed, self).forward(frames, *args, **kwargs)
             tape.is_replayed = True
             with tape:
@@ -176,12 +180,12 @@ class _Checkpointed:
 
 
 @cache
-def _checkpointed(block: type) -> type:
+def _checkpointed(block: type) -> type[nn.Module]:
     return type(f'Checkpointed{block.__name__}', (_Checkpointed, block), {})
 
 
 def _new_checkpointed(block: type) -> nn.Module:
-    return _checkpointed(block).__new__(_checkpointed(block))
+    return nn.Module.__new__(_checkpointed(block))
 
 
 def longest_path(pattern: str, names: Iterable[str]) -> int:
@@ -194,8 +198,8 @@ def longest_path(pattern: str, names: Iterable[str]) -> int:
         names: of the modules behind the sites.
     """
     branch = re.compile(pattern).groupindex.get('branch')
-    return len({tuple(number for group, number in enumerate(re.fullmatch(pattern, name).groups(), 1) if group != branch)
-                for name in names})
+    return len({tuple(number for group, number in enumerate(match.groups(), 1) if group != branch)
+                for name in names if (match := re.fullmatch(pattern, name))})
 
 
 def attach_sites(network: nn.Module, names: Sequence[str], operators: Iterable[Operator]) -> None:
@@ -208,4 +212,4 @@ def attach_sites(network: nn.Module, names: Sequence[str], operators: Iterable[O
         block = next((module for module in around if hasattr(module, 'with_cp')), None)
         if block is not None and block.with_cp:
             block.with_cp = False
-            block.__class__ = _checkpointed(type(block))
+            block.__class__ = _checkpointed(type(block))  # type: ignore[arg-type]

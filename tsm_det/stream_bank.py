@@ -66,7 +66,7 @@ class StreamBank:
         return {'capacity': self.capacity, 'max_gap': self.max_gap}
 
     def __setstate__(self, state: dict) -> None:
-        self.__init__(**state)
+        StreamBank.__init__(self, **state)
 
     def stream_ids(self) -> list[Hashable]:
         """Ids of the streams held, the least recently used first."""
@@ -144,7 +144,7 @@ class StreamBank:
         for i, (stream_id, frame_id, size, its_tracks) in enumerate(rows):
             # A row is a view that would keep the whole batch alive.
             state = map_state(lambda t, i=i: t.detach() if is_single else t[i:i + 1].detach().clone(), present)
-            streams.append(HeldStream(stream_id, int(frame_id), tuple(size), state, its_tracks))
+            streams.append(HeldStream(stream_id, int(frame_id), (size[0], size[1]), state, its_tracks))
         self._store(streams)
 
     def restore(self, streams: Sequence[HeldStream]) -> None:

@@ -52,5 +52,6 @@ def _enter(_head: nn.Module, inputs: tuple[Sequence[Tensor]]) -> None:
 
 
 def _leave(_head: nn.Module, _inputs: tuple, outputs: tuple[Sequence[Tensor], ...]) -> tuple[Sequence[Tensor], ...]:
+    assert _outer.head is not None
     _outer.head.__exit__(None, None, None)
     return tuple(in_float32(part) for part in outputs) if _outer.map_type and outputs is not None else outputs

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from mmdet.models import backbones
 from torch import Tensor, nn
@@ -17,7 +17,7 @@ from tsm_det.shift_offline import shift_operator
 from tsm_det.sites import Operator, Tape, attach_sites, is_recording, longest_path
 
 
-class TemporalBackbone:
+class TemporalBackbone(nn.Module):
     """Mixin: the online temporal shift (TSM, ICCV 2019, section 4.2) in front of mmdet's residual branches.
 
     The identity path sees the frames unshifted (section 3.3, residual shift), so the present frame loses nothing.
@@ -65,7 +65,7 @@ class TemporalBackbone:
         self.reach = longest_path(self.site_pattern, self.site_names)
         attach_sites(self, self.site_names, self._operators())
 
-    def _operators(self) -> Sequence[Operator]:
+    def _operators(self) -> Iterable[Operator]:
         if self.operator == 'shift':
             _check_widths(self, self.site_names, self.shift_div)
             _warn_of_frozen_sites(self)
@@ -95,7 +95,7 @@ class TemporalBackbone:
         if clip.ndim != 5:
             raise InputError(f'clip is {tuple(clip.shape)} but must be (N, T, C, H, W): '
                              'call the backbone itself for images (N, C, H, W)')
-        with Tape(len(self.sites), clip.shape[:2], past) as tape:
+        with Tape(len(self.sites), (clip.shape[0], clip.shape[1]), past) as tape:
             feats = self(clip.flatten(0, 1))
         return tuple(feats), tape.present(self.site_names)
 
@@ -103,7 +103,7 @@ class TemporalBackbone:
         """Return what gives a past its meaning besides the weights."""
         return self.shift_div if self.operator == 'shift' else self.operator, self.sites
 
-    def train(self, mode: bool = True) -> nn.Module:
+    def train(self, mode: bool = True) -> TemporalBackbone:
         """Set the mode as the parent does and, unlike some parents, return the network."""
         super().train(mode)
         return self
@@ -130,7 +130,7 @@ def _stages(network: nn.Module, pattern: str) -> list[dict[tuple, list[tuple]]]:
         near = difflib.get_close_matches(re.sub(r'\W+', '.', pattern.replace(r'\d+', '0')), names, 5, 0.4)
         raise InputError(f'no module of {type(network).__name__} matches {pattern!r}: near it are '
                          f'{", ".join(near or names[:5])}')
-    stages = {}
+    stages: dict[int, dict[tuple, list[tuple]]] = {}
     for name, (stage, *rest) in matches.items():
         stages.setdefault(stage, {}).setdefault(tuple(rest[:-1]), []).append((tuple(rest), name))
     return [stages[stage] for stage in sorted(stages)]
@@ -153,7 +153,7 @@ def _width(network: nn.Module, name: str) -> int:
                      'its input channels, which an operator with weights must know')
 
 
-def _warn_of_frozen_sites(network: nn.Module) -> None:
+def _warn_of_frozen_sites(network: TemporalBackbone) -> None:
     frozen = {site[0] for site, name in zip(network.sites, network.site_names, strict=True)
               if not any(parameter.requires_grad for parameter in network.get_submodule(name).parameters())}
     if frozen:

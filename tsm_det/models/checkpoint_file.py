@@ -62,7 +62,7 @@ def read_checkpoint(name: str, device: str | torch.device = 'cpu', trust: bool =
     if not weights:
         raise InputError(f'the checkpoint {name} has no tensors by names: give a file with a state_dict')
     if hasattr(nested, '_metadata'):
-        weights._metadata = nested._metadata
+        weights._metadata = nested._metadata  # type: ignore[attr-defined]
     if name.startswith('mmcls://'):  # whole classifiers, read for their backbone
         weights = OrderedDict((key.removeprefix('backbone.'), weight) for key, weight in weights.items()
                               if key.startswith('backbone.'))

@@ -5,8 +5,10 @@ from __future__ import annotations
 import copy
 import logging
 from textwrap import shorten
+from typing import Any
 
 import torch
+from mmdet.models import BaseDetector
 from mmdet.registry import MODELS
 from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
@@ -22,7 +24,7 @@ from tsm_det.models.weights import load_weights
 
 
 def build_detector(config: Config, checkpoint: str | None = None, device: str = 'cpu',
-                   trust_checkpoint: bool = False) -> torch.nn.Module:
+                   trust_checkpoint: bool = False) -> BaseDetector:
     """Build the config's detector for inference, with the checkpoint's weights and class names.
 
     Returns it in eval mode; ``dataset_meta['classes']`` names its labels. Raises InputError when the device is not
@@ -43,7 +45,7 @@ def build_detector(config: Config, checkpoint: str | None = None, device: str = 
     return model.to(device).eval()
 
 
-def _names(model: torch.nn.Module, content: dict, checkpoint: str | None, config: Config) -> tuple[str, ...]:
+def _names(model: BaseDetector, content: dict, checkpoint: str | None, config: Config) -> tuple[str, ...]:
     """The checkpoint's class names, else those of the test data, else numbers."""
     if names := check_learned_classes(model, content, checkpoint):
         return names
@@ -55,17 +57,18 @@ def _names(model: torch.nn.Module, content: dict, checkpoint: str | None, config
     return tuple(f'class {label}' for label in range(num_classes_of(model)))
 
 
-def build_model(config: Config, trust_checkpoint: bool = False) -> torch.nn.Module:
+def build_model(config: Config, trust_checkpoint: bool = False) -> BaseDetector:
     """Build the network of a config; raise InputError when the config describes none."""
     init_default_scope(config.get('default_scope', 'mmdet'))
     with config_errors(config), plain_files_only(trust_checkpoint):
         return MODELS.build(copy.deepcopy(config.model))  # building changes a config
 
 
-def num_classes_of(model: torch.nn.Module | ConfigDict) -> int:
+def num_classes_of(model: BaseDetector | ConfigDict) -> int:
     """Number of classes of a detector, or of its config: that of its first box head."""
     head = getattr(model, 'roi_head', model).bbox_head
-    return (head[0] if isinstance(head, list | torch.nn.ModuleList) else head).num_classes
+    first: Any = head[0] if isinstance(head, list | torch.nn.ModuleList) else head
+    return first.num_classes
 
 
 def warn_random_weights() -> None:
@@ -73,7 +76,7 @@ def warn_random_weights() -> None:
     print_log('random weights: no checkpoint was given, so detections and metrics mean nothing', 'current', level=30)
 
 
-def warn_random_backbone(model: torch.nn.Module) -> None:
+def warn_random_backbone(model: BaseDetector) -> None:
     """Log that a training keeps parts of a backbone as they start, at random: frozen stages, statistics of batch norm.
 
     ``model`` is a detector that no checkpoint is loaded into.

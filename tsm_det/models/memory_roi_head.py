@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from mmdet.registry import MODELS
@@ -105,20 +106,22 @@ class MemoryRoIHead(TopKRoIHead):
 
     def _bbox_forward(self, x: Sequence[Tensor], rois: Tensor) -> dict:
         counts, outer = rois[:, 0].long().bincount(minlength=len(x[0])).tolist(), _bound.rows
-        with box_rows(BoxRows(counts, best=outer and outer.best)):
+        with box_rows(BoxRows(counts, best=outer.best if outer else None)):
             return super()._bbox_forward(x, rois)
 
     def _use_memory(self, _layer: nn.Module, _inputs: tuple, outputs: Tensor) -> Tensor | None:
         rows, tape = _bound.rows, bound_tape()
+        assert rows is not None  # mmdet runs the layer in _bbox_forward only
         features = outputs.to(self.memory.to_query.weight.dtype)
         if rows.best is None:
             rows.best = self._best(features, rows)
         if not rows.reads:
             return None
-        clip = (tape.clip_shape, tape.pasts, tape.numbers) if tape else ((len(rows.counts), 1),)
-        enhanced, present = self.memory(_by_frame(features, rows.counts), *rows.best, *clip)
-        if tape:
-            tape.presents[:] = present
+        read = partial(self.memory, _by_frame(features, rows.counts), *rows.best)
+        if isinstance(tape, MemoryTape):
+            enhanced, tape.presents[:] = read(tape.clip_shape, tape.pasts, tape.numbers)
+        else:
+            enhanced, _ = read((len(rows.counts), 1))
         return torch.cat([frame[:count] for frame, count in zip(enhanced, rows.counts, strict=True)]).to(outputs.dtype)
 
     def _best(self, features: Tensor, rows: BoxRows) -> tuple[Tensor, Tensor]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from mmdet.models import necks
-from torch import Tensor
+from torch import Tensor, nn
 
 from tsm_det.errors import InputError
 from tsm_det.models.temporal_class import temporal_class
@@ -14,7 +15,7 @@ from tsm_det.shift_offline import shift_operator
 from tsm_det.sites import Tape, attach_sites, is_recording, longest_path
 
 
-class TemporalNeck:
+class TemporalNeck(nn.Module):
     """Mixin: the online temporal shift in mmdet's pyramids.
 
     A pyramid has no identity path, so the present frame loses the channels that a site replaces. The loss is smallest
@@ -52,7 +53,8 @@ class TemporalNeck:
         self.shift_div, self.shift_at, self.direction = shift_div, shift_at, direction
         self.sites, self.site_names = tuple(levels), tuple(names[level] for level in levels)
         self.reach = longest_path(patterns[shift_at], self.site_names)
-        widths = [self.get_submodule(name).in_channels for name in self.site_names]
+        modules: dict[str, Any] = dict(self.named_modules())
+        widths = [modules[name].in_channels for name in self.site_names]
         if widths and not 1 <= shift_div <= min(widths):
             raise InputError(f'shift_div is {shift_div} but must be 1 to {min(widths)}, the channels of the narrowest '
                              'level')
@@ -98,13 +100,13 @@ def temporal_neck(neck: type, lateral: str, inner: str | None = None) -> type:
     return temporal_class(TemporalNeck, neck, lateral_pattern=lateral, inner_pattern=inner)
 
 
-def _levels(neck: object, pattern: str) -> list[str]:
+def _levels(neck: nn.Module, pattern: str) -> list[str]:
     """Names of the modules that match, by level."""
     matches = {name: int(match[1]) for name, _ in neck.named_modules() if (match := re.fullmatch(pattern, name))}
     if not matches:
         raise InputError(f'no module of {type(neck).__name__} matches {pattern!r}: its modules are '
                          f'{", ".join(name for name, _ in neck.named_children())}')
-    return sorted(matches, key=matches.get)
+    return sorted(matches, key=matches.__getitem__)
 
 
 TSMFPN = temporal_neck(necks.FPN, r'lateral_convs\.(?P<branch>\d+)', r'fpn_convs\.(?P<branch>\d+)')

@@ -64,6 +64,8 @@ class CausalChannelShift(ChannelShift):
 class _RoundTrip(Site):
     """A site whose operator also acts on the output of the module, by its method ``back``."""
 
+    operator: PatchShift
+
     def _leave(self, _module: nn.Module, _inputs: tuple, output: Tensor) -> Tensor:
         return self.operator.back(output, bound_clip_shape())
 
@@ -91,9 +93,9 @@ class _AfterProjection(Site):
     """A site at the queries, keys and values of an attention, ``(N*T*nW, L, 3C)``."""
 
     def attach(self, module: nn.Module) -> None:
-        module.qkv.register_forward_hook(self._replace)
+        module.get_submodule('qkv').register_forward_hook(self._replace)
 
-    def _replace(self, _module: nn.Module, _inputs: tuple, output: Tensor) -> Tensor:
+    def _replace(self, _module: nn.Module, _inputs: tuple, output: Tensor) -> Tensor | None:
         return self._apply(output)
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from mmcv.ops import RoIAlign
 from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
 from mmdet.registry import MODELS
 from torch import Tensor
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.autograd.function import once_differentiable
 
 from tsm_det.errors import InputError
 
@@ -74,7 +74,7 @@ class _Window(NamedTuple):
 
 class _SeparableRoIAlign(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: FunctionCtx, layers: Sequence[RoIAlign], rois: Tensor, numbers: Tensor, *feats: Tensor) -> Tensor:
+    def forward(ctx: Any, layers: Sequence[RoIAlign], rois: Tensor, numbers: Tensor, *feats: Tensor) -> Tensor:
         crops = rois.new_empty(len(rois), *layers[0].output_size, feats[0].shape[1])
         ctx.levels, ctx.windows = [(feat.shape, feat.dtype) for feat in feats], []
         with _one_thread():
@@ -90,7 +90,7 @@ class _SeparableRoIAlign(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         crops = gradient.permute(0, 2, 3, 1).contiguous()
         gradients = []
         with _one_thread():
@@ -103,7 +103,7 @@ class _SeparableRoIAlign(torch.autograd.Function):
         return None, None, None, *gradients
 
 
-def _windows(rois: Tensor, crops: list[int], layer: RoIAlign, size: tuple[int, int]) -> list[_Window]:
+def _windows(rois: Tensor, crops: list[int], layer: RoIAlign, size: torch.Size) -> list[_Window]:
     """Windows of boxes in one level of a size ``(H, W)``."""
     sides = rois[:, 1:] * layer.spatial_scale - 0.5
     (rows, columns), ratio = layer.output_size, layer.sampling_ratio

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
-from mmdet.models import DetDataPreprocessor
+from mmdet.models import BaseDetector, DetDataPreprocessor
 from mmdet.models.dense_heads import RPNHead
 from mmdet.models.roi_heads import StandardRoIHead
 from mmdet.structures import DetDataSample, TrackDataSample
 from mmengine.config import ConfigDict
+from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from tsm_det.errors import InputError
@@ -21,6 +23,7 @@ from tsm_det.models.autocast import head_on_maps, in_float32, on_maps, only_on_m
 from tsm_det.models.memory_roi_head import MemoryTape
 from tsm_det.shift import ShiftState
 from tsm_det.shift_offline import NO_STREAM
+from tsm_det.sites import TemporalModule
 from tsm_det.stream_bank import StreamBank
 
 # Types of mmdet's parts, and what takes their place.
@@ -33,7 +36,7 @@ class _Detection:
 
     past: ShiftState | None
     keep: slice
-    present: ShiftState | None = None
+    present: ShiftState = field(init=False)
 
 
 class _Running(threading.local):
@@ -44,7 +47,7 @@ class _Running(threading.local):
 _running = _Running()
 
 
-class TemporalDetector:
+class TemporalDetector(BaseDetector):
     """Mixin in front of an mmdet detector whose backbone, and maybe neck, is temporal.
 
     Images ``(N, C, H, W)`` with ``DetDataSample`` run as in mmdet: each image is the first frame of its own stream.
@@ -96,7 +99,7 @@ class TemporalDetector:
         """How many frames away a frame can change detections: the most sites on a path."""
         return sum(part.reach for part in self._temporal_parts())
 
-    def _temporal_parts(self) -> list[nn.Module]:
+    def _temporal_parts(self) -> list[TemporalModule]:
         return [part for part in (self.backbone, *self._necks()) if hasattr(part, 'forward_clip')]
 
     def extract_clip(self, clip: Tensor, past: ShiftState | None = None) -> tuple[tuple[Tensor, ...], ShiftState]:
@@ -119,7 +122,7 @@ class TemporalDetector:
                 feats = part(feats)
         return feats, ShiftState(backbone, neck)
 
-    def _necks(self) -> Sequence[nn.Module]:
+    def _necks(self) -> Iterable[BaseModule]:
         if not self.with_neck:
             return ()
         return self.neck if isinstance(self.neck, nn.Sequential) else (self.neck,)
@@ -234,7 +237,7 @@ class TemporalDetector:
         return super().train(mode)
 
 
-def _replaced(part: object) -> object:
+def _replaced(part: Any) -> Any:
     """The config of a part with the type that takes the place of mmdet's; anything else unchanged."""
     kind = part.get('type') if isinstance(part, dict) else None
     for old, new in _REPLACED.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from mmdet.models.backbones import SwinTransformer
 from mmdet.registry import MODELS
@@ -12,7 +13,8 @@ from tsm_det.models.backbones import TemporalBackbone
 from tsm_det.models.patch_shift import CausalChannelShift, CausalPatchShift, ChannelShift, PatchShift
 from tsm_det.sites import Operator
 
-_DIRECTIONS = {'past': (CausalChannelShift, CausalPatchShift), 'both': (ChannelShift, PatchShift)}
+_DIRECTIONS: dict[str, tuple[type[ChannelShift], type[CausalPatchShift | PatchShift]]] = {
+    'past': (CausalChannelShift, CausalPatchShift), 'both': (ChannelShift, PatchShift)}
 
 
 @MODELS.register_module()
@@ -49,7 +51,7 @@ class TPSSwinTransformer(TemporalBackbone, SwinTransformer):
                 for (_, block), name in zip(self.sites, self.site_names, strict=True)]
 
     def _num_heads(self, name: str) -> int:
-        attention = self.get_submodule(name)
+        attention: Any = self.get_submodule(name)
         width = attention.embed_dims // attention.num_heads
         if width < self.shift_div:
             raise InputError(f'heads of {name} have {width} channels but shift_div is {self.shift_div}: choose at most '

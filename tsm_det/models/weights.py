@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 
 import torch
 from mmengine.logging import print_log
+from mmengine.model import BaseModule
 from mmengine.runner.checkpoint import load_state_dict
 from torch import Tensor, nn
 
@@ -66,7 +67,7 @@ def not_finite(weights: Mapping[str, Tensor]) -> list[str]:
     return [key for key, weight in weights.items() if weight.is_floating_point() and not torch.isfinite(weight).all()]
 
 
-def heads_of(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+def heads_of(model: nn.Module) -> Iterator[tuple[str, BaseModule]]:
     """The heads of a detector whose outputs are classes, by the names of their configs below ``model``."""
     for name, head in model.named_modules():
         if re.fullmatch(r'(roi_head\.)?(bbox|mask)_head(\.\d+)?', name) and hasattr(head, 'num_classes'):
@@ -119,7 +120,7 @@ def _best_prefix(ours: Mapping[str, Tensor], weights: Mapping[str, Tensor],
     if not prefix:  # keep what the network lacks, unless it is the network again
         used = {key for found in by_prefix.values() for key in found.values()}
         named.update((key, weight) for key, weight in weights.items() if key not in used)
-        named._metadata = getattr(weights, '_metadata', OrderedDict())
+        named._metadata = getattr(weights, '_metadata', OrderedDict())  # type: ignore[attr-defined]
     return prefix, named
 
 
