@@ -72,8 +72,8 @@ def test_mot_files_have_one_row_per_detection(sources, tmp_path):
     assert (tmp_path / 'mot' / 'labels.txt').read_text().splitlines() == list(CLASSES)
     rows = np.loadtxt(tmp_path / 'mot' / 'road.txt', delimiter=',')
     np.testing.assert_allclose(rows, [
-        [1, 1, 1.5, 2, 10.25, 10.5, 0.75, 1, 1], [1, -1, 30, 2, 10.25, 10.5, 0.75, 2, 1],
-        [5, 1, 5, 2, 10.25, 10.5, 0.75, 1, 1], [5, 2, 20, 2, 10.25, 10.5, 0.75, 2, 0]])
+        [1, 1, 2.5, 3, 10.25, 10.5, 0.75, 1, 1], [1, -1, 31, 3, 10.25, 10.5, 0.75, 2, 1],
+        [5, 1, 6, 3, 10.25, 10.5, 0.75, 1, 1], [5, 2, 21, 3, 10.25, 10.5, 0.75, 2, 0]])
 
 
 def test_the_table_has_one_row_per_detection(sources, tmp_path):

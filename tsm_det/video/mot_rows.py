@@ -11,8 +11,8 @@ from tsm_det.files import write_text
 def write_mot(records: Iterable[Mapping], paths: Mapping[str, Path], classes: Sequence[str]) -> None:
     """Write one file per stream, and ``labels.txt`` with the class names beside them.
 
-    A row is frame, id, left, top, width, height, score, class, visibility: frames and classes count from 1, px from 0,
-    the id is -1 without a track, and the visibility 0 for a predicted box, else 1.
+    A row is frame, id, left, top, width, height, score, class, visibility: frames, px and classes count from 1, the id
+    is -1 without a track, and the visibility 0 for a predicted box, else 1.
 
     Args:
         records: of ``ExportSink``.
@@ -23,8 +23,9 @@ def write_mot(records: Iterable[Mapping], paths: Mapping[str, Path], classes: Se
     for record in records:
         for box in record['detections']:
             left, top, right, bottom = box['bbox']
-            row = (record['frame_id'] + 1, box.get('track_id', -1), left, top, round(right - left, 2),
-                   round(bottom - top, 2), box['score'], box['label'] + 1, int('predicted' not in box))
+            sides = (round(number, 2) for number in (left + 1, top + 1, right - left, bottom - top))
+            row = (record['frame_id'] + 1, box.get('track_id', -1), *sides, box['score'], box['label'] + 1,
+                   int('predicted' not in box))
             rows[record['stream']].append(','.join(map(str, row)))
     for stream, path in paths.items():
         write_text(''.join(f'{row}\n' for row in rows[stream]), path)
