@@ -55,4 +55,4 @@ def _parse(words: list[str]) -> str:
 def _summary(tool: str, *arguments: str) -> str:
     """First line of a tool's docstring."""
     line = ast.get_docstring(ast.parse((FOLDER / f'{tool}.py').read_text())).splitlines()[0]
-    return f'{line.rstrip(".")} ({" ".join(arguments)})' if arguments else line
+    return ' '.join([line, *arguments])

@@ -3,7 +3,7 @@
 from argparse import Namespace
 
 from command_line import run
-from tool_options import add_trust, make_parser, path_of
+from tool_options import add_trust, make_parser
 
 
 def parse_args() -> Namespace:
@@ -24,11 +24,12 @@ def parse_args() -> Namespace:
 
 def main(args: Namespace) -> None:
     from tsm_det.comparison.side_by_side import write_side_by_side
+    from tsm_det.published import detector_files
     from tsm_det.streams.online_detector import OnlineDetector
     from tsm_det.video.sources import in_levels, open_source
 
-    detectors = [OnlineDetector.from_config(config, path_of(checkpoint), trust_checkpoint=args.trust_checkpoint)
-                 for _, config, checkpoint in args.detector]
+    detectors = [OnlineDetector.from_config(*detector_files(*files), trust_checkpoint=args.trust_checkpoint)
+                 for _, *files in args.detector]
     source = in_levels(open_source(args.video), detectors[0].model.dataset_meta.get('value_range'))
     write_side_by_side(detectors, [name for name, *_ in args.detector], source, args.out,
                        range(args.first, args.first + args.frames), args.score_thr, args.fps, args.height)

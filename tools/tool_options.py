@@ -111,8 +111,3 @@ def add_cfg_options(parser: ArgumentParser) -> None:
     """Add --cfg-options, which may be given several times."""
     parser.add_argument('--cfg-options', nargs='+', action='extend', default=[], metavar='KEY=VALUE',
                         help='override keys of the config, e.g. a.b=value')
-
-
-def path_of(checkpoint: str) -> str | None:
-    """Return the path, or None for 'none'."""
-    return None if checkpoint == 'none' else checkpoint

@@ -40,7 +40,7 @@ def _raise_again(_: logging.LogRecord) -> None:
     raise  # logging calls this where it handles the error
 
 
-class Summary(Hook):
+class TrainingSummary(Hook):
     """Logs in four lines what is trained, on what, how long, and where the results go."""
 
     def before_train(self, runner: Runner) -> None:

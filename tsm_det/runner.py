@@ -32,7 +32,7 @@ from tsm_det.models.checkpoint_file import plain_files_only, read_checkpoint
 from tsm_det.models.class_names import check_class_count, check_learned_classes
 from tsm_det.models.loading import warn_random_backbone, warn_random_weights
 from tsm_det.models.weights import load_weights
-from tsm_det.run_log import LoggedRunner, Summary, arrange_log
+from tsm_det.run_log import LoggedRunner, TrainingSummary, arrange_log
 from tsm_det.saved_checkpoints import checkpoint_to_resume, last_checkpoint, write_whole
 from tsm_det.training_hooks import (
     CheckNumClasses,
@@ -105,7 +105,7 @@ def _choose_checkpoint(config: Config, resume: str | bool, trust: bool) -> None:
 
 def _run_training(runner: Runner) -> None:
     on_sigterm = SaveOnSigterm()
-    for hook in (Summary(), CheckNumClasses(), SpareIgnoredRegions(), StopWithoutLoss(), on_sigterm,
+    for hook in (TrainingSummary(), CheckNumClasses(), SpareIgnoredRegions(), StopWithoutLoss(), on_sigterm,
                  FitCheckpoint(runner.cfg.load_from, runner.cfg.resume)):
         runner.register_hook(hook)
     write_whole(runner)
