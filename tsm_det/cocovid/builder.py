@@ -182,9 +182,9 @@ class CocoVIDBuilder:
         sizes = {frame.frame_id: frame.size for frame in frames}
         kept = []
         for box in boxes:
-            size = sizes.get(box.frame)
-            clipped = size and _clip(box.box, size)
-            if size is None:
+            size = sizes.get(box.frame, (0, 0))
+            clipped = _clip(box.box, size)
+            if box.frame not in sizes:
                 first, last = (place + self._first_frame for place in (min(sizes), max(sizes)))
                 why = (f'frame {box.frame + self._first_frame} is not in the video, which has frames {first} to {last}'
                        + ' with gaps' * (len(sizes) <= last - first))
@@ -213,7 +213,8 @@ def number_classes(labels: dict[str, str], classes: list[str] | None, ignore: Se
     Raises InputError when a label is not among the classes, there is no class, or a class occurs twice.
     """
     labels = {label: place for label, place in labels.items() if label not in ignore}
-    classes = sorted(labels) if classes is None else [name for name in class_names(classes) if name not in ignore]
+    named = class_names(classes)
+    classes = sorted(labels) if named is None else [name for name in named if name not in ignore]
     if not classes:
         raise InputError(f'the files have no box{" but of ignored labels" * bool(ignore)} and no class is named: '
                          'convert videos with boxes')

@@ -37,7 +37,8 @@ def check_boxes(records: Records) -> Iterator[Problem]:
 
 def check_tracks(records: Records) -> Iterator[Problem]:
     """Find boxes of videos without a track, and tracks with two boxes in a frame, two classes or two videos."""
-    boxes, owners = {}, {}
+    boxes: dict[tuple[int, int], int] = {}
+    owners: dict[int, tuple[int, int, int]] = {}
     for number, annotation in records.annotations.items():
         image = records.images.get(annotation['image_id'], {})
         if image.get('video_id') is None:
@@ -97,7 +98,7 @@ def _note_gaps(frames: dict[int, list[int]], records: Records) -> Iterator[str]:
     gaps = {video: max(its) for video, its in steps.items() if its and max(its) > 1}
     if gaps:
         usual = max(usual_step(its) for its in steps.values() if its)
-        widest = max(gaps, key=gaps.get)
+        widest = max(gaps, key=gaps.__getitem__)
         advice = (f'the largest usual step is {usual}, so set max_gap={usual} of ConsecutiveFrames' if usual > 1 else
                   f'clips do not span a gap unless max_gap of ConsecutiveFrames is set, to {gaps[widest]} for all')
         yield (f'{_videos(gaps, records)} have gaps in their frame ids, the largest is {gaps[widest]} in '
@@ -119,7 +120,7 @@ def _note_edges(records: Records) -> Iterator[str]:
     # Sums of decimal fractions are off by less than this.
     if beyond := {number: far for number, far in over.items() if 0.01 < far < math.inf}:
         yield (f'{len(beyond)} boxes reach over the edge of their frame, by {max(beyond.values()):.4g} px at most '
-               f'(annotation {max(beyond, key=beyond.get)})')
+               f'(annotation {max(beyond, key=beyond.__getitem__)})')
 
 
 def _videos(ids: Iterable[int], records: Records) -> str:

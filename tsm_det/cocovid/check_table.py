@@ -47,8 +47,8 @@ def _class_rows(records: Records) -> list[list[str]]:
     classes = np.array([annotation['category_id'] for annotation in annotations], int)
     images = [records.images[annotation['image_id']] for annotation in annotations]
     tracks, frames = number_tracks(images, annotations)
-    columns = (tracks, np.sqrt(boxes[:, 2:].prod(1)), motion_iou(tracks, frames, boxes),
-               _speeds(tracks, frames, boxes))
+    columns = [tracks, np.sqrt(boxes[:, 2:].prod(1)), motion_iou(tracks, frames, boxes),
+               _speeds(tracks, frames, boxes)]
     rows = [_row(category['name'], ignored[number], [column[classes == number] for column in columns])
             for number, category in records.categories.items()]
     return rows if len(rows) < 2 else [*rows, _row('all', ignored.total(), columns)]
@@ -57,8 +57,8 @@ def _class_rows(records: Records) -> list[list[str]]:
 def _row(name: str, ignored: int, columns: list[np.ndarray]) -> list[str]:
     tracks, sizes, overlaps, speeds = columns
     row = [name, str(len(tracks)), str(ignored), str(len(np.unique(tracks))), _median(sizes)]
-    row += [_percent(np.sum((low <= sizes) & (sizes < high)), len(sizes)) for low, high in _SIZES.values()]
-    row += [_percent(np.sum((low <= overlaps) & (overlaps <= high)), len(sizes))
+    row += [_percent(np.count_nonzero((low <= sizes) & (sizes < high)), len(sizes)) for low, high in _SIZES.values()]
+    row += [_percent(np.count_nonzero((low <= overlaps) & (overlaps <= high)), len(sizes))
             for low, high in MOTION_RANGES.values()]
     return [*row, _percent(np.isnan(overlaps).sum(), len(sizes)), _median(speeds[~np.isnan(speeds)])]
 

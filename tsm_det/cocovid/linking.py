@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.optimize import linear_sum_assignment
 
 
@@ -23,7 +24,7 @@ class _Track:
         self.frame, self.centre, self.side = frame, centre, side
 
 
-def link_tracks(frames: np.ndarray, boxes: np.ndarray, max_gap: int = 5, reach: float = 1.0) -> np.ndarray:
+def link_tracks(frames: ArrayLike, boxes: ArrayLike, max_gap: int = 5, reach: float = 1.0) -> np.ndarray:
     """Number the tracks of the boxes of one label in one video.
 
     In each annotated frame, Hungarian matching assigns boxes to tracks by the distance between the box's centre and

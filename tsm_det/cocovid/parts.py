@@ -6,7 +6,7 @@ import json
 import shutil
 import signal
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
@@ -74,7 +74,8 @@ def join_parts(parts: list[Path], categories: list[dict], out: Path) -> Joined:
 
     Raises InputError when the file cannot be written; the parts remain for the next run.
     """
-    counts, problems = Counter(), []
+    counts: Counter[str] = Counter()
+    problems = []
     with write_atomically(out) as temporary, ExitStack() as opened:
         lists = {name: opened.enter_context(TemporaryFile('w+', dir=temporary.parent))
                  for name in ('videos', 'images', 'annotations')}
@@ -100,7 +101,7 @@ def _make_part(convert: Callable[[object], dict], item: object, path: Path) -> N
         write_json(convert(item), path)
 
 
-def _append(part: dict, counts: Counter[str], lists: dict[str, IO[str]]) -> None:
+def _append(part: dict, counts: Counter[str], lists: Mapping[str, IO[str]]) -> None:
     """Write the items of a part with their ids raised by the counts so far."""
     instances = max((item['instance_id'] for item in part['annotations']), default=0)
     for name, items in lists.items():

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PureWindowsPath
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tsm_det.config import class_names
 from tsm_det.errors import InputError
@@ -89,7 +89,7 @@ def category_ids(categories: list[dict], classes: Iterable[str] | None, path: st
     Raises InputError when the file lacks a class, or ``classes`` is not a list of names.
     """
     ids = {category['name']: category['id'] for category in categories}
-    classes = list(ids if classes is None else class_names(classes))
+    classes = list(ids if (named := class_names(classes)) is None else named)
     if unknown := [name for name in classes if name not in ids]:
         raise InputError(f'{path} has no category {", ".join(unknown)}, only {", ".join(ids)}: '
                          'set metainfo.classes to names of the file')
@@ -135,7 +135,7 @@ def stays_inside(file_name: str) -> bool:
 
 
 class _Rule(NamedTuple):
-    fits: Callable[[object], bool]
+    fits: Callable[[Any], bool]
     needed: str
 
 
@@ -175,14 +175,14 @@ def _check_list(given: list, what: str, keys: list[str], records: dict[int, dict
 
 
 def _repeated_names(categories: dict[int, dict]) -> Iterator[Problem]:
-    first = {}
+    first: dict[str, int] = {}
     for number, category in categories.items():
         if (other := first.setdefault(category['name'], number)) != number:
             yield Problem('name twice', 'category', number, f'has the name {category["name"]} of category {other}')
 
 
 def _check_images(records: Records, has_videos: bool) -> Iterator[Problem]:
-    first = {}
+    first: dict[tuple[int, int], int] = {}
     for number, image in records.images.items():
         if (video := image.get('video_id')) is None:
             continue

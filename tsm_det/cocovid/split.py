@@ -29,11 +29,11 @@ class Split:
 
     def counts(self) -> list[tuple[str, int, int]]:
         """Return rows (name, number kept, number held out): videos, frames, and the boxes of each class."""
-        parts = self.kept, self.held_out
-        boxes = [Counter(annotation['category_id'] for annotation in part['annotations']) for part in parts]
-        return [('videos', *(len(part['videos']) for part in parts)),
-                ('frames', *(len(part['images']) for part in parts)),
-                *((f'{category["name"]} boxes', *(count[category['id']] for count in boxes))
+        kept, held_out = (Counter(annotation['category_id'] for annotation in part['annotations'])
+                          for part in (self.kept, self.held_out))
+        return [('videos', len(self.kept['videos']), len(self.held_out['videos'])),
+                ('frames', len(self.kept['images']), len(self.held_out['images'])),
+                *((f'{category["name"]} boxes', kept[category['id']], held_out[category['id']])
                   for category in self.kept['categories'])]
 
 
@@ -65,7 +65,7 @@ def read_groups(path: str | os.PathLike, video_column: str, group_column: str) -
 
     Raises InputError when the file or a column is missing, or a video is in two groups.
     """
-    groups = {}
+    groups: dict[str, str] = {}
     try:
         with Path(path).open(newline='', encoding='utf-8-sig') as file:
             reader = csv.DictReader(file)
@@ -75,7 +75,7 @@ def read_groups(path: str | os.PathLike, video_column: str, group_column: str) -
                     raise InputError(f'{path} puts the video {video} into the groups {groups[video]} and {group}: '
                                      'keep one')
     except KeyError as error:
-        raise InputError(f'{path} has no column {error}, only {", ".join(reader.fieldnames)}: name another '
+        raise InputError(f'{path} has no column {error}, only {", ".join(reader.fieldnames or ())}: name another '
                          'column') from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f'{path} cannot be read ({error}): name a CSV file in UTF-8') from error
@@ -118,13 +118,13 @@ def _choose(coco_vid: dict, group_of: dict[int, str], fraction: float, rng: rand
     """Draw the groups to hold out, class by class."""
     video_of = {image['id']: image.get('video_id') for image in coco_vid['images']}
     frames = Counter(group_of[video_id] for video_id in video_of.values() if video_id in group_of)
-    boxes = defaultdict(Counter, {group: Counter() for group in group_of.values()})
+    boxes: defaultdict[str, Counter[int]] = defaultdict(Counter, {group: Counter() for group in group_of.values()})
     for annotation in coco_vid['annotations']:
         if (video_id := video_of[annotation['image_id']]) in group_of:
             boxes[group_of[video_id]][annotation['category_id']] += 1
     strata = defaultdict(list)
     for group, counts in boxes.items():
-        strata[max(counts, key=counts.get, default=None)].append(group)
+        strata[max(counts, key=counts.__getitem__, default=None)].append(group)
     return {group for members in strata.values() for group in _draw(members, frames, fraction, rng)}
 
 

@@ -43,7 +43,8 @@ def convert_bdd100k(source: str | os.PathLike, images: str | os.PathLike, out: s
 
     Raises InputError when a file is not BDD100K's, an image is missing, or a label is not in ``classes``.
     """
-    listed, left_out = ListedImages(Path(images)), Counter()
+    listed = ListedImages(Path(images))
+    left_out: Counter[str] = Counter()
     videos = [video for file in annotation_files(Path(source), '.json')
               for video in _videos(file, listed, left_out)]
     others = {label: category for label, category in DISTRACTORS.items() if label not in (*(classes or ()), *ignore)}
@@ -56,7 +57,8 @@ def convert_bdd100k(source: str | os.PathLike, images: str | os.PathLike, out: s
 
 
 def _videos(file: Path, images: ListedImages, left_out: Counter[str]) -> Iterator[LabelledVideo]:
-    frames, boxes, numbers = defaultdict(dict), defaultdict(list), count(1)
+    frames: defaultdict[str, dict[int, str]] = defaultdict(dict)
+    boxes, numbers = defaultdict(list), count(1)
     for frame in read_objects(file, 'frames'):
         video = inner_name(frame.text(frame.first('videoName', 'video_name')), frame.place)
         number = frame.whole(frame.first('frameIndex', 'index'))
@@ -73,8 +75,8 @@ def _videos(file: Path, images: ListedImages, left_out: Counter[str]) -> Iterato
 
 
 def _box(label: JsonObject, frame: int, number: int) -> Box:
-    left, top, right, bottom = (label.object('box2d').number(key) for key in ('x1', 'y1', 'x2', 'y2'))
-    category, attributes = label.text('category'), label.object('attributes', {})
+    left, top, right, bottom = (label.child('box2d').number(key) for key in ('x1', 'y1', 'x2', 'y2'))
+    category, attributes = label.text('category'), label.child('attributes', {})
     occluded, crowd = (attributes.flag(attributes.first(key, key.title()), False) for key in ('occluded', 'crowd'))
     return Box(number, frame, category, (left, top, right - left, bottom - top),
                parse_track(label.identifier('id', None)), occluded, crowd)

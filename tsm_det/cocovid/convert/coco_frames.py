@@ -6,6 +6,7 @@ import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from tsm_det.cocovid.builder import Box, CocoVIDBuilder, ConversionReport
 from tsm_det.cocovid.convert.frame_files import Frame, check_size, image_size, parse_track, split_number
@@ -64,17 +65,16 @@ def convert_coco_frames(file: str | os.PathLike, images: str | os.PathLike, out:
 
 def _videos(content: dict, file: str | os.PathLike, notes: list[str]) -> list[tuple[str, dict[int, dict]]]:
     """Return the name of each video, and its images by frame id; note what their names alone do not tell."""
-    images, groups = content['images'], defaultdict(dict)
+    images = content['images']
+    groups: defaultdict[Any, dict[int, dict]] = defaultdict(dict)
     stated = {key for key in _RULES if _is_stated(key, images, file)}
     for image in images:
         video, frame = _place(image, stated, file)
         if (other := groups[video].setdefault(frame, image)) is not image:
             raise InputError(f'the images {other["file_name"]} and {image["file_name"]} of {file} are the same frame: '
                              'rename one, or fix its video_id and frame_id')
-    if 'video_id' in stated:
-        names = _stated_names(content.get('videos'), groups)
-    else:
-        names = name_groups(sorted(groups), Path(file).stem)
+    names: dict[Any, str] = (_stated_names(content.get('videos'), groups) if 'video_id' in stated
+                             else name_groups(sorted(groups), Path(file).stem))
     videos = {name: dict(sorted(groups[video].items())) for video, name in names.items()}
     return list(videos.items()) if 'frame_id' in stated else order_time_stamps(videos, notes)
 
@@ -130,8 +130,8 @@ def _frames(images: dict[int, dict], folder: Path, file: str | os.PathLike) -> l
 
 
 def _stated_size(image: dict) -> tuple[int, int] | None:
-    size = image.get('height'), image.get('width')
-    return size if all(is_whole(length, 1) for length in size) else None
+    is_stated = all(is_whole(image.get(side), 1) for side in ('height', 'width'))
+    return (image['height'], image['width']) if is_stated else None
 
 
 def _box(annotation: dict, frame: int, names: dict[int, str]) -> Box:

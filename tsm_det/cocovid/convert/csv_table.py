@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from tsm_det.cocovid.convert.frame_files import parse_number, split_number
+from tsm_det.cocovid.convert.frame_files import parse_number, parse_whole, split_number
 from tsm_det.errors import InputError
 
 _SEPARATORS = ',;\t|'
@@ -95,12 +95,12 @@ def _row(record: dict, columns: dict[str, str], place: str, line: int, separator
     frame = texts.get('frame')
     if frame is None and (split := split_number(texts['image'].replace('\\', '/'))) is not None:
         frame = str(split[1])
-    left, top, *size = (
+    left, top, wide, high = (
         parse_number(text.replace(',', '.') if separator == ';' else text, meaning, place)
         for meaning, text in texts.items() if meaning in ('x', 'y', 'right', 'bottom', 'width', 'height'))
     if 'right' in texts:
-        size = size[0] - left, size[1] - top
+        wide, high = wide - left, high - top
     if not texts['label'] or texts.get('track') == '':
         raise InputError(f'{place} has no label or no track: fill it in, or take the track column out of the file')
-    return TableRow(line, parse_number(frame, 'frame', place, whole=True), texts['label'], (left, top, *size),
+    return TableRow(line, parse_whole(frame, 'frame', place), texts['label'], (left, top, wide, high),
                     texts.get('track'))

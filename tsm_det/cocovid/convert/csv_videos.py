@@ -39,7 +39,8 @@ def convert_csv_videos(folder: str | os.PathLike, out: str | os.PathLike, classe
     nothing tells whether frames count from 0 or from 1.
     """
     sources = [(video, table, read_rows(table)) for video, table in pair_videos(Path(folder), '.csv')]
-    labels = {row.label: f'{table.name} line {row.line}' for _, table, rows in sources for row in rows}
+    labels = {row.label: f'{table.name} line {row.line}' for _, table, rows in sources for row in rows
+              if row.label is not None}
     categories = number_classes(labels, classes, ignore)
     frames = [video_frames(video, video.name) for video, *_ in progress(sources)]
     first_frame = _first_frame([RowNumbers(table, {row.frame for row in rows}, its[-1].frame_id)

@@ -91,7 +91,7 @@ def _between(track: Track, frames: Sequence[int], to_the_end: bool) -> Iterator[
 
 def _places(exports: list[Export], folder: Path) -> dict[Path, Path]:
     """Find the video or folder of pictures of each export."""
-    places = {}
+    places: dict[Path, Path] = {}
     for export in exports:
         place = next((path for name in export.names for path in _candidates(folder, name) if os.path.exists(path)),
                      None)
@@ -142,9 +142,10 @@ def _frames(export: Export, place: Path, folder: Path) -> list[Frame]:
 
 def _pictures(export: Export, images: list[Path], place: Path) -> dict[int, Path]:
     """Number the pictures of a folder as the frames of the export."""
-    numbers = {cvat_number(path.name): path for path in images}
+    found = [cvat_number(path.name) for path in images]
+    numbers = {number: path for number, path in zip(found, images, strict=True) if number is not None}
     listed = export.frames if isinstance(export.frames, range) else set(export.frames or numbers)
-    if None not in numbers and len(numbers) == len(images) and all(number in listed for number in numbers):
+    if len(numbers) == len(images) and all(number in listed for number in numbers):
         if 0 not in numbers and (export.frames is None or _has_box(export, 0)):
             raise InputError(f'{place} has no picture of frame 0 but {export.path} does not leave it out: name the '
                              'pictures as CVAT does, frame_000000 for the first frame of the video')
@@ -156,7 +157,7 @@ def _pictures(export: Export, images: list[Path], place: Path) -> dict[int, Path
     annotated = range(len(images)) if export.frames is None else export.frames
     if not names and len(annotated) == len(images):
         return dict(zip(annotated, images, strict=True))
-    is_whole = None in numbers or max(numbers) - min(numbers) < len(numbers)
+    is_whole = None in found or max(numbers) - min(numbers) < len(numbers)
     if not names and is_whole and annotated[-1] < len(images):
         return {k: images[k] for k in annotated}
     raise InputError(f'{export.path} is of {len(annotated)} frames from {annotated[0]} to {annotated[-1]} but {place} '

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 from xml.etree.ElementTree import Element
 
-from tsm_det.cocovid.convert.frame_files import parse_number
+from tsm_det.cocovid.convert.frame_files import parse_number, parse_whole
 from tsm_det.cocovid.convert.frame_numbers import cvat_number
 from tsm_det.cocovid.convert.xml_file import LINE, parse_xml
 from tsm_det.errors import InputError
@@ -24,7 +24,7 @@ class CvatShape(NamedTuple):
 
     line: int
     frame: int
-    corners: tuple[float, float, float, float]
+    corners: tuple[float, ...]
     angle: float  # degrees
     is_outside: bool
     is_occluded: bool
@@ -71,21 +71,26 @@ def read_export(path: Path) -> Export:
                          'each task')
     metas = (root.find(f'meta/{kind}') for kind in ('task', 'job'))
     meta = next((meta for meta in metas if meta is not None), Element('task'))
-    frames, other = _annotated_frames(meta, path), Counter()
+    frames = _annotated_frames(meta, path)
+    other: Counter[str] = Counter()
     tracks = [_track(element, frames, other, path) for element in root.iterfind('track')]
-    pictures = {}
+    pictures: dict[int, str] = {}
     for image in root.iterfind('image'):
         frame = _frame_of(image, path)
         if pictures.setdefault(frame, name := image.get('name', '')) != name:
             raise InputError(f'{path} line {image.get(LINE)} is a second image of frame {frame}: export it again')
         tracks += [Track(None, _label(shape, path), [_shape(shape, path, frame)])
                    for shape in _boxes(image, other)]
-    size = root.find('meta//original_size')
     return Export(
         path, _names(root, meta, path), [label.findtext('name', '') for label in meta.iterfind('labels/label')],
-        tracks, sorted(pictures) or frames, pictures,
-        None if size is None else tuple(_number(size.findtext(key), key, size, path) for key in ('height', 'width')),
-        other)
+        tracks, sorted(pictures) or frames, pictures, _size(root, path), other)
+
+
+def _size(root: Element, path: Path) -> tuple[int, int] | None:
+    if (size := root.find('meta//original_size')) is None:
+        return None
+    height, width = (_whole(size.findtext(key), key, size, path) for key in ('height', 'width'))
+    return height, width
 
 
 def _track(element: Element, frames: range | None, other: Counter[str], path: Path) -> Track:
@@ -118,16 +123,17 @@ def _label(element: Element, path: Path) -> str:
 
 
 def _shape(shape: Element, path: Path, frame: int | None = None) -> CvatShape:
-    frame = _number(shape.get('frame'), 'frame', shape, path) if frame is None else frame
-    *corners, angle = (_number(shape.get(key, default), key, shape, path, whole=False)
+    frame = _whole(shape.get('frame'), 'frame', shape, path) if frame is None else frame
+    *corners, angle = (_number(shape.get(key, default), key, shape, path)
                        for key, default in (*((key, None) for key in _CORNERS), ('rotation', '0')))
-    return CvatShape(int(shape.get(LINE)), frame, tuple(corners), angle, shape.get('outside') == '1',
+    return CvatShape(int(shape.attrib[LINE]), frame, tuple(corners), angle, shape.get('outside') == '1',
                  shape.get('occluded') == '1')
 
 
 def _frame_of(image: Element, path: Path) -> int:
     number = cvat_number(image.get('name', ''))
-    if number is None and (number := _number(image.get('id'), 'id', image, path)) < 0:
+    number = _whole(image.get('id'), 'id', image, path) if number is None else number
+    if number < 0:
         raise InputError(f'{path} line {image.get(LINE)} has the image {number} but they count from 0: export it '
                          'again')
     return number
@@ -144,7 +150,7 @@ def _annotated_frames(meta: Element, path: Path) -> range | None:
     keys = 'start_frame', 'stop_frame'
     if any(meta.findtext(key) is None for key in keys):
         return None
-    start, stop = (_number(meta.findtext(key), key, meta, path) for key in keys)
+    start, stop = (_whole(meta.findtext(key), key, meta, path) for key in keys)
     step = re.fullmatch(r'\s*step\s*=\s*([1-9][0-9]*)\s*', meta.findtext('frame_filter') or '')
     frames = range(start, stop + 1, int(step[1]) if step else 1)
     if not frames or start < 0 or stop >= 2 ** 31:
@@ -152,8 +158,12 @@ def _annotated_frames(meta: Element, path: Path) -> range | None:
     return frames
 
 
-def _number(text: str | None, what: str, element: Element, path: Path, whole: bool = True) -> float:
-    number = parse_number(text, what, f'{path} line {element.get(LINE)}', whole)
+def _whole(text: str | None, what: str, element: Element, path: Path) -> int:
+    return parse_whole(text, what, f'{path} line {element.get(LINE)}')
+
+
+def _number(text: str | None, what: str, element: Element, path: Path) -> float:
+    number = parse_number(text, what, f'{path} line {element.get(LINE)}')
     if not math.isfinite(number):
         raise InputError(f'{path} line {element.get(LINE)}: {what} is {text!r} but must be finite: export it again')
     return number

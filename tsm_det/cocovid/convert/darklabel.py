@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tsm_det.cocovid.builder import Box, CocoVIDBuilder, ConversionReport, number_classes
-from tsm_det.cocovid.convert.frame_files import parse_number, parse_track, video_frames
+from tsm_det.cocovid.convert.frame_files import parse_number, parse_track, parse_whole, video_frames
 from tsm_det.cocovid.convert.frame_numbers import RowNumbers, find_first_frame
 from tsm_det.cocovid.convert.labelled_videos import LabelledVideo, labels_of, write_videos
 from tsm_det.cocovid.convert.text_records import read_lines
@@ -100,7 +100,7 @@ def _fits(layout: str, text: Path, size: tuple[int, int]) -> bool:
         return False
     inside = (min(x, y) > -2 and min(width, height) > 0 and x + width < size[1] + 2 and y + height < size[0] + 2
               for x, y, width, height in (box.box for box in boxes))
-    return all(inside) and not any(re.fullmatch(r'-?[0-9.]+', box.label) for box in boxes)
+    return all(inside) and not any(re.fullmatch(r'-?[0-9.]+', box.label or '') for box in boxes)
 
 
 def _boxes(path: Path, layout: _Layout) -> Iterator[Box]:
@@ -110,7 +110,7 @@ def _boxes(path: Path, layout: _Layout) -> Iterator[Box]:
         place, texts = f'{path} line {number}', [text.strip() for text in line.strip().rstrip(',').split(',')]
         first, rest = texts[:len(layout.head)], texts[len(layout.head):]
         values = dict(zip(layout.head, first, strict=False))
-        count = parse_number(values.get('n'), 'n', place, whole=True) if layout.repeated else 0
+        count = parse_whole(values.get('n'), 'n', place) if layout.repeated else 0
         if len(first) < len(layout.head) or len(rest) != count * len(layout.repeated):
             raise InputError(f'{place} has {len(texts)} values, which is not the layout {layout.text}: fix the row, or '
                              'name another layout with --layout')
@@ -121,12 +121,12 @@ def _boxes(path: Path, layout: _Layout) -> Iterator[Box]:
 
 
 def _box(values: dict[str, str], place: str, line: int) -> Box:
-    number = {word: parse_number(text, word, place, whole=word in ('fn', 'difficult'))
+    number = {word: (parse_whole if word in ('fn', 'difficult') else parse_number)(text, word, place)
               for word, text in values.items() if word not in ('cname', 'id', 'c', 'n')}
     width, height = (number[side] if side in number else number[end] - number[start]
                      for side, start, end in (('w', 'x1', 'x2'), ('h', 'y1', 'y2')))
     left, top = (number[start] if start in number else number[centre] - length / 2
                  for start, centre, length in (('x1', 'cx', width), ('y1', 'cy', height)))
     label = values.get('cname', '')
-    return Box(line, number['fn'], label if label not in ('', 'null') else _NO_CLASS, (left, top, width, height),
+    return Box(line, int(number['fn']), label if label not in ('', 'null') else _NO_CLASS, (left, top, width, height),
                parse_track(values.get('id')), is_crowd=number.get('difficult') == 1)

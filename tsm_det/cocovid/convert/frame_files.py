@@ -121,7 +121,7 @@ def number_images(images: list[Path]) -> dict[int, Path]:
 
     Raises InputError when one has no number, or that of another.
     """
-    numbers = {}
+    numbers: dict[int, Path] = {}
     for path in images:
         if (split := split_number(path.name)) is None:
             raise InputError(f'{path} has no number at the end of its name, which links it to its boxes: rename the '
@@ -132,18 +132,27 @@ def number_images(images: list[Path]) -> dict[int, Path]:
     return numbers
 
 
-def parse_number(text: str | None, what: str, place: str, whole: bool = False) -> float:
+def parse_number(text: str | None, what: str, place: str, kind: str = 'number') -> float:
     """Return the number in a field; ``what`` names the field and ``place`` says where it is, for the message.
 
-    Raises InputError when it is missing or not a number, or not a whole one where that is required.
+    Raises InputError when it is missing or not a number.
     """
     try:
-        if whole and not float(text).is_integer():
-            raise ValueError('a fraction')
-        return int(float(text)) if whole else float(text)
-    except (TypeError, ValueError) as error:
-        raise InputError(f'{place}: {what} is {text!r} but must be a {"whole " * whole}number: fix it, or export the '
-                         'file again') from error
+        return float(text or '')
+    except ValueError as error:
+        raise _wrong_field(text, what, place, kind) from error
+
+
+def parse_whole(text: str | None, what: str, place: str) -> int:
+    """Return the whole number in a field, as :func:`parse_number` does; it may be written ``3.0``."""
+    number = parse_number(text, what, place, 'whole number')
+    if not number.is_integer():
+        raise _wrong_field(text, what, place, 'whole number')
+    return int(number)
+
+
+def _wrong_field(text: str | None, what: str, place: str, kind: str) -> InputError:
+    return InputError(f'{place}: {what} is {text!r} but must be a {kind}: fix it, or export the file again')
 
 
 def parse_track(given: object) -> str | None:

@@ -56,8 +56,10 @@ def find_first_frame(files: Sequence[RowNumbers], given: int | None, otherwise: 
     if from_0 and from_1:
         raise InputError(f'{from_0[0]} has a row of frame 0 but {from_1[0]} ends one frame beyond its video if it '
                          'counts from 0 too: convert them separately, or give --first-frame 0 or 1 for all')
-    if not from_0 and not from_1 and otherwise is None:
+    if from_0 or from_1:
+        return 0 if from_0 else 1
+    if otherwise is None:
         source = next((file.source for file in files if file.frames), files[0].source)
         raise InputError(f'{source} has no row of frame 0 and none of the last frame, so its frames may count from 0 '
                          'or from 1: give --first-frame 0 or --first-frame 1')
-    return 0 if from_0 else 1 if from_1 else otherwise
+    return otherwise

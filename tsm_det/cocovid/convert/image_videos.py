@@ -42,7 +42,7 @@ def group_images(files: list[str], source: str | os.PathLike,
 
     Raises InputError when a name has no number, or two names are the same frame.
     """
-    groups = defaultdict(dict)
+    groups: defaultdict[tuple[PurePosixPath, str], dict[int, int]] = defaultdict(dict)
     for place, path in enumerate(map(PurePosixPath, files)):
         if (split := split_number(path.name)) is None:
             raise InputError(f'the image {path} of {source} has no number at the end of its name which gives the '

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from tsm_det.cocovid.convert.imagenet_lists import read_stills, read_videos
 from tsm_det.cocovid.convert.imagenet_parts import stills_part, video_part
@@ -117,7 +118,7 @@ def convert_imagenet_det(root: str | os.PathLike, out: str | os.PathLike, lists:
     return ImageNetReports([_convert(plan, stills_part, Path(root), file, counts, workers, progress)])
 
 
-def _convert(plan: list, convert: Callable[[Path, object], dict], root: Path, out: Path, counts: Counter[str],
+def _convert(plan: list, convert: Callable[[Path, Any], dict], root: Path, out: Path, counts: Counter[str],
              workers: int | None, progress: Callable[..., Iterable]) -> ImageNetReport:
     parts = make_parts(plan, partial(convert, root), root, out, workers, progress)
     categories = [{'id': number, 'name': SYNSETS[synset], 'synset': synset} for synset, number in CATEGORIES.items()]

@@ -34,11 +34,12 @@ def read_videos(root: Path, split: str, lists: str | os.PathLike | None = None) 
     Raises InputError when the list is missing or has an invalid line.
     """
     path = _path(root, split, lists)
-    key_frames, lengths = defaultdict(set), {}
+    key_frames: defaultdict[str, set[int]] = defaultdict(set)
+    lengths: dict[str, int] = {}
     for number, line in enumerate(_lines(path), start=1):
         try:
-            folder, _, frame, length = line.split()
-            frame, length = int(frame), int(length)
+            folder, _, *numbers = line.split()
+            frame, length = map(int, numbers)
         except ValueError as error:
             raise InputError(f'{path} line {number} is {line!r} but a folder and three whole numbers are needed: '
                              'fetch the list again') from error

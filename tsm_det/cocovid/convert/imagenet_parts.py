@@ -85,7 +85,8 @@ class _Tracks:
         """Return the track number of each object of a frame, and the problem of its track or an empty text."""
         numbered, taken = [], set()
         for place, item in enumerate(objects):
-            track, wrong = (item.track, item.category_id), ''
+            track: tuple = item.track, item.category_id
+            wrong = ''
             if item.track is None:
                 wrong = 'object without trackid'
             elif track in taken:

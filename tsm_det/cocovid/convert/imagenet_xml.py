@@ -62,29 +62,29 @@ def read_annotation(path: str | os.PathLike, name: str) -> Annotation | XmlProbl
     """
     try:
         root = ElementTree.parse(path).getroot()
-        size = tuple(int(float(root.findtext(f'size/{side}'))) for side in ('width', 'height'))
-        if min(size) <= 0:
-            return XmlProblem('corrupt XML', name, f'the image is {size[0]}x{size[1]}')
+        width, height = (int(float(root.findtext(f'size/{side}', ''))) for side in ('width', 'height'))
+        if min(width, height) <= 0:
+            return XmlProblem('corrupt XML', name, f'the image is {width}x{height}')
         found = [_object(node) for node in root.findall('object')]
     except FileNotFoundError:
         return XmlProblem('missing XML', name)
     except (ElementTree.ParseError, OSError, TypeError, ValueError, LookupError, OverflowError) as error:
         return XmlProblem('corrupt XML', name, str(error))
-    annotation = Annotation(*size, [], [])
+    annotation = Annotation(width, height, [], [])
     for synset, item in found:
         _add(annotation, synset, item, name)
     return annotation
 
 
 def _object(node: ElementTree.Element) -> tuple[str, ImageObject]:
-    corners = [float(node.findtext(f'bndbox/{side}')) for side in ('xmin', 'ymin', 'xmax', 'ymax')]
+    x1, y1, x2, y2 = corners = [float(node.findtext(f'bndbox/{side}', '')) for side in ('xmin', 'ymin', 'xmax', 'ymax')]
     if not all(map(math.isfinite, corners)):
         raise ValueError(f'the box {corners} is not finite')
     flags = [node.findtext(flag, '0').strip() == '1' for flag in ('occluded', 'generated')]
     synset, track = (node.findtext(field, '').strip() for field in ('name', 'trackid'))
     if not synset:
         raise ValueError('an object has no name')
-    return synset, ImageObject(CATEGORIES.get(synset, 0), tuple(corners), track or None, *flags)
+    return synset, ImageObject(CATEGORIES.get(synset, 0), (x1, y1, x2, y2), track or None, *flags)
 
 
 def _add(annotation: Annotation, synset: str, item: ImageObject, name: str) -> None:

@@ -42,7 +42,9 @@ def convert_label_studio(file: str | os.PathLike, videos: str | os.PathLike, out
     Raises InputError when the file is not such an export, a task has several annotations, its video is missing or
     has another number of frames than in Label Studio, or a label is not in ``classes``.
     """
-    left_out, sources, labelled = Counter(), {}, []
+    left_out: Counter[str] = Counter()
+    sources: dict[Path, list[JsonObject]] = {}
+    labelled = []
     for task in read_objects(file, 'tasks'):
         if (results := _results(task)) is None:
             left_out['tasks without an annotation left out'] += 1
@@ -71,7 +73,7 @@ class _KeyFrame(NamedTuple):
 
 
 def _find_video(task: JsonObject, folder: Path) -> Path:
-    data = task.object('data')
+    data = task.child('data')
     address = data.text(data.first('video', 'video_url', 'url'))
     # An address, or a path on another machine, or one behind "local-files/?d=": only its last part counts.
     path, _, query = address.replace('\\', '/').partition('?')
@@ -98,7 +100,7 @@ def _boxes(results: list[JsonObject], length: int, size: tuple[int, int], left_o
         if result.text('type') != 'videorectangle':
             left_out[f'results of type {result.text("type")} left out'] += 1
             continue
-        value = result.object('value')
+        value = result.child('value')
         labels, stated = value.texts('labels'), value.number('framesCount', length)
         if len(labels) != 1 or abs(stated - length) > max(1, length // 100):
             raise InputError(f'{value.place} has {len(labels)} labels and is of a video with {stated:g} frames, but one'
@@ -129,11 +131,12 @@ def _shape(key: JsonObject) -> tuple[float, ...]:
     return *(key.number(name) for name in ('x', 'y', 'width', 'height')), key.number('rotation', 0)
 
 
-def _upright(shape: tuple[float, ...], size: tuple[int, int]) -> tuple[float, ...]:
+def _upright(shape: tuple[float, ...], size: tuple[int, int]) -> tuple[float, float, float, float]:
     """Return the box in px around a shape in percent."""
     x, y, width, height = (share * length / 100 for share, length in zip(shape, size[::-1] * 2, strict=False))
     cos, sin = math.cos(math.radians(shape[4])), math.sin(math.radians(shape[4]))
     across, down = [0, width * cos, -height * sin, width * cos - height * sin], [
         0, width * sin, height * cos, width * sin + height * cos]
-    box = x + min(across), y + min(down), max(across) - min(across), max(down) - min(down)
-    return tuple(round(length, 4) for length in box)
+    left, top, wide, high = (round(length, 4) for length in (
+        x + min(across), y + min(down), max(across) - min(across), max(down) - min(down)))
+    return left, top, wide, high

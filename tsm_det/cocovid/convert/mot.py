@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tsm_det.cocovid.builder import Box, CocoVIDBuilder, ConversionReport
-from tsm_det.cocovid.convert.frame_files import Frame, parse_number, parse_track, split_number
+from tsm_det.cocovid.convert.frame_files import Frame, parse_number, parse_track, parse_whole, split_number
 from tsm_det.cocovid.convert.frame_numbers import RowNumbers, cvat_number, find_first_frame
 from tsm_det.cocovid.convert.image_videos import note_time_stamps
 from tsm_det.cocovid.convert.mot_sequences import MotSequence, find_sequences
@@ -57,7 +57,7 @@ def convert_mot(root: str | os.PathLike, out: str | os.PathLike, classes: list[s
     rows = [_read_rows(sequence.gt) for sequence in sequences]
     names = _class_names(sequences, rows, classes)
     numbers = [{row.frame for row in its_rows} for its_rows in rows]
-    stamped = []
+    stamped: list[str] = []
     frames = [sequence.frames(its, stamped) for sequence, its in progress(list(zip(sequences, numbers, strict=True)))]
     first_frame = find_first_frame(
         [RowNumbers(sequence.gt, its, its_frames[-1].frame_id)
@@ -98,12 +98,11 @@ def _row(line: str, number: int, place: str) -> _Row:
     if len(texts) < 6:
         raise InputError(f'{place} has {len(texts)} values but 6 to 10 are required, separated by commas '
                          f'({",".join(_COLUMNS)},...): fix the row')
-    values = {'flag': 1.0, 'class': -1} | {
-        name: parse_number(text, _CLASS_HINT if name == 'class' else name, place, name in ('frame', 'track', 'class'))
-        for name, text in zip(_COLUMNS, texts, strict=False)}
-    box = tuple(values[name] for name in ('left', 'top', 'width', 'height'))
-    class_id = None if values['class'] == -1 else values['class']
-    return _Row(number, values['frame'], values['track'], box, values['flag'], class_id)
+    values = {'flag': '1', 'class': '-1'} | dict(zip(_COLUMNS, texts, strict=False))
+    frame, track = (parse_whole(values[name], name, place) for name in ('frame', 'track'))
+    left, top, width, height, flag = (parse_number(values[name], name, place) for name in _COLUMNS[2:7])
+    class_id = parse_whole(values['class'], _CLASS_HINT, place)
+    return _Row(number, frame, track, (left, top, width, height), flag, None if class_id == -1 else class_id)
 
 
 def _class_names(sequences: list[MotSequence], rows: list[list[_Row]], classes: list[str] | None) -> list[str]:
@@ -146,7 +145,8 @@ def _shared_labels(sequences: list[MotSequence]) -> list[str]:
 def _counts_from_0(frames: list[Frame]) -> bool:
     """Whether images are numbered from 0 by another tool than CVAT, whose rows count from 1 all the same."""
     name = Path(frames[0].file_name).name
-    return frames[0].frame_in_file is None and split_number(name)[1] == 0 and cvat_number(name) is None
+    split = split_number(name)
+    return frames[0].frame_in_file is None and split is not None and split[1] == 0 and cvat_number(name) is None
 
 
 def _class_name(row: _Row, names: list[str], sequence: MotSequence) -> str | None:

@@ -13,7 +13,7 @@ from tsm_det.cocovid.convert.frame_files import (
     images_of,
     inner_name,
     number_images,
-    parse_number,
+    parse_whole,
     video_frames,
 )
 from tsm_det.cocovid.convert.frame_numbers import are_time_stamps
@@ -46,18 +46,19 @@ class MotSequence(NamedTuple):
             return video_frames(self.video, f'{self.prefix}{self.video.name}')
         folder = inner_name(self.info.get('imdir', _IMAGES), str(self.folder / INFO))
         images = images_of(self.folder / folder, *([(self.info['imext'].lower(),)] if 'imext' in self.info else []))
-        length, size = self._stated('seqlength'), (self._stated('imheight'), self._stated('imwidth'))
+        length, height, width = map(self._stated, ('seqlength', 'imheight', 'imwidth'))
+        size = None if height is None or width is None else (height, width)
         if length not in (None, len(images)):
             raise InputError(f'{self.folder / folder} holds {len(images)} images but {INFO} states {length}: '
                              'fetch the missing ones, or correct seqLength')
-        if None not in size:
+        if size is not None:
             check_size(images[0], size, INFO)
         numbers = dict(sorted(number_images(images).items()))
         if are_time_stamps(numbers) and max(rows, default=0) <= len(images):
             numbers = dict(enumerate(numbers.values(), start=1))
             stamped.append(self.name)
         return [Frame(number - min(1, *numbers), f'{self.prefix}{folder}/{path.name}',
-                      image_size(path) if None in size else size) for number, path in numbers.items()]
+                      size or image_size(path)) for number, path in numbers.items()]
 
     def labels(self) -> list[str]:
         """Return the names in ``labels.txt`` beside the rows, which CVAT writes."""
@@ -65,7 +66,7 @@ class MotSequence(NamedTuple):
         return [line.strip() for line in read_lines(path) if line.strip()] if path.is_file() else []
 
     def _stated(self, key: str) -> int | None:
-        return parse_number(self.info[key], key, str(self.folder / INFO), whole=True) if key in self.info else None
+        return parse_whole(self.info[key], key, str(self.folder / INFO)) if key in self.info else None
 
 
 def find_sequences(root: Path) -> list[MotSequence]:

@@ -36,7 +36,8 @@ def convert_tao(file: str | os.PathLike, images: str | os.PathLike, out: str | o
     """
     content, listed = JsonObject(read_json(file), str(file)), ListedImages(Path(images))
     names = {category.whole('id'): category.text('name') for category in content.objects('categories')}
-    frames, boxes, places = defaultdict(dict), defaultdict(list), {}
+    frames: defaultdict[int, dict[int, str]] = defaultdict(dict)
+    boxes, places = defaultdict(list), {}
     for image in content.objects('images'):
         video, frame = image.whole('video_id'), image.whole('frame_index')
         if frame in frames[video]:
@@ -55,7 +56,7 @@ def convert_tao(file: str | os.PathLike, images: str | os.PathLike, out: str | o
                 for number, video in videos.items()]
     categories = {name: number for number, name in names.items() if name not in ignore}
     builder = CocoVIDBuilder(categories, counted_by='annotation', ignore=ignore)
-    partly = sum(bool(video.list('not_exhaustive_category_ids', [])) for video in videos.values())
+    partly = sum(bool(video.array('not_exhaustive_category_ids', [])) for video in videos.values())
     builder.report.left_out.update(listed.left_out() + Counter({
         'videos have categories of which not every object is labelled': partly}))
     return write_videos(labelled, builder, out, progress)
@@ -67,10 +68,10 @@ def _box(annotation: JsonObject, places: dict[int, tuple[int, int]], names: dict
         raise InputError(f'{annotation.place} is of image {image} and category {category} but the file lacks one of '
                          'them: fix the ids, or fetch the file again')
     video, frame = places[image]
-    return video, Box(number, frame, names[category], annotation.numbers('bbox', 4),
+    return video, Box(number, frame, names[category], annotation.box('bbox'),
                       parse_track(annotation.identifier('track_id')), is_crowd=bool(annotation.whole('iscrowd', 0)))
 
 
 def _size(video: JsonObject) -> tuple[int, int] | None:
-    size = video.whole('height', None), video.whole('width', None)
-    return None if None in size else size
+    size = video.whole('height', -1), video.whole('width', -1)
+    return None if -1 in size else size

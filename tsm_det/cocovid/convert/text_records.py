@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from tsm_det.cocovid.convert.frame_files import parse_number
+from tsm_det.cocovid.convert.frame_files import parse_number, parse_whole
 from tsm_det.errors import InputError
 
 
@@ -38,5 +38,5 @@ def parse_record(line: str, columns: dict[str, type], place: str, separator: str
     if len(texts) < len(columns):
         raise InputError(f'{place} has {len(texts)} values but {len(columns)} are required ({" ".join(columns)}), '
                          f'separated by {repr(separator) if separator else "spaces"}: fix the row')
-    return {name: text if kind is str else parse_number(text, name, place, whole=kind is int)
+    return {name: text if kind is str else (parse_whole if kind is int else parse_number)(text, name, place)
             for (name, kind), text in zip(columns.items(), texts, strict=False)}

@@ -9,7 +9,7 @@ from pathlib import Path
 from xml.etree.ElementTree import Element
 
 from tsm_det.cocovid.builder import Box, CocoVIDBuilder, ConversionReport, number_classes
-from tsm_det.cocovid.convert.frame_files import annotation_files, inner_name, parse_number
+from tsm_det.cocovid.convert.frame_files import annotation_files, inner_name, parse_number, parse_whole
 from tsm_det.cocovid.convert.labelled_videos import (
     LabelledVideo,
     image_frames,
@@ -51,25 +51,28 @@ def _read(path: Path, images: Path) -> LabelledVideo:
         raise InputError(f'{path} begins with <{root.tag}> but <sequence> is required: name files of UA-DETRAC')
     name = inner_name(root.get('name') or path.stem, str(path))
     numbers = numbered_images(images / name, 1)
-    boxes = [region(int(box.get(LINE)), frame, _xywh(box, path)) for frame in numbers
+    boxes = [region(int(box.attrib[LINE]), frame, _xywh(box, path)) for frame in numbers
              for box in root.iterfind('ignored_region/box')]
     boxes += [box for frame in root.iterfind('frame') for box in _targets(frame, path)]
     return LabelledVideo(name, path, boxes, partial(image_frames, numbers, f'{name}/'))
 
 
 def _targets(frame: Element, path: Path) -> Iterator[Box]:
-    number = parse_number(frame.get('num'), 'num', _place(frame, path), whole=True)
+    number = parse_whole(frame.get('num'), 'num', _place(frame, path))
     for target in frame.iterfind('target_list/target'):
-        label = target.find('attribute').get('vehicle_type') if target.find('attribute') is not None else None
-        if not label or target.find('box') is None:
+        attribute, box = target.find('attribute'), target.find('box')
+        label = None if attribute is None else attribute.get('vehicle_type')
+        if not label or box is None:
             raise InputError(f'{_place(target, path)} has a target without vehicle_type or box: fix it, or fetch the '
                              'file again')
-        yield Box(int(target.get(LINE)), number - 1, label, _xywh(target.find('box'), path), target.get('id'),
+        yield Box(int(target.attrib[LINE]), number - 1, label, _xywh(box, path), target.get('id'),
                   target.find('occlusion') is not None)
 
 
-def _xywh(box: Element, path: Path) -> tuple[float, ...]:
-    return tuple(parse_number(box.get(key), key, _place(box, path)) for key in ('left', 'top', 'width', 'height'))
+def _xywh(box: Element, path: Path) -> tuple[float, float, float, float]:
+    left, top, width, height = (parse_number(box.get(key), key, _place(box, path))
+                                for key in ('left', 'top', 'width', 'height'))
+    return left, top, width, height
 
 
 def _place(element: Element, path: Path) -> str:

@@ -39,4 +39,4 @@ def pair_videos(folder: Path, suffix: str, endings: tuple[str, ...] = ('',)) -> 
                          'nothing is visible), or move the video elsewhere')
     if alone := sorted(path.name for path in set(tables.values()) - set(found.values())):
         raise InputError(f'{folder} has no video for {", ".join(alone)}: add it, or move the {kind} elsewhere')
-    return [(videos[name], found[name]) for name in sorted(videos)]
+    return [(videos[name], table) for name in sorted(videos) if (table := found[name])]

@@ -10,7 +10,14 @@ from pathlib import Path
 from xml.etree.ElementTree import Element
 
 from tsm_det.cocovid.builder import Box, CocoVIDBuilder, ConversionReport, number_classes
-from tsm_det.cocovid.convert.frame_files import annotation_files, check_size, inner_name, parse_number, parse_track
+from tsm_det.cocovid.convert.frame_files import (
+    annotation_files,
+    check_size,
+    inner_name,
+    parse_number,
+    parse_track,
+    parse_whole,
+)
 from tsm_det.cocovid.convert.image_videos import group_images
 from tsm_det.cocovid.convert.labelled_videos import LabelledVideo, labels_of, write_videos
 from tsm_det.cocovid.convert.listed_images import ListedImages
@@ -79,9 +86,9 @@ def _image(root: Element, path: Path, source: Path, listed: ListedImages) -> str
     names = [inner_name(stated, str(path))] * bool(stated) + [path.stem + suffix for suffix in IMAGE_SUFFIXES]
     folders = dict.fromkeys((path.parent.relative_to(source).as_posix() if source.is_dir() else '.', '.'))
     name = listed.find([f'{folder}/{name}' for name in names for folder in folders], str(path))
-    size = [parse_number(root.findtext(f'size/{key}', '0'), key, str(path), whole=True) for key in ('height', 'width')]
-    if all(size):
-        check_size(listed.folder / name, size, str(path))
+    height, width = (parse_whole(root.findtext(f'size/{key}', '0'), key, str(path)) for key in ('height', 'width'))
+    if height and width:
+        check_size(listed.folder / name, (height, width), str(path))
     return name
 
 
@@ -100,7 +107,7 @@ def _boxes(root: Element, path: Path, frame: int, origin: int) -> Iterator[Box]:
         corners = [parse_number(node.findtext(f'bndbox/{key}'), key, place) for key in _CORNERS]
         left, top = corners[0] - origin, corners[1] - origin
         flags = {key: node.findtext(key, '').strip() == '1' for key in ('occluded', 'difficult')}
-        yield Box(int(node.get(LINE)), frame, label, (left, top, corners[2] - left, corners[3] - top), _track(node),
+        yield Box(int(node.attrib[LINE]), frame, label, (left, top, corners[2] - left, corners[3] - top), _track(node),
                   flags['occluded'], flags['difficult'])
 
 

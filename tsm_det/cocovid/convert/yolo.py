@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 
 from tsm_det.cocovid.builder import Box, CocoVIDBuilder, ConversionReport, number_classes
-from tsm_det.cocovid.convert.frame_files import Frame, image_size, parse_number, parse_track
+from tsm_det.cocovid.convert.frame_files import Frame, image_size, parse_track, parse_whole
 from tsm_det.cocovid.convert.image_videos import group_images, images_below
 from tsm_det.cocovid.convert.labelled_videos import LabelledVideo, write_videos
 from tsm_det.cocovid.convert.text_records import parse_record, read_lines
@@ -53,8 +53,8 @@ def convert_yolo(root: str | os.PathLike, out: str | os.PathLike, classes: list[
     for name, places in group_images(images, root, builder.report.notes):
         frames = [Frame(frame_id, images[place], image_size(root / images[place]))
                   for frame_id, place in places.items()]
-        boxes = [box for frame, place in zip(frames, places.values(), strict=True) if texts[place] is not None
-                 for box in _boxes(texts[place], frame, names)]
+        boxes = [box for frame, place in zip(frames, places.values(), strict=True) if (text := texts[place]) is not None
+                 for box in _boxes(text, frame, names)]
         videos.append(LabelledVideo(name, root, boxes, partial(list, frames)))
     builder.report.left_out.update(Counter({'images without a text file, taken as empty': texts.count(None)}))
     return write_videos(videos, builder, out, progress)
@@ -118,12 +118,13 @@ def _boxes(path: Path, frame: Frame, names: list[str]) -> Iterator[Box]:
         if not 0 <= values['class'] < len(names):
             raise InputError(f'{place} has class {values["class"]} but there are names for 0 to {len(names) - 1} '
                              f'({", ".join(names)}): name all classes in order with --classes')
-        track = parse_number(rest[0], 'track (scores are not read)', place, whole=True) if rest else None
+        track = parse_whole(rest[0], 'track (scores are not read)', place) if rest else None
         yield Box(number, frame.frame_id, names[values['class']], _pixels(values, frame.size), parse_track(track))
 
 
-def _pixels(values: dict, size: tuple[int, int]) -> tuple[float, ...]:
+def _pixels(values: dict, size: tuple[int, int]) -> tuple[float, float, float, float]:
     """Return left, top, width, height in px; rounding removes the noise of sums that would reach over the edge."""
     (height, width), (wide, high) = size, (values['width'], values['height'])
-    box = (values['cx'] - wide / 2) * width, (values['cy'] - high / 2) * height, wide * width, high * height
-    return tuple(round(length, 4) for length in box)
+    left, top, across, down = (round(length, 4) for length in (
+        (values['cx'] - wide / 2) * width, (values['cy'] - high / 2) * height, wide * width, high * height))
+    return left, top, across, down

@@ -72,12 +72,12 @@ def _numbers(files: list[str]) -> list[int]:
 
 
 def _boxes(track: JsonObject, numbers: list[int], names: dict[int, str]) -> Iterator[Box]:
-    boxes, category, number = track.list('bboxes'), track.whole('category_id'), track.whole('id')
+    boxes, category, number = track.array('bboxes'), track.whole('category_id'), track.whole('id')
     if len(boxes) != len(numbers) or category not in names:
         raise InputError(f'{track.place} has {len(boxes)} bboxes and category {category} but its video has '
                          f'{len(numbers)} file_names and the categories are {", ".join(map(str, names))}: fetch the '
                          'file again')
     for frame, box in zip(numbers, boxes, strict=True):
         if box is not None:
-            values = JsonObject({'bboxes': box}, f'{track.place}, frame {frame}').numbers('bboxes', 4)
+            values = JsonObject({'bboxes': box}, f'{track.place}, frame {frame}').box('bboxes')
             yield Box(number, frame, names[category], values, str(number), is_crowd=bool(track.whole('iscrowd', 0)))
