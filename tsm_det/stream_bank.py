@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
@@ -26,12 +26,12 @@ class HeldStream(NamedTuple):
     frame_id: int
     size: tuple[int, int]
     state: ShiftState
-    tracks: tuple | None = None
+    tracks: Any = None
 
 
 class _RemovedStream(NamedTuple):
     reason: str
-    tracks: tuple | None
+    tracks: Any
 
 
 class StreamBank:
@@ -89,7 +89,7 @@ class StreamBank:
         """A stream; None if it is not held."""
         return self._held.get(stream_id)
 
-    def tracks(self, stream_id: Hashable) -> tuple | None:
+    def tracks(self, stream_id: Hashable) -> Any:
         """The last tracks of a stream, also after its state was removed; None for an unknown stream."""
         if stream_id in self._held:
             return self._held[stream_id].tracks
@@ -128,7 +128,7 @@ class StreamBank:
 
     def hold(self, stream_ids: Sequence[Hashable], frame_ids: Sequence[int],
              sizes: Sequence[tuple[int, int]], present: ShiftState,
-             tracks: Sequence[tuple | None] | None = None) -> None:
+             tracks: Sequence[Any] | None = None) -> None:
         """Store the state of each stream after its frame; the least recently used streams leave a full bank.
 
         Args:

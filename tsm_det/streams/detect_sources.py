@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 
@@ -81,14 +81,14 @@ def detect_sources(detector: OnlineDetector | OfflineDetector, sources: Sequence
     out, json_lines, save_state, resume_state, *exported = (
         path and os.path.expanduser(path) for path in (out, json_lines, save_state, resume_state, *exports))
     save_state, exports = save_state or resume_state, Exports(*exported)
-    is_offline = isinstance(detector, OfflineDetector)
-    if is_offline:
+    if isinstance(detector, OfflineDetector):
         check_recordings(sources, save_state, fill)
     elif fill and detector.tracker is None:
         raise InputError('--fill predicts the boxes of tracks but there is no tracker: give --track')
     sources = [in_levels(source, detector.model.dataset_meta.get('value_range')) for source in sources]
     written = check_outputs(sources, out, json_lines, save_state, exports)
-    positions = resume(detector, resume_state, sources, strides, fill) if resume_state else {}
+    positions = {} if not resume_state or isinstance(detector, OfflineDetector) else resume(
+        detector, resume_state, sources, strides, fill)
     last = {name: position.frame_id for name, position in positions.items()} if resume_state else None
     steps = {name: 1 if fill else number for name, number in strides.items()}
     starts = first_frames(positions, sources, steps)
@@ -100,13 +100,17 @@ def detect_sources(detector: OnlineDetector | OfflineDetector, sources: Sequence
         stack.enter_context(locked(*written))
         outputs = stack.enter_context(Outputs(sources, out, json_lines, show, steps, last, encoding, exports,
                                               detector.classes, save_state is not None))
-        detected = stages.timed('decode and detect', detect_recordings(
-            detector, sources, strides, score_thr, selection, max_frames)) if is_offline else _detect(
-            detector, batches(sources, starts, steps, max_frames, most_open, stages), strides, score_thr, selection,
-            stages)
+        if isinstance(detector, OfflineDetector):
+            detected = stages.timed('decode and detect', detect_recordings(
+                detector, sources, strides, score_thr, selection, max_frames))
+        else:
+            detected = _detect(detector, batches(sources, starts, steps, max_frames, most_open, stages), strides, score_thr,
+                               selection, stages)
         results = stack.enter_context(closing(prefetch(_draw(outputs, prefetch(detected), stages))))
-        bar = stack.enter_context(tqdm(total=None if None in totals else sum(totals), unit='frame', mininterval=1))
-        progress = RunProgress(detector, sources, strides, fill, save_state, save_every, positions)
+        total = None if None in totals else sum(filter(None, totals))
+        bar = stack.enter_context(tqdm(total=total, unit='frame', mininterval=1))
+        progress = RunProgress(detector, sources, strides, fill,  # type: ignore[arg-type]
+                               save_state, save_every, positions)
         stack.callback(progress.write)
         for batch, streams in results:
             with stages.measure('write'):
@@ -155,9 +159,9 @@ def _per_source(sources: Sequence[Source], stride: int | Sequence[int]) -> dict[
     return {source.name: number for source, number in zip(sources, numbers, strict=True)}
 
 
-def _detect(detector: OnlineDetector, stream: Iterator[list[StreamFrame]], strides: Mapping[str, int],
+def _detect(detector: OnlineDetector, stream: Generator[list[StreamFrame]], strides: Mapping[str, int],
             score_thr: float, selection: Selection,
-            stages: StageTimes) -> Iterator[tuple[list[_Detected], list[HeldStream]]]:
+            stages: StageTimes) -> Generator[tuple[list[_Detected], list[HeldStream]]]:
     """Yield per batch its frames with their detections and reset reasons, and all streams after it."""
     with closing(stream):
         for frames in stream:
@@ -178,11 +182,13 @@ def _detect(detector: OnlineDetector, stream: Iterator[list[StreamFrame]], strid
 def _is_due(detector: OnlineDetector, frame: StreamFrame, stride: int) -> bool:
     """Whether a frame is a stride after the last detected one, or cannot continue its stream."""
     _, [reset] = detector.bank.recall([frame.stream], [frame.frame_id], [frame.image.shape[:2]])
-    return reset is not None or frame.frame_id - detector.bank.get(frame.stream).frame_id >= stride
+    held = detector.bank.get(frame.stream)
+    return reset is not None or held is None or frame.frame_id - held.frame_id >= stride
 
 
-def _draw(outputs: Outputs, stream: Iterator[tuple[list[_Detected], list[HeldStream]]], stages: StageTimes) -> Iterator[
-        tuple[list[tuple[StreamFrame, list[dict], str | None, np.ndarray | None]], list[HeldStream]]]:
+def _draw(outputs: Outputs, stream: Generator[tuple[list[_Detected], list[HeldStream]]],
+          stages: StageTimes) -> Generator[
+              tuple[list[tuple[StreamFrame, list[dict], str | None, np.ndarray | None]], list[HeldStream]]]:
     """Add the drawn pictures."""
     with closing(stream):
         for batch, streams in stream:

@@ -7,10 +7,10 @@ from itertools import groupby
 
 import numpy as np
 import torch
+from mmdet.models import BaseDetector
 from mmdet.structures import DetDataSample
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
-from torch import nn
 
 from tsm_det.streams.frame_preparation import check_image, config_of, model_and_pipeline, prepare_image
 from tsm_det.streams.tracking import Tracker
@@ -26,7 +26,7 @@ class OfflineDetector:
         tracker: gives detections track ids, as in OnlineDetector.
     """
 
-    def __init__(self, model: nn.Module, pipeline: Compose, tracker: str | dict | None = None) -> None:
+    def __init__(self, model: BaseDetector, pipeline: Compose, tracker: str | dict | None = None) -> None:
         self.model, self.pipeline = model, pipeline
         self.tracker = None if tracker is None else Tracker(tracker)
 
@@ -57,12 +57,13 @@ class OfflineDetector:
         Raises:
             ValueError: an image is not (H, W, 3) uint8 or too narrow to resize.
         """
-        reset, tracks = 'new', None
+        reset: str | None = 'new'
+        tracks = None
         for _, part in groupby(map(self._prepare, video), lambda data: data['data_samples'][0].ori_shape):
             for window, keep in windows(part, self.model.window, self.model.margin):
                 for sample in self._detect(window, keep):
                     sample.set_metainfo({'reset': reset})
-                    tracks = self.tracker and self.tracker(sample, tracks)
+                    tracks = None if self.tracker is None else self.tracker(sample, tracks)
                     yield sample
                     reset = None
             reset = 'size'

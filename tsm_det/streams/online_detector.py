@@ -9,10 +9,10 @@ from collections.abc import Hashable, Sequence
 
 import numpy as np
 import torch
+from mmdet.models import BaseDetector
 from mmdet.structures import DetDataSample
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
-from torch import nn
 
 from tsm_det.errors import InputError
 from tsm_det.shift_offline import NO_STREAM
@@ -38,7 +38,7 @@ class OnlineDetector:
     Raises InputError when the model reads future frames (``direction='both'``), or there is no such tracker.
     """
 
-    def __init__(self, model: nn.Module, pipeline: Compose, capacity: int = 64, max_gap: int | None = None,
+    def __init__(self, model: BaseDetector, pipeline: Compose, capacity: int = 64, max_gap: int | None = None,
                  tracker: str | dict | None = None) -> None:
         if getattr(model, 'direction', 'past') == 'both':
             raise InputError(NO_STREAM)
@@ -135,9 +135,9 @@ class OnlineDetector:
             for i, sample, reason in zip(group, detected, reasons, strict=True):
                 sample.set_metainfo({'reset': reason})
                 samples[i] = sample
-                tracks[i] = self.tracker and self.tracker(sample, self.bank.tracks(stream_ids[i]))
-        for group, key, present in zip(groups, keys, presents, strict=True):
-            self.bank.hold(*key, present, [tracks[i] for i in group])
+                tracks[i] = None if self.tracker is None else self.tracker(sample, self.bank.tracks(stream_ids[i]))
+        for group, (ids, numbers, sizes), present in zip(groups, keys, presents, strict=True):
+            self.bank.hold(ids, numbers, sizes, present, [tracks[i] for i in group])
         return samples
 
     def predict(self, stream_id: Hashable, frame_id: int, stride: int) -> DetDataSample:

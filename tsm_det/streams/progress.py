@@ -58,7 +58,8 @@ def resume(detector: OnlineDetector, path: str, sources: Sequence[Source], strid
     streams, positions = read_state(path, detector.signature())
     # OnlineDetector.save_state knows no sources, only the last frame of each stream.
     positions = positions or {
-        stream.stream_id: Position(stream.frame_id, None, None, time.time()) for stream in streams}
+        stream.stream_id: Position(stream.frame_id, None, None, time.time())  # type: ignore[misc]
+        for stream in streams}
     for source in sources:
         position = positions.get(source.name)
         if position is None:

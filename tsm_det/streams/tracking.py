@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -35,7 +35,7 @@ class Tracks(NamedTuple):
     by_number: dict[int, dict] | None = None  # track ids less first_id: what mmdet remembers of each track
 
     @classmethod
-    def checked(cls, *values: object) -> Tracks:
+    def checked(cls, *values: Any) -> Tracks:
         """Tracks of a state file; raises TypeError when a value is of another kind."""
         tracks = cls(*values)
         if not (all(isinstance(number, int) and number >= 0 for number in tracks[:3])

@@ -24,9 +24,11 @@ def write_coco(records: Iterable[Mapping], path: str | os.PathLike, classes: Seq
     """
     records = list(records)
     folders = {os.path.dirname(record['file']) for record in records if record['file']}
-    folder = os.path.commonpath(folders) if folders else None
+    folder = os.path.commonpath(folders) if folders else ''
     videos = {stream: number for number, stream in enumerate(dict.fromkeys(r['stream'] for r in records), 1)}
-    images, annotations, instances = [], [], {}
+    images: list[dict] = []
+    annotations: list[dict] = []
+    instances: dict[tuple, int] = {}
     for image_id, record in enumerate(records, 1):
         (width, height), video_id = record['size'], videos[record['stream']]
         images.append({'id': image_id, **_picture(record, folder), 'width': width, 'height': height,
@@ -42,7 +44,7 @@ def write_coco(records: Iterable[Mapping], path: str | os.PathLike, classes: Seq
         'images': images, 'annotations': annotations}, path)
 
 
-def _picture(record: Mapping, folder: str | None) -> dict:
+def _picture(record: Mapping, folder: str) -> dict:
     """The keys that name the picture of a frame."""
     if record['file'] is None:
         return {'file_name': f'{record["stream"].replace("/", "_")}/{record["frame_id"]:06d}.jpg'}

@@ -19,7 +19,7 @@ def write_mot(records: Iterable[Mapping], paths: Mapping[str, Path], classes: Se
         paths: the file of each stream.
         classes: names of the labels.
     """
-    rows = {stream: [] for stream in paths}
+    rows: dict[str, list[str]] = {stream: [] for stream in paths}
     for record in records:
         for box in record['detections']:
             left, top, right, bottom = box['bbox']

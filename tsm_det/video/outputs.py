@@ -9,6 +9,7 @@ from contextlib import ExitStack, suppress
 from itertools import count
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import cv2
 import numpy as np
@@ -57,7 +58,7 @@ class Outputs(ExitStack):
             ExportSink(exports, sources, classes, last_frames, is_resumable)) if any(exports) else None
         self._show = show
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, *error: Any) -> None:
         super().__exit__(*error)
         if self._show:
             with suppress(cv2.error):  # an OpenCV without windows
@@ -91,6 +92,7 @@ class Outputs(ExitStack):
             self._videos[frame.stream].write(drawn, frame.time_s)
             self._written.add(frame.stream)
         if self._show:
+            assert drawn is not None
             try:
                 cv2.imshow(frame.stream, drawn)
                 pressed = cv2.waitKey(1) & 0xFF
@@ -115,7 +117,7 @@ def check_outputs(sources: Sequence[Source], out: str | None = None, json_lines:
             raise InputError(f'{flag} is {folder}, the folder of a source, where NAME.txt or NAME.xml may be labels: '
                              'name another folder')
     exported = exports.paths([source.name for source in sources])
-    outputs = [*videos, *filter(None, (json_lines, save_state)), *exported]
+    outputs: list[str | os.PathLike] = [*videos, *filter(None, (json_lines, save_state)), *exported]
     refuse_overwriting([*outputs, *(path.with_suffix('.part.mp4') for path in videos)], files)
     for path in exported:  # they are written last
         check_writable(path)
