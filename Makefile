@@ -43,14 +43,15 @@ test-fast: $(READY)  ## run the fast tests
 soak: $(READY)  ## run the long tests: memory, many streams, broken cameras and files, killed processes (30 minutes)
 	$(RUN) -m pytest -s tests/soak/soak_*.py
 
-lint: $(READY)  ## run ruff
+lint: $(READY)  ## run ruff, and mypy on the public modules
 	$(BIN)/ruff check .
+	$(RUN) -m mypy
 
 docs: $(READY)  ## build the documentation site into build/site; warnings are errors
 	OMP_NUM_THREADS=1 $(RUN) -m sphinx -q -W --keep-going -b html docs build/site
 
 clean:  ## remove the output of demo and tests; keep $(VENV), data and work_dirs
-	rm -rf $(OUT) build .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(OUT) build .pytest_cache .ruff_cache .mypy_cache .hypothesis
 
 $(READY): setup.py
 	@$(PYTHON) -c "import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))" || \

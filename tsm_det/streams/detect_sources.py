@@ -6,7 +6,7 @@ import logging
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 
@@ -75,12 +75,12 @@ def detect_sources(detector: OnlineDetector | OfflineDetector, sources: Sequence
     out, json_lines, save_state, resume_state = (
         path and os.path.expanduser(path) for path in (out, json_lines, save_state, resume_state))
     save_state = save_state or resume_state
-    is_offline = isinstance(detector, OfflineDetector)
-    if is_offline:
+    if isinstance(detector, OfflineDetector):
         check_recordings(sources, save_state)
     sources = [in_levels(source, detector.model.dataset_meta.get('value_range')) for source in sources]
     written = check_outputs(sources, out, json_lines, save_state)
-    positions = resume(detector, resume_state, sources, stride) if resume_state else {}
+    positions = {} if not resume_state or isinstance(detector, OfflineDetector) else resume(
+        detector, resume_state, sources, stride)
     last = {name: position.frame_id for name, position in positions.items()} if resume_state else None
     starts = first_frames(positions, sources, stride)
     totals = [max_frames if source.num_frames is None else
@@ -90,11 +90,13 @@ def detect_sources(detector: OnlineDetector | OfflineDetector, sources: Sequence
         stack.enter_context(locked(*written))
         outputs = stack.enter_context(Outputs(sources, out, json_lines, show, stride, last, encoding))
         detected = stages.timed('decode and detect', detect_recordings(
-            detector, sources, score_thr, stride, max_frames)) if is_offline else _detect(
+            detector, sources, score_thr, stride, max_frames)) if isinstance(detector, OfflineDetector) else _detect(
             detector, batches(sources, starts, stride, max_frames, most_open, stages), score_thr, stages)
         results = stack.enter_context(closing(prefetch(_draw(outputs, prefetch(detected), stages))))
-        bar = stack.enter_context(tqdm(total=None if None in totals else sum(totals), unit='frame', mininterval=1))
-        progress = RunProgress(detector, sources, stride, save_state, save_every, positions)
+        total = None if None in totals else sum(filter(None, totals))
+        bar = stack.enter_context(tqdm(total=total, unit='frame', mininterval=1))
+        progress = RunProgress(detector, sources, stride, save_state,  # type: ignore[arg-type]
+                               save_every, positions)
         stack.callback(progress.write)
         for batch, streams in results:
             with stages.measure('write'):
@@ -177,7 +179,8 @@ def resume(detector: OnlineDetector, path: str, sources: Sequence[Source], strid
     streams, positions = read_state(path, detector.signature())
     # OnlineDetector.save_state knows no sources, only the last frame of each stream.
     positions = positions or {
-        stream.stream_id: Position(stream.frame_id, None, None, time.time()) for stream in streams}
+        stream.stream_id: Position(stream.frame_id, None, None, time.time())  # type: ignore[misc]
+        for stream in streams}
     for source in sources:
         position = positions.get(source.name)
         if position is None:
@@ -212,8 +215,8 @@ def first_frames(positions: Mapping[str, Position], sources: Sequence[Source], s
             for source in sources if (position := positions.get(source.name))}
 
 
-def _detect(detector: OnlineDetector, stream: Iterator[list[StreamFrame]], score_thr: float,
-            stages: StageTimes) -> Iterator[tuple[list[_Detected], list[HeldStream]]]:
+def _detect(detector: OnlineDetector, stream: Generator[list[StreamFrame]], score_thr: float,
+            stages: StageTimes) -> Generator[tuple[list[_Detected], list[HeldStream]]]:
     """Yield per batch its frames with their detections and reset reasons, and all streams after it."""
     with closing(stream):
         for frames in stream:
@@ -225,8 +228,9 @@ def _detect(detector: OnlineDetector, stream: Iterator[list[StreamFrame]], score
             yield found, detector.bank.held()
 
 
-def _draw(outputs: Outputs, stream: Iterator[tuple[list[_Detected], list[HeldStream]]], stages: StageTimes) -> Iterator[
-        tuple[list[tuple[StreamFrame, list[dict], str | None, np.ndarray | None]], list[HeldStream]]]:
+def _draw(outputs: Outputs, stream: Generator[tuple[list[_Detected], list[HeldStream]]],
+          stages: StageTimes) -> Generator[
+              tuple[list[tuple[StreamFrame, list[dict], str | None, np.ndarray | None]], list[HeldStream]]]:
     """Add the drawn pictures."""
     with closing(stream):
         for batch, streams in stream:

@@ -7,9 +7,9 @@ from collections.abc import Hashable, Sequence
 
 import cv2
 import numpy as np
+from mmdet.models import BaseDetector
 from mmengine.config import Config
 from mmengine.dataset import Compose
-from torch import nn
 
 from tsm_det.config import dataset_config, load_config, override
 from tsm_det.config_errors import config_errors
@@ -19,11 +19,11 @@ from tsm_det.models.loading import build_detector
 
 
 def model_and_pipeline(config: str | Config, checkpoint: str | None = None, device: str = 'cpu', engine: str = 'eager',
-                       cfg_options: dict | None = None, trust_checkpoint: bool = False) -> tuple[nn.Module, Compose]:
+                       cfg_options: dict | None = None, trust_checkpoint: bool = False) -> tuple[BaseDetector, Compose]:
     """Build a detector in eval mode and the test pipeline of its frames: see :meth:`OnlineDetector.from_config`."""
     config = copy.deepcopy(config) if isinstance(config, Config) else load_config(config)
     override(config, cfg_options or {})
-    model = with_engine(build_detector(config, checkpoint, device, trust_checkpoint), engine, config)
+    model: BaseDetector = with_engine(build_detector(config, checkpoint, device, trust_checkpoint), engine, config)
     with config_errors(config):
         pipeline = dataset_config(config).pipeline
         steps = image_pipeline(pipeline)
@@ -38,17 +38,18 @@ def image_pipeline(pipeline: Sequence[dict]) -> list[dict]:
     """
     steps = [dict(step) for step in pipeline]
     broadcaster = _broadcaster(steps)
-    if broadcaster is None or 'Load' not in broadcaster['transforms'][0]['type']:
-        raise InputError('the test pipeline needs a TransformBroadcaster that starts with a loader: '
-                         'take the pipeline of configs/_base_/')
     broadcaster['transforms'] = [
         {'type': 'mmdet.LoadImageFromNDArray'},
         *(step for step in broadcaster['transforms'][1:] if 'Annotations' not in step['type'])]
     return steps
 
 
-def _broadcaster(pipeline: Sequence[dict]) -> dict | None:
-    return next((step for step in pipeline if step['type'].endswith('TransformBroadcaster')), None)
+def _broadcaster(pipeline: Sequence[dict]) -> dict:
+    broadcaster = next((step for step in pipeline if step['type'].endswith('TransformBroadcaster')), None)
+    if broadcaster is None or 'Load' not in broadcaster['transforms'][0]['type']:
+        raise InputError('the test pipeline needs a TransformBroadcaster that starts with a loader: '
+                         'take the pipeline of configs/_base_/')
+    return broadcaster
 
 
 def prepare_image(pipeline: Compose, image: np.ndarray, stream_id: Hashable = None, frame_id: int = 0) -> dict:

@@ -7,10 +7,10 @@ from itertools import groupby
 
 import numpy as np
 import torch
+from mmdet.models import BaseDetector
 from mmdet.structures import DetDataSample
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
-from torch import nn
 
 from tsm_det.streams.frame_preparation import check_image, model_and_pipeline, prepare_image
 from tsm_det.windows import windows
@@ -24,7 +24,7 @@ class OfflineDetector:
         pipeline: turns ``{'img': [image], ...}`` into ``inputs`` ``(1, C, H, W)`` and ``data_samples``.
     """
 
-    def __init__(self, model: nn.Module, pipeline: Compose) -> None:
+    def __init__(self, model: BaseDetector, pipeline: Compose) -> None:
         self.model, self.pipeline = model, pipeline
 
     @classmethod
@@ -52,7 +52,7 @@ class OfflineDetector:
         Raises:
             ValueError: an image is not (H, W, 3) uint8 or too narrow to resize.
         """
-        reset = 'new'
+        reset: str | None = 'new'
         for _, part in groupby(map(self._prepare, video), lambda data: data['data_samples'][0].ori_shape):
             for window, keep in windows(part, self.model.window, self.model.margin):
                 for sample in self._detect(window, keep):

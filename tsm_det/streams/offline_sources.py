@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 
 import numpy as np
@@ -28,7 +28,7 @@ def check_recordings(sources: Sequence[Source], state_file: str | None = None) -
 
 
 def detect_recordings(detector: OfflineDetector, sources: Sequence[Source], score_thr: float = 0.0, stride: int = 1,
-                      max_frames: int | None = None) -> Iterator[
+                      max_frames: int | None = None) -> Generator[
                           tuple[list[tuple[StreamFrame, list[dict], str | None]], list]]:
     """Yield each frame with its detections and reset reason, source after source, as a batch without streams.
 
@@ -47,7 +47,7 @@ def detect_recordings(detector: OfflineDetector, sources: Sequence[Source], scor
         raise failures[0]
 
 
-def _images(stream: Iterator[list[StreamFrame]], waiting: deque[StreamFrame],
+def _images(stream: Generator[list[StreamFrame]], waiting: deque[StreamFrame],
             failures: list[InputError]) -> Iterator[np.ndarray]:
     """Yield the images of a source; its frames wait for their detections, its error for the end of the run."""
     with closing(stream):

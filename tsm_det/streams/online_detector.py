@@ -9,10 +9,10 @@ from collections.abc import Hashable, Sequence
 
 import numpy as np
 import torch
+from mmdet.models import BaseDetector
 from mmdet.structures import DetDataSample
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
-from torch import nn
 
 from tsm_det.errors import InputError
 from tsm_det.shift_offline import NO_STREAM
@@ -35,7 +35,7 @@ class OnlineDetector:
     Raises InputError when the model reads future frames (``direction='both'``).
     """
 
-    def __init__(self, model: nn.Module, pipeline: Compose, capacity: int = 64, max_gap: int | None = None) -> None:
+    def __init__(self, model: BaseDetector, pipeline: Compose, capacity: int = 64, max_gap: int | None = None) -> None:
         if getattr(model, 'direction', 'past') == 'both':
             raise InputError(NO_STREAM)
         self.model = model
@@ -126,8 +126,8 @@ class OnlineDetector:
             for i, sample, reason in zip(group, detected, reasons, strict=True):
                 sample.set_metainfo({'reset': reason})
                 samples[i] = sample
-        for key, present in zip(keys, presents, strict=True):
-            self.bank.hold(*key, present)
+        for (ids, numbers, sizes), present in zip(keys, presents, strict=True):
+            self.bank.hold(ids, numbers, sizes, present)
         return samples
 
     def reset(self, *stream_ids: Hashable) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from hashlib import sha256
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
+from mmdet.models import BaseDetector
 from torch import nn
 
 from tsm_det.errors import InputError
@@ -33,7 +34,7 @@ class Position(NamedTuple):
     recording: str | None = None
 
 
-def model_signature(model: nn.Module, preparation: str = '') -> str:
+def model_signature(model: BaseDetector, preparation: str = '') -> str:
     """Digest of everything that gives a state its meaning: weights, shift, normalisation, engine and preparation.
 
     ``preparation`` describes how frames become the model's input.
@@ -42,11 +43,11 @@ def model_signature(model: nn.Module, preparation: str = '') -> str:
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(f'{name} {tuple(tensor.shape)} {tensor.dtype}'.encode())
         digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-    settings = []
+    settings: list[object] = []
     for name, number in (('backbone', 2), ('neck', 3)):
         parts = getattr(model, name, None)
-        part = next((part for part in (parts if isinstance(parts, nn.Sequential) else [parts])
-                     if hasattr(part, 'signature')), None)
+        part: Any = next((part for part in (parts if isinstance(parts, nn.Sequential) else [parts])
+                          if hasattr(part, 'signature')), None)
         settings += [None] * number if part is None else part.signature()
     if hasattr(getattr(model, 'roi_head', None), 'memory'):
         settings.append(model.roi_head.memory.signature())
@@ -104,18 +105,18 @@ def read_state(path: str | os.PathLike, signature: str) -> tuple[list[HeldStream
     return streams, positions
 
 
-def _stream(stream_id: object, frame_id: object, size: object, state: dict[str, list]) -> HeldStream:
+def _stream(stream_id: Any, frame_id: Any, size: Any, state: dict[str, list]) -> HeldStream:
     """A stream of a file; raises TypeError when a value is not of the kind that :func:`write_state` writes."""
     pasts = [past for part in state.values() for past in part]
     if not (isinstance(stream_id, str | int | None) and _are_numbers(frame_id, *size) and len(size) == 2
             and all(isinstance(past, torch.Tensor) and past.is_floating_point() and past.shape[:1] == (1,)
                     for past in pasts)):
         raise TypeError(f'stream {stream_id!r}')
-    return HeldStream(stream_id, frame_id, tuple(size), ShiftState(
+    return HeldStream(stream_id, frame_id, (size[0], size[1]), ShiftState(
         **{part: tuple(pasts) for part, pasts in state.items()}))
 
 
-def _position(frame_id: object, num_frames: object, stride: object, seen_at: object, recording: object) -> Position:
+def _position(frame_id: Any, num_frames: Any, stride: Any, seen_at: Any, recording: Any) -> Position:
     known = [number for number in (num_frames, stride) if number is not None]
     if not (_are_numbers(frame_id, *known) and isinstance(seen_at, int | float) and isinstance(recording, str | None)):
         raise TypeError(f'frame {frame_id!r}')

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import NamedTuple
 
 from tsm_det.errors import InputError
@@ -22,12 +22,12 @@ _POLL_S = 0.002
 
 class _OpenSource(NamedTuple):
     source: Source
-    frames: Iterator[StreamFrame | None]
+    frames: Generator[StreamFrame | None]
 
 
 def batches(sources: Sequence[Source], starts: Mapping[str, int] | None = None, stride: int = 1,
             max_frames: int | None = None, most_open: int = MOST_OPEN,
-            stages: StageTimes | None = None) -> Iterator[list[StreamFrame]]:
+            stages: StageTimes | None = None) -> Generator[list[StreamFrame]]:
     """Yield batches for ``OnlineDetector.detect_batch``.
 
     Each open recorded source is decoded by its own thread and has a frame in every batch until it ends; then the next
@@ -47,8 +47,9 @@ def batches(sources: Sequence[Source], starts: Mapping[str, int] | None = None, 
         InputError: a source failed; raised after the last batch of the others.
     """
     stages = stages or StageTimes()
-    failures, counts = [], Counter()
-    waiting, running = list(sources), {}
+    counts: Counter[str] = Counter()
+    running: dict[str, _OpenSource] = {}
+    waiting, failures = list(sources), []
     try:
         while waiting or running:
             while (source := _next_source(waiting, running, most_open)) is not None:

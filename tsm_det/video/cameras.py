@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing
 from itertools import repeat
 from threading import Event
@@ -81,7 +81,7 @@ class LiveSource:
         self.is_recorded = self._first.is_recorded
         self.every_frame = every_frame or self.is_recorded
 
-    def frames(self, start: int = 0, stride: int = 1) -> Iterator[StreamFrame | None]:
+    def frames(self, start: int = 0, stride: int = 1) -> Generator[StreamFrame | None]:
         """Yield every ``stride``-th frame from now on, numbered from ``start``; of a file, frame ``start`` comes first.
 
         None means that there is no new frame yet.
@@ -103,7 +103,7 @@ class LiveSource:
             has_left.set()
             frames.close(_JOIN_S)
 
-    def _read(self, has_left: Event, start: int, stride: int) -> Iterator[StreamFrame]:
+    def _read(self, has_left: Event, start: int, stride: int) -> Generator[StreamFrame]:
         """Run in the reading thread until the consumer has left."""
         begin = None
         with closing(self._images(has_left, start)) as images:
@@ -116,7 +116,7 @@ class LiveSource:
                     time_s = start / self.fps + now - begin if shown.time_s is None else shown.time_s
                     yield StreamFrame(self.name, frame_id, time_s, shown.image)
 
-    def _images(self, has_left: Event, start: int) -> Iterator[TimedImage | None]:
+    def _images(self, has_left: Event, start: int) -> Generator[TimedImage | None]:
         """Yield the images of all connections; None stands for a lost frame."""
         passed, failures = start if self.is_recorded else 0, 0
         connection, self._first = self._first or self._reconnect(has_left), None

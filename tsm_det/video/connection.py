@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from fractions import Fraction
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -48,7 +49,7 @@ class Connection(NamedTuple):
     beginning. ``num_frames`` is approximate, or None.
     """
 
-    images: Iterator[TimedImage | None]
+    images: Generator[TimedImage | None]
     fps: float
     is_recorded: bool = False
     num_frames: int | None = None
@@ -67,7 +68,7 @@ def without_password(address: str) -> str:
 
 def check_password(address: str) -> None:
     """Raise InputError when a password contains #, ? or /, which end the host of an address."""
-    host, mark, rest = re.fullmatch(r'(?:\w+://)?([^/?#]*)([/?#]?)(.*)', address, re.DOTALL).groups()
+    [(host, mark, rest)] = re.findall(r'\A(?:\w+://)?([^/?#]*)([/?#]?)(.*)', address, re.DOTALL)
     is_host = '@' in host or re.fullmatch(r'([^:[]*|\[.*\])(:\d*)?', host)
     is_query = mark == '?' and '=' in rest.split('@')[0]
     if '@' in rest and not (is_host and (mark == '/' or is_query)):
@@ -96,8 +97,9 @@ def connect(address: str, open_limit_s: float, read_limit_s: float,
 def _set_up(capture: cv2.VideoCapture, address: str, settings: CameraSettings) -> None:
     """Ask for a size and a rate; a camera takes the nearest that it has."""
     width, height = settings.webcam_size or (None, None)
-    wishes = {cv2.CAP_PROP_FRAME_WIDTH: width, cv2.CAP_PROP_FRAME_HEIGHT: height, cv2.CAP_PROP_FPS: settings.webcam_fps}
-    wishes = {key: wish for key, wish in wishes.items() if wish is not None}
+    wishes = {key: wish for key, wish in (
+        (cv2.CAP_PROP_FRAME_WIDTH, width), (cv2.CAP_PROP_FRAME_HEIGHT, height),
+        (cv2.CAP_PROP_FPS, settings.webcam_fps)) if wish is not None}
     if wishes:  # USB is too slow for large uncompressed frames
         capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*'MJPG'))
     for key, wish in wishes.items():
@@ -109,7 +111,7 @@ def _set_up(capture: cv2.VideoCapture, address: str, settings: CameraSettings) -
                                             address, said, asked)
 
 
-def _webcam_images(capture: cv2.VideoCapture) -> Iterator[TimedImage]:
+def _webcam_images(capture: cv2.VideoCapture) -> Generator[TimedImage]:
     try:
         while (read := capture.read())[0]:
             yield TimedImage(read[1])
@@ -125,7 +127,7 @@ def _connect_network(address: str, open_limit_s: float, read_limit_s: float, rts
     except (av.FFmpegError, OSError, ValueError) as error:
         raise ConnectionError(_reason(error)) from error
     stream = container.streams.best('video')
-    if stream is None or stream.codec_context is None:
+    if not isinstance(stream, av.VideoStream) or stream.codec_context is None:
         container.close()
         raise ConnectionError('no video in it')
     fps = _plausible_fps(stream.average_rate or stream.guessed_rate)
@@ -133,17 +135,18 @@ def _connect_network(address: str, open_limit_s: float, read_limit_s: float, rts
     if not container.duration and (container.size <= 0 or container.format.name == 'hls'):
         return Connection(_images(container, _camera_frames(container, stream)), fps)
     num_frames = stream.frames or (round(container.duration / av.time_base * fps) if container.duration else None)
+    assert stream.time_base is not None
     clock = FrameClock(stream.time_base, usual_step((), stream.time_base, fps))
     return Connection(_images(container, _recorded_frames(container, stream, num_frames), clock), fps, True, num_frames)
 
 
 def _images(container: av.container.InputContainer, frames: Iterator[av.VideoFrame | None],
-            clock: Callable[[int | None], float | None] = lambda _: None) -> Iterator[TimedImage | None]:
+            clock: Callable[[int | None], float | None] = lambda _: None) -> Generator[TimedImage | None]:
     try:
         with container:
             for frame in frames:
-                yield frame and TimedImage(upright(frame.to_ndarray(format='bgr24'), frame),
-                                           clock(stamp_of(frame, container.format.name)))
+                yield None if frame is None else TimedImage(upright(frame.to_ndarray(format='bgr24'), frame),
+                                                            clock(stamp_of(frame, container.format.name)))
     except (av.FFmpegError, IndexError) as error:  # damage can make PyAV raise an IndexError
         raise ConnectionError(_reason(error)) from error
 
@@ -169,12 +172,13 @@ def _recorded_frames(container: av.container.InputContainer, stream: av.VideoStr
         # A server that states no length hangs up at the end of the file.
         if num_frames is None or received < num_frames:
             raise
-    yield from last.decode()
-    if last.size:
-        yield from stream.codec_context.decode(None)
+    if last is not None:
+        yield from last.decode()
+        if last.size:
+            yield from stream.codec_context.decode(None)
 
 
-def _plausible_fps(fps: float | None) -> float:
+def _plausible_fps(fps: float | Fraction | None) -> float:
     return float(fps) if fps and 0 < fps <= _MAX_FPS else _DEFAULT_FPS
 
 

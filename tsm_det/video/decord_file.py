@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from importlib import import_module
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -72,6 +72,9 @@ def check_reader(reader: str) -> None:
 
 class DecordFile(VideoFile):
     """Reads the frames of a video file by decord, in bounded memory; see ``VideoFile``."""
+
+    _reader: Any
+    _images: dict[int, np.ndarray]
 
     def close(self) -> None:
         """Release the decoder and its frames; the next read opens the file again."""
@@ -139,7 +142,9 @@ def picture_doubt(path: str) -> str | None:
     """Why decord's frames may look different from PyAV's; None if they do not."""
     stream = open_video(path)
     with stream.container as container:
-        if stream.codec_context.format.components[0].bits != 8:
+        pixels = stream.codec_context.format
+        assert pixels is not None
+        if pixels.components[0].bits != 8:
             return 'its colours have more than 8 bits'
         if next(container.decode(stream)).side_data.get(Type.DISPLAYMATRIX) is not None:
             return 'it is rotated or mirrored'

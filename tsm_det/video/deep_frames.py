@@ -28,4 +28,4 @@ def deep_values(frame: av.VideoFrame, reformatter: VideoReformatter) -> np.ndarr
     if frame.format.name in _GRAY:
         return cv2.merge([frame.to_ndarray()] * 3)
     values = reformatter.reformat(frame, format='rgb48le', threads=1).to_ndarray()[..., ::-1]
-    return np.ascontiguousarray(values >> (16 - num_bits(frame)))
+    return np.ascontiguousarray(np.right_shift(values, 16 - num_bits(frame)))

@@ -30,17 +30,21 @@ class FrameClock:
 
     def __init__(self, tick_s: Fraction, usual: int | Fraction) -> None:
         self._tick_s, self._usual = tick_s, usual
-        self._ticks, self._before = -usual, None
+        self._ticks = -usual
+        self._before: int | None = None
 
     def __call__(self, stamp: int | None) -> float:
         """Seconds from the first frame to the next one, whose stamp is None where the container has none."""
-        is_next = None not in (self._before, stamp) and stamp >= self._before
-        self._ticks += stamp - self._before if is_next else self._usual
+        if stamp is not None and self._before is not None and stamp >= self._before:
+            self._ticks += stamp - self._before
+        else:
+            self._ticks += self._usual
         self._before = stamp
         return float(self._ticks * self._tick_s.numerator / self._tick_s.denominator)
 
 
 def usual_step(stamps: Sequence[int | None], tick_s: Fraction, fps: float) -> int | Fraction:
     """Ticks between two frames: the median, or by the stated rate without two stamps."""
-    steps = [after - before for before, after in pairwise(stamps) if None not in (before, after) and after > before]
+    steps = [after - before for before, after in pairwise(stamps)
+             if before is not None and after is not None and after > before]
     return median_low(steps) if steps else 1 / (Fraction(fps).limit_denominator(1001) * tick_s)

@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -33,7 +34,7 @@ def read_image(path: str | os.PathLike, value_range: ValueRange | None = None) -
         raise OSError(f'{path} cannot be decoded')
     if image.dtype == np.uint8:
         return image
-    return (image >> 8).astype(np.uint8) if value_range is None else to_levels(image, value_range)
+    return np.right_shift(image, 8).astype(np.uint8) if value_range is None else to_levels(image, value_range)
 
 
 def warn_of_lost_levels(path: str | os.PathLike) -> None:
@@ -77,7 +78,7 @@ def to_levels(image: np.ndarray, value_range: ValueRange) -> np.ndarray:
 
 def check_range(value_range: ValueRange | None) -> None:
     """Raise InputError when a range is not two rising numbers or percentiles."""
-    def position(limit: object) -> float:
+    def position(limit: Any) -> float:
         return float(limit.removesuffix('%')) if isinstance(limit, str) and limit.endswith('%') else limit + 0.0
 
     try:

@@ -16,7 +16,7 @@ def upright(image: np.ndarray, frame: av.VideoFrame) -> np.ndarray:
     A display matrix shows the pixel in column p and row q at column ``a p + c q`` and row ``b p + d q`` (ISO/IEC
     14496-12, 6.2.2). Its angle is rounded to a quarter turn.
     """
-    matrix = frame.side_data.get(Type.DISPLAYMATRIX)
+    matrix = frame.side_data.get(Type.DISPLAYMATRIX)  # type: ignore[call-overload]
     if matrix is None:
         return image
     a, b, _, c, d = np.frombuffer(matrix, np.int32)[:5].tolist()

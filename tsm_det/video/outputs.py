@@ -8,6 +8,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -47,7 +48,7 @@ class Outputs(ExitStack):
         self._lines = self.enter_context(JsonLinesSink(json_lines, last_frames)) if json_lines else None
         self._show = show
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, *error: Any) -> None:
         super().__exit__(*error)
         if self._show:
             with suppress(cv2.error):  # an OpenCV without windows
@@ -77,6 +78,7 @@ class Outputs(ExitStack):
             self._videos[frame.stream].write(drawn, frame.time_s)
             self._written.add(frame.stream)
         if self._show:
+            assert drawn is not None
             try:
                 cv2.imshow(frame.stream, drawn)
                 pressed = cv2.waitKey(1) & 0xFF
@@ -95,7 +97,7 @@ def check_outputs(sources: Sequence[Source], out: str | None = None, json_lines:
     if save_state:
         check_writable(save_state)
     videos = _video_paths(sources, out).values()
-    outputs = [*videos, *filter(None, (json_lines, save_state))]
+    outputs: list[str | os.PathLike] = [*videos, *filter(None, (json_lines, save_state))]
     refuse_overwriting([*outputs, *(path.with_suffix('.part.mp4') for path in videos)],
                        [file for source in sources for file in source.files])
     return outputs

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from threading import Condition, Thread
 from typing import TypeVar
@@ -11,7 +11,7 @@ from typing import TypeVar
 T = TypeVar('T')
 
 
-def prefetch(items: Iterable[T], depth: int = 2) -> Iterator[T]:
+def prefetch(items: Iterable[T], depth: int = 2) -> Generator[T]:
     """Yield the items in order while a thread computes the next ones.
 
     ``for x in prefetch(map(second, prefetch(map(first, source))))`` runs first, second and the loop body at the same
@@ -46,7 +46,7 @@ class Background(Iterator[T]):
         self._thread = Thread(target=self._run, args=(items,), daemon=True)
         self._thread.start()
 
-    def __next__(self) -> T | None:
+    def __next__(self) -> T:
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._end or self._is_live)
             self._changed.notify()
@@ -54,7 +54,7 @@ class Background(Iterator[T]):
                 return self._waiting.popleft()
             if self._end:
                 raise self._end
-            return None
+            return None  # type: ignore[return-value]  # a T of live items may be None
 
     def close(self, limit_s: float | None = None) -> None:
         """Stop the thread; wait for it up to ``limit_s``, None for as long as its current item takes."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from fractions import Fraction
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import av
 import cv2
@@ -130,6 +130,10 @@ class VideoSink(AbstractContextManager):
         InputError: the file cannot be written, on creation, at a frame or on leaving.
     """
 
+    _stream: av.VideoStream
+    _last: int
+    _tick_s: Fraction
+
     def __init__(self, path: str | os.PathLike, fps: float, encoding: Encoding = DEFAULT_ENCODING) -> None:
         self.path, self.encoding = Path(path), encoding
         self.part = self.path.with_suffix('.part.mp4')
@@ -148,23 +152,23 @@ class VideoSink(AbstractContextManager):
                 container.mux(self._stream.encode())
                 container.close()
                 os.replace(self.part, self.path)
-            self._stream = None
+            del self._stream
 
     def write(self, image: np.ndarray, time_s: float) -> None:
         """Append a frame ``(H, W, 3)`` BGR uint8; times are relative to the first frame's."""
         with writing(self.path, av.FFmpegError):
             if self._container is None:
-                self._open(image.shape[1::-1], time_s)
+                self._container = self._open(image.shape[1::-1], time_s)
             if image.shape[1::-1] != self._size:
                 image = cv2.resize(image, self._size)
             right, below = self._size[0] % 2, self._size[1] % 2
-            image = cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_REPLICATE)
-            frame = av.VideoFrame.from_ndarray(image, format='bgr24')
+            padded: Any = cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_REPLICATE)
+            frame = av.VideoFrame.from_ndarray(padded, format='bgr24')
             frame.pts = self._last = max(self._last + 1, round((time_s - self._begin_s) / self._tick_s))
             frame.time_base = self._tick_s
             self._container.mux(self._stream.encode(frame))
 
-    def _open(self, size: tuple[int, int], begin_s: float) -> None:
+    def _open(self, size: tuple[int, int], begin_s: float) -> av.container.OutputContainer:
         self._size, self._begin_s, self._last = size, begin_s, -1
         encoding = self.encoding
         if encoding.encoder == 'libx264' and 'libx264' not in av.codecs_available:
@@ -177,8 +181,10 @@ class VideoSink(AbstractContextManager):
             'movflags': 'frag_keyframe+delay_moov+default_base_moof', 'flush_packets': '1'})
         rate = Fraction(self.fps).limit_denominator(65 if is_mpeg4 else 1001)
         options = {**encoding.options(), 'g': str(max(1, round(self.fps)))}
-        self._stream = container.add_stream(encoding.encoder, rate, options)
-        self._stream.width, self._stream.height = (side + side % 2 for side in size)
-        self._stream.pix_fmt = 'yuv420p'
-        self._stream.codec_context.time_base = self._tick_s
-        self._container = container
+        stream = container.add_stream(encoding.encoder, rate, options)
+        assert isinstance(stream, av.VideoStream)
+        stream.width, stream.height = (side + side % 2 for side in size)
+        stream.pix_fmt = 'yuv420p'
+        stream.codec_context.time_base = self._tick_s
+        self._stream = stream
+        return container

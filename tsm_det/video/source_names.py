@@ -43,9 +43,9 @@ def files_of(place: str) -> list[str]:
 
     Raises InputError when it holds both.
     """
-    paths = Path(place).iterdir() if os.path.isdir(place) else map(Path, glob(place, recursive=True))
+    found = Path(place).iterdir() if os.path.isdir(place) else map(Path, glob(place, recursive=True))
     # File managers write notes whose names start with a dot.
-    paths = [str(path) for path in paths if path.name[0] != '.']
+    paths = [str(path) for path in found if path.name[0] != '.']
     images, videos = ([path for path in paths if path.lower().endswith(suffixes)]
                       for suffixes in (IMAGE_SUFFIXES, VIDEO_SUFFIXES))
     if images and videos:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Protocol
 
@@ -30,14 +30,25 @@ class Source(Protocol):
     ``is_recorded``: frames wait until they are read.
     """
 
-    name: str
-    fps: float
-    num_frames: int | None
-    files: Sequence[str]
-    is_live: bool
-    is_recorded: bool
+    @property
+    def name(self) -> str: ...
 
-    def frames(self, start: int = 0, stride: int = 1) -> Iterator[StreamFrame | None]:
+    @property
+    def fps(self) -> float: ...
+
+    @property
+    def num_frames(self) -> int | None: ...
+
+    @property
+    def files(self) -> Sequence[str]: ...
+
+    @property
+    def is_live(self) -> bool: ...
+
+    @property
+    def is_recorded(self) -> bool: ...
+
+    def frames(self, start: int = 0, stride: int = 1) -> Generator[StreamFrame | None]:
         """Yield frame ``start`` and every ``stride``-th after it; None while a live source has no new frame.
 
         Raises:
@@ -61,7 +72,7 @@ class RecordedSource:
     is_recorded: ClassVar = True
     num_frames = property(lambda self: len(self.images))
 
-    def frames(self, start: int = 0, stride: int = 1) -> Iterator[StreamFrame]:
+    def frames(self, start: int = 0, stride: int = 1) -> Generator[StreamFrame]:
         """Yield frame ``start`` and every ``stride``-th after it; the file is open until the end."""
         times_s = self.images.times_s
         try:

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from threading import Lock
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar('T')
 
@@ -34,9 +34,9 @@ class StageTimes:
             with self._lock:
                 self.seconds[stage] += time.perf_counter() - begin
 
-    def timed(self, stage: str, items: Generator[T]) -> Iterator[T]:
+    def timed(self, stage: str, items: Generator[T]) -> Generator[T]:
         """Yield the items and add how long each took to come; close the generator at the end."""
-        end = object()
+        end: Any = object()
         with closing(items):
             while True:
                 with self.measure(stage):

@@ -141,8 +141,10 @@ class VideoFile:
 
 def _decode_from(stream: VideoStream, stamp: int | None) -> Iterator[av.VideoFrame]:
     """Frames from the key frame at ``stamp`` on; None for the start of a stream just opened."""
+    container = stream.container
+    assert isinstance(container, av.container.InputContainer)
     if stamp is not None:
-        stream.container.seek(stamp, stream=stream)
-    for frame in stream.container.decode(stream):
+        container.seek(stamp, stream=stream)
+    for frame in container.decode(stream):
         if stamp is None or frame.pts is None or frame.pts >= stamp:
             yield frame

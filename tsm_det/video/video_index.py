@@ -68,7 +68,8 @@ def open_video(path: str) -> VideoStream:
                          'give a video file, such as mp4, mkv or webm') from error
     stream = container.streams.best('video')
     # FFmpeg reads plain text as an animation and the cover of a song as a video.
-    if stream is None or container.format.name == 'tty' or Disposition.attached_pic in stream.disposition:
+    if (not isinstance(stream, VideoStream) or container.format.name == 'tty'
+            or Disposition.attached_pic in stream.disposition):
         raise InputError(f'{path} has no video but a video file is needed: check the path')
     if stream.codec_context is None:
         raise InputError(f'{path} is in a format that this PyAV cannot decode: re-encode it as H.264')
@@ -134,6 +135,7 @@ def _up_to(most_frames: int | None, items: Iterable, path: str) -> Iterator:
 def _times_and_fps(stream: VideoStream, stamps: list[int | None]) -> tuple[list[float], float]:
     """The times, and the stated rate if it matches the time of the last frame, else the mean rate."""
     stated = float(stream.average_rate or stream.guessed_rate or _DEFAULT_FPS)
+    assert stream.time_base is not None
     clock = FrameClock(stream.time_base, usual_step(stamps, stream.time_base, stated))
     times_s = list(map(clock, stamps))
     steps, seconds = len(times_s) - 1, times_s[-1] if times_s else 0
