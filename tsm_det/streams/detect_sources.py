@@ -104,8 +104,8 @@ def detect_sources(detector: OnlineDetector | OfflineDetector, sources: Sequence
             detected = stages.timed('decode and detect', detect_recordings(
                 detector, sources, strides, score_thr, selection, max_frames))
         else:
-            detected = _detect(detector, batches(sources, starts, steps, max_frames, most_open, stages), strides, score_thr,
-                               selection, stages)
+            detected = _detect(detector, batches(sources, starts, steps, max_frames, most_open, stages), strides,
+                               score_thr, selection, stages)
         results = stack.enter_context(closing(prefetch(_draw(outputs, prefetch(detected), stages))))
         total = None if None in totals else sum(filter(None, totals))
         bar = stack.enter_context(tqdm(total=total, unit='frame', mininterval=1))
