@@ -112,7 +112,7 @@ XML = 'Annotations/' + FIRST + '/000002.xml'
 @pytest.mark.parametrize(('kind', 'text', 'frames', 'boxes', 'detail'), [
     ('missing XML', None, 9, 9, ''),
     ('corrupt XML', '<annotation><size>', 9, 9, 'no element found'),
-    ('corrupt XML', '<annotation><size><width>64</width></size></annotation>', 9, 9, 'float()'),
+    ('corrupt XML', '<annotation><size><width>64</width></size></annotation>', 9, 9, 'could not convert'),
     ('corrupt XML', annotation([], size=(0, 48)), 9, 9, 'the image is 0x48'),
     ('corrupt XML', annotation([Box(DOG, (1, 2, 'nan', 9))]), 9, 9, 'not finite'),
     ('corrupt XML', annotation([Box(DOG, (1, 2, '', 9))]), 9, 9, 'could not convert'),

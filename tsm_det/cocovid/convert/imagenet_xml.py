@@ -68,7 +68,7 @@ def read_annotation(path: str | os.PathLike, name: str) -> Annotation | XmlProbl
         found = [_object(node) for node in root.findall('object')]
     except FileNotFoundError:
         return XmlProblem('missing XML', name)
-    except (ElementTree.ParseError, OSError, TypeError, ValueError, LookupError, OverflowError) as error:
+    except (ElementTree.ParseError, OSError, ValueError, LookupError, OverflowError) as error:
         return XmlProblem('corrupt XML', name, str(error))
     annotation = Annotation(width, height, [], [])
     for synset, item in found:
