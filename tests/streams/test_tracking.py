@@ -137,7 +137,9 @@ def test_a_track_without_a_box_in_the_last_frame_is_not_predicted():
 
 @pytest.mark.parametrize(('settings', 'fact'), [
     ('deepsort', 'bytetrack, ocsort, sort'), (dict(type='ByteTracker', speed=1), 'speed'),
-    (dict(type='Bytetrack'), 'Bytetrack')])
+    (dict(type='Bytetrack'), 'Bytetrack'), (dict(type='ByteTracker'), 'motion'), (dict(num_tentatives=2), 'type'),
+    (dict(type='SORTTracker', motion=dict(type='KalmanFilter')), 'reid=None'),
+    (dict(type='QuasiDenseTracker'), 'num_tentatives')])
 def test_settings_of_no_tracker_are_refused(settings, fact):
     with pytest.raises(InputError, match=fact):
         Tracker(settings)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from addict import Dict
+from mmdet.models.trackers import OCSORTTracker
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from mmdet.structures.bbox import bbox_cxcyah_to_xyxy
@@ -65,13 +66,17 @@ class Tracker:
         self._settings = TRACKERS[settings] if isinstance(settings, str) else dict(settings)
         try:
             self._tracker = MODELS.build(copy.deepcopy(self._settings))
+            # mmdet keeps all boxes of a track; it looks back this far, or to its last box.
+            self._looks_back = max(self._tracker.num_tentatives, getattr(self._tracker, 'vel_delta_t', 0) + 1)
+            self._tracker.kf = self._tracker.motion
         except RuntimeError as error:  # how mmdet reports a missing package
             raise InputError(f'the tracker {self._settings["type"]} needs the package lap: '
                              "pip install 'tsm_det[track]'") from error
-        except (TypeError, KeyError) as error:
-            raise InputError(f'the tracker {self._settings} cannot be built ({error}): check its keys') from error
-        # mmdet keeps all boxes of a track; it looks back this far, or to its last box.
-        self._looks_back = max(self._tracker.num_tentatives, getattr(self._tracker, 'vel_delta_t', 0) + 1)
+        except (TypeError, KeyError, AttributeError) as error:
+            raise InputError(f'the tracker {self._settings} cannot be used ({error}): check its keys') from error
+        if self._tracker.with_reid and not isinstance(self._tracker, OCSORTTracker):  # it inherits reid and ignores it
+            raise InputError(f'the tracker {self._settings} compares the looks of objects but gets boxes only: set '
+                             'reid=None')
 
     def __repr__(self) -> str:
         return f'{self._settings}'
