@@ -44,7 +44,7 @@ def split_detector(words: Sequence[str]) -> tuple[str, str | None, list[str]]:
     """Split ``[DETECTOR] SOURCE ...`` into config, checkpoint and sources.
 
     DETECTOR is a config file or the name of a config, and a checkpoint; a ``.onnx`` file; or a published name. Without
-    it the detector is ``synthvid``, and the log says so.
+    it the detector is ``synthvid``, which is logged.
 
     Raises InputError when there is no source.
     """
