@@ -1,6 +1,7 @@
 """The OpenVINO engine: int8 detections near those of eager mode, its streams, its cache, and what it refuses."""
 
 import os
+import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -122,3 +123,27 @@ def test_missing_training_data_and_packages_and_other_detectors_are_named(make, 
     monkeypatch.setitem(sys.modules, 'nncf', None)
     with pytest.raises(InputError, match=r'nncf .*tsm_det\[openvino\]'):
         make()
+
+
+SIGNALS = """
+import faulthandler, signal
+import openvino
+from openvino import opset13
+from tsm_det.engines.openvino import CompiledGraph
+
+def graph():
+    clip = opset13.parameter([1, 1, 3, 8, 8])
+    return CompiledGraph(openvino.Model([opset13.relu(clip)], [clip]))
+
+faulthandler.enable()
+signal.signal(signal.SIGCHLD, lambda *_: print('handled'))
+first, second = graph(), graph()
+del first
+del second
+signal.raise_signal(signal.SIGCHLD)
+"""
+
+
+def test_signals_are_handled_after_graphs_ended_in_the_order_they_were_made():
+    process = subprocess.run([sys.executable, '-c', SIGNALS], capture_output=True, text=True, timeout=300)
+    assert (process.returncode, process.stdout) == (0, 'handled\n'), process.stderr

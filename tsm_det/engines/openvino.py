@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 
 import torch
 from mmdet.structures import DetDataSample, TrackDataSample
@@ -64,11 +65,8 @@ class CompiledGraph:
     """An OpenVINO model from a clip ``(1, 1, 3, H, W)`` and a past to detections and a present."""
 
     def __init__(self, model) -> None:
-        with without_telemetry():
-            import openvino
-
         # On CPUs with AMX or AVX512-BF16 OpenVINO would compute what is not int8 in bfloat16.
-        self._request = openvino.Core().compile_model(model, 'CPU', {
+        self._request = core().compile_model(model, 'CPU', {
             'INFERENCE_PRECISION_HINT': 'f32', 'INFERENCE_NUM_THREADS': torch.get_num_threads(),
             'PERFORMANCE_HINT': 'LATENCY'}).create_infer_request()
         sites = {port.any_name: torch.zeros(*port.shape) for port in model.inputs[1:]}
@@ -95,6 +93,18 @@ def _sample(frame: DetDataSample, detections: Detections, rescale: bool) -> DetD
         boxes = boxes / boxes.new_tensor(frame.scale_factor).repeat(2)
     sample.pred_instances = InstanceData(bboxes=boxes, scores=scores, labels=labels)
     return sample
+
+
+@cache
+def core():
+    """OpenVINO's ``Core``, one for the process.
+
+    Each ``Core`` changes the stack on which signals are handled. When two end in the order they were made, freed memory
+    stays in its place, and the next signal kills the process.
+    """
+    with without_telemetry():
+        import openvino
+    return openvino.Core()
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from tsm_det.config import dataset_config
 from tsm_det.config_errors import config_errors
 from tsm_det.datasets.coco_vid import CocoVIDDataset
-from tsm_det.engines.openvino import CompiledGraph, without_telemetry
+from tsm_det.engines.openvino import CompiledGraph, core, without_telemetry
 from tsm_det.errors import InputError
 from tsm_det.files import write_atomically
 from tsm_det.graphs.graph import DetectorGraph
@@ -59,7 +59,7 @@ def quantized(model: nn.Module, config: Config, size: tuple[int, int], padded: t
             print_log(f'{error}; quantising again', 'current', logging.WARNING)
     begin, videos = time.perf_counter(), training_videos(config)
     graph = build_graph(model, size, padded)
-    exact = openvino.Core().read_model(trace(
+    exact = core().read_model(trace(
         _ClipGraph(graph), 'clip', torch.zeros(1, 1, 3, *padded), graph.fresh).model_proto.SerializeToString())
     with _quiet_nncf():
         model = nncf.quantize(
@@ -141,7 +141,7 @@ def _key(model: nn.Module, config: Config, size: tuple[int, int], padded: tuple[
 def _read(path: Path) -> openvino.Model:
     check_intact(path, sealed=True)
     with zipfile.ZipFile(path) as parts:
-        return openvino.Core().read_model(parts.read('model.xml'), parts.read('model.bin'))
+        return core().read_model(parts.read('model.xml'), parts.read('model.bin'))
 
 
 def _write(model: openvino.Model, path: Path) -> None:
