@@ -30,5 +30,8 @@ def test_memory_is_that_of_a_separate_process_whose_failure_is_reported(plans, i
     assert hoard.all()
     assert 0 < memory['before_bytes'] < memory['peak_bytes'] < memory['before_bytes'] + len(hoard)
     assert memory['cuda_peak_bytes'] is None
-    with pytest.raises(InputError, match=r'tsm .*status 1 .*nowhere\.pth'):
+    with pytest.raises(InputError, match=r'nowhere\.pth') as error:
         peak_memory(plans['tsm']._replace(checkpoint='nowhere.pth'), images[:1])
+    assert 'memory' not in str(error.value)
+    with pytest.raises(InputError, match=r'tsm .*status 1 .*memory'):
+        peak_memory(plans['tsm']._replace(config=None), images[:1])

@@ -43,7 +43,9 @@ def peak_memory(plan: ArmPlan, images: Sequence[np.ndarray]) -> dict[str, int | 
     child = subprocess.run([sys.executable, '-W', 'ignore', '-m', __name__], input=request, capture_output=True)
     if child.returncode:
         lines = child.stderr.decode(errors='replace').strip().splitlines() or ['no message']
-        raise InputError(f'the process that measures the memory of {plan.name} ended with status {child.returncode} '
+        _, is_bad_input, sentence = lines[-1].partition(f'{InputError.__module__}.{InputError.__name__}: ')
+        raise InputError(sentence if is_bad_input else
+                         f'the process that measures the memory of {plan.name} ended with status {child.returncode} '
                          f'({lines[-1]}): free some memory, or reduce the work per call')
     return json.loads(child.stdout.splitlines()[-1])
 
