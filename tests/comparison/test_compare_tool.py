@@ -3,17 +3,16 @@
 import json
 
 import pytest
+import torch
 
-from tests.tiny import STEPS, TINY
+from tests.conftest import TOOLS
+from tests.tiny import STEPS, TINY, build
 from tsm_det import config_path
+from tsm_det.comparison.comparison import measure_latency
+from tsm_det.comparison.runs import ArmConfig, Run
 from tsm_det.datasets.synthetic_vid import make_synthetic_vid
 
-
-def arms(detector):
-    return f'--arm tsm {config_path(f"tsm_{detector}_synthvid")} --arm 2d {config_path(f"{detector}_synthvid")}'
-
-
-ARMS = arms('faster_rcnn_r18')
+ARMS = f'--arm tsm {config_path("tsm_faster_rcnn_r18_synthvid")} --arm 2d {config_path("faster_rcnn_r18_synthvid")}'
 
 
 @pytest.mark.slow
@@ -51,16 +50,17 @@ def test_two_arms_are_trained_tested_timed_and_compared(run, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_single_stage_detector_is_compared_too(run, tmp_path):
-    make_synthetic_vid(tmp_path / 'data', train_videos=1, val_videos=1, frames_per_video=4)
-    status, out, err = run(
-        f'compare {arms("retinanet_r18")} --baseline 2d --seeds 1 --out {tmp_path}/out --draws 20 --latency-frames 3 '
-        f'--cfg-options data_root={tmp_path}/data train_dataloader.dataset.pipeline.0.num_frames=2 '
-        'train_dataloader.batch_size=4 model.backbone.base_channels=8 model.neck.in_channels=8,16,32,64')
-    assert status == 0, out + err
-    results = json.loads((tmp_path / 'out' / 'results.json').read_text())
-    assert [finished['metrics']['frames_scored'] for finished in results['runs']] == [4, 4]
-    assert results['arms'][0]['latency']['ratio']['median'] > 0
+def test_a_single_stage_detector_is_timed_with_the_weights_of_its_run(tmp_path):
+    options = ('model.backbone.base_channels=8', 'model.neck.in_channels=8,16,32,64')
+    runs = [Run(ArmConfig(name, config_path(config), options), 1, tmp_path / name / 'seed1', TOOLS)
+            for name, config in (('tsm', 'tsm_retinanet_r18_synthvid'), ('2d', 'retinanet_r18_synthvid'))]
+    runs[0].folder.mkdir(parents=True)
+    model = build(runs[0].arm.load(1).model)
+    torch.save({'state_dict': model.state_dict(), 'meta': {}}, runs[0].folder / 'iter_1.pth')
+    (runs[0].folder / 'last_checkpoint').write_text('iter_1.pth')
+    latency = measure_latency(*runs, tmp_path, frames=3)
+    assert latency is not None, (tmp_path / 'tsm' / 'latency.log').read_text()
+    assert 0 < latency['ratio']['low'] <= latency['ratio']['median'] <= latency['ratio']['high']
 
 
 @pytest.mark.parametrize(('line', 'facts'), [
