@@ -35,7 +35,7 @@ demo: $(READY) $(OUT)/tsm/metrics.json $(OUT)/2d/metrics.json $(OUT)/latency.jso
 	@$(RUN) -m tsm_det.benchmark.demo_report $(OUT)
 
 test: $(READY)  ## run the full test suite (installs the environment first if needed)
-	OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto --maxprocesses 4
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -n 4
 
 test-fast: $(READY)  ## run the fast tests
 	$(RUN) -m pytest -m 'not slow'
