@@ -14,6 +14,7 @@ extras = {
     'onnx': ['onnx', 'onnxruntime', 'onnxscript'],
     'openvino': ['nncf>=3.4', 'onnx', 'onnxscript', 'openvino>=2026.4'],
     'supervision': ['supervision'],
+    'ray': ['pyarrow', 'ray>=2.50,<3'],
     'track': ['lap'],
 }
 # Folders beside the package that an install has as packages: configs, weights, and the tools behind `tsm-det`. The

@@ -16,7 +16,7 @@ COMMANDS = {
     'train': ['train'], 'test': ['test'], 'detect': ['detect_video'],
     'track': ['detect_video', '--track', 'bytetrack'], 'benchmark': ['benchmark'], 'compare': ['compare'],
     'convert': ['convert_dataset'], 'init': ['init_config'], 'export': ['export_onnx'], 'serve': ['serve'],
-    'demo': ['demo']}
+    'fleet': ['detect_videos'], 'demo': ['demo']}
 
 
 def main() -> None:

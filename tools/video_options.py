@@ -11,7 +11,7 @@ def add_video_options(parser: ArgumentParser) -> None:
     add('--out', help='mp4 file with the detections drawn, or a folder/ of them')
     add('--json', help='JSON lines file, one line per frame')
     add('--show', action='store_true', help='also show windows; q quits')
-    for add_options in (_add_exports, _add_selection, _add_tracking, _add_length, _add_encoding, _add_live_sources,
+    for add_options in (_add_exports, _add_selection, add_tracking, _add_length, _add_encoding, _add_live_sources,
                         _add_state_files):
         add_options(parser)
 
@@ -34,7 +34,7 @@ def _add_selection(parser: ArgumentParser) -> None:
     add('--agnostic-nms', action='store_true', help='of overlapping boxes keep the best, whatever their classes')
 
 
-def _add_tracking(parser: ArgumentParser) -> None:
+def add_tracking(parser: ArgumentParser) -> None:
     add = parser.add_argument
     add('--track', choices=['bytetrack', 'ocsort', 'sort'], help='give detections track ids by this tracker')
     add('--stride', type=_numbers, default=1, metavar='N[,N...]', help='detect in every N-th frame, of all sources or '

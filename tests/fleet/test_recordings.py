@@ -1,0 +1,129 @@
+"""Recordings one by one, without Ray: names, places, attempts and the manifest."""
+
+import json
+import shutil
+from pathlib import Path
+
+import fsspec
+import pytest
+
+from tsm_det.errors import InputError
+from tsm_det.fleet import recordings
+from tsm_det.fleet.manifest import Manifest
+from tsm_det.fleet.recordings import Job, detect_recording, find_recordings, local_copy
+from tsm_det.published import published
+
+
+@pytest.fixture(scope='module')
+def detector():
+    return Job('', *published('synthvid')).detector()
+
+
+@pytest.fixture
+def memory(videos):
+    """The videos in fsspec's memory."""
+    files = fsspec.filesystem('memory')
+    for video in videos.iterdir():
+        files.pipe(f'/bucket/{video.name}', video.read_bytes())
+    files.pipe('/bucket/notes.txt', b'no video')
+    yield 'memory://bucket'
+    files.rm('/bucket', recursive=True)
+
+
+def test_names_are_paths_from_the_shared_folder(videos, tmp_path):
+    shutil.copytree(videos, tmp_path / 'a' / 'b')
+    shutil.copytree(videos, tmp_path / 'a' / 'c')
+    found = find_recordings([str(tmp_path / 'a' / 'b'), str(tmp_path / 'a' / 'c' / '*.mp4')])
+    assert sorted(found) == sorted(f'{folder}/{video.name}' for folder in 'bc' for video in videos.iterdir())
+    assert all(Path(path).samefile(tmp_path / 'a' / name) for name, path in found.items())
+
+
+@pytest.mark.parametrize('place', [
+    '{memory}', '{memory}/*', '{memory}/00*.mp4', 'file://{videos}', 'file://{videos}/*.mp4'])
+def test_addresses_hold_the_same_videos(videos, memory, place):
+    found = find_recordings([place.format(memory=memory, videos=videos)])
+    assert sorted(found) == sorted(video.name for video in videos.iterdir())
+    for name, address in found.items():
+        assert '://' in address
+        with local_copy(address) as path:
+            assert Path(path).name == name
+            assert Path(path).read_bytes() == (videos / name).read_bytes()
+        assert not Path(path).exists()
+
+
+@pytest.mark.parametrize(('place', 'fact'), [
+    ('memory://nowhere', 'nowhere'), ('nostore://bucket/a.mp4', 'nostore'), ('memory://bucket/notes.txt', 'notes.txt')])
+def test_places_without_videos_get_one_sentence(memory, place, fact):
+    with pytest.raises(InputError, match=fact) as error:
+        find_recordings([place])
+    assert '\n' not in str(error.value)
+
+
+def test_an_address_that_vanished_is_a_failed_row(detector, job):
+    row = detect_recording(detector, job, 'a.mp4', 'memory://gone/a.mp4')
+    assert row['status'] == 'failed' and 'gone/a.mp4' in row['error']
+
+
+def test_an_address_gives_the_lines_of_the_file(detector, job, memory, expected):
+    name = min(expected)
+    assert detect_recording(detector, job, name, f'{memory}/{name}')['status'] == 'done'
+    assert Path(job.out, f'{name}.jsonl').read_bytes() == expected[name]
+
+
+class Killed(Exception):
+    """Ends a process between two batches."""
+
+
+@pytest.mark.parametrize('batches', [3, 5, 12, 39])
+def test_an_attempt_that_was_killed_is_continued(detector, job, videos, expected, monkeypatch, batches):
+    """Killed: nothing is written after the last state, not even that on the way out."""
+    name, calls = min(expected), iter(range(1000))
+    detect_batch = detector.detect_batch
+
+    def detect_until_killed(*args):
+        if next(calls) == batches:
+            monkeypatch.setattr('tsm_det.streams.progress.write_state', lambda *_: None)
+            raise Killed
+        return detect_batch(*args)
+
+    monkeypatch.setattr(detector, 'detect_batch', detect_until_killed)
+    with pytest.raises(Killed):
+        detect_recording(detector, job, name, str(videos / name))
+    monkeypatch.undo()
+    repeated = []
+    monkeypatch.setattr(detector, 'detect_batch', lambda *args: repeated.append(1) or detect_batch(*args))
+    row = detect_recording(detector, job, name, str(videos / name))
+    assert (row['status'], row['frames']) == ('done', 40)
+    assert Path(job.out, f'{name}.jsonl').read_bytes() == expected[name]
+    assert [path.name for path in Path(job.out).iterdir()] == [f'{name}.jsonl']
+    in_flight = 4  # batches that are detected but not yet written when a run ends
+    assert len(repeated) <= 40 - batches + job.save_every + in_flight
+
+
+def test_all_formats_lie_beside_the_lines(detector, job, videos):
+    name = min(video.name for video in videos.iterdir())
+    job = job._replace(formats=tuple(recordings.FORMATS), tracker='sort')
+    assert detect_recording(job.detector(), job, name, str(videos / name))['status'] == 'done'
+    assert sorted(path.name for path in Path(job.out).iterdir()) == sorted(
+        [f'{name}.jsonl', *(f'{name}{end}' for end in recordings.FORMATS.values())])
+
+
+def test_the_manifest_keeps_what_is_done(tmp_path):
+    manifest = Manifest(str(tmp_path))
+    manifest.start()
+    for name, status in (('a', 'done'), ('b', 'failed'), ('c', 'done')):
+        manifest.add({'name': name, 'status': status})
+    with manifest.path.open('a') as file:
+        file.write('{"name": "d", "sta')  # killed
+    again = Manifest(str(tmp_path))
+    assert list(again.done) == ['a', 'c']
+    again.start()
+    assert [json.loads(line)['name'] for line in again.path.read_text().splitlines()] == ['a', 'c']
+    assert Manifest(str(tmp_path), (2, 3)).done == {}
+
+
+@pytest.mark.parametrize('content', ['[]\n', '{}\n', 'no JSON\n', '{"name": "a"}\n'])
+def test_another_file_is_not_taken_for_a_manifest(tmp_path, content):
+    (tmp_path / 'manifest.jsonl').write_text(content)
+    with pytest.raises(InputError, match=r'manifest\.jsonl'):
+        Manifest(str(tmp_path))

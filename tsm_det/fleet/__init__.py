@@ -1,0 +1,1 @@
+"""Many recordings or cameras on many machines, through Ray; docs/fleet.md."""

@@ -1,0 +1,132 @@
+"""The recordings of a fleet run: what they are called, where they lie, and one detected like by detect_video.py."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+import fsspec
+
+from tsm_det.errors import InputError
+from tsm_det.export.exported_detector import open_detector
+from tsm_det.streams.detect_sources import detect_sources, open_sources
+from tsm_det.streams.online_detector import OnlineDetector
+from tsm_det.video.exports import Exports
+from tsm_det.video.source_names import VIDEO_SUFFIXES, source_names
+
+# What can be written beside the JSON lines, and the end of its name.
+FORMATS = {'mp4': '.drawn.mp4', 'mot': '.mot', 'coco': '.coco.json', 'csv': '.csv', 'cvat': '.cvat.xml'}
+
+
+class Job(NamedTuple):
+    """What to do with each recording; arguments of ``open_detector`` and ``detect_sources``."""
+
+    out: str
+    config: str
+    checkpoint: str | None
+    device: str = 'cpu'
+    engine: str = 'eager'
+    cfg_options: dict | None = None
+    trust_checkpoint: bool = False
+    tracker: str | None = None
+    score_thr: float = 0.3
+    stride: int = 1
+    fill: bool = False
+    save_every: int = 100
+    formats: Sequence[str] = ()
+
+    def detector(self, **changes: object) -> OnlineDetector:
+        """Load the detector; ``changes`` replace values of the job. Raises InputError when it has no state to save."""
+        job = self._replace(**changes)
+        detector = open_detector(job.config, job.checkpoint, job.device, cfg_options=job.cfg_options,
+                                 engine=job.engine, trust_checkpoint=job.trust_checkpoint, tracker=job.tracker)
+        if not isinstance(detector, OnlineDetector):
+            raise InputError(f"{job.config} has direction='both', whose runs cannot be continued: use tools/"
+                             'detect_video.py')
+        return detector
+
+
+def find_recordings(places: Sequence[str]) -> dict[str, str]:
+    """The videos of files, folders, patterns, lists ``NAME.txt`` and addresses such as ``s3://bucket/folder/*.mp4``.
+
+    Returns:
+        The path or address of each by its name: where it lies, from the folder that all share.
+
+    Raises InputError when a place has no video or cannot be listed.
+    """
+    found = [video for name, _ in source_names(places) for video in (_listed(name) if '://' in name else [name])]
+    full = [posixpath.join('/', *video.split('://')) if '://' in video else os.path.abspath(video) for video in found]
+    shared = os.path.commonpath([os.path.dirname(path) for path in full])
+    return {os.path.relpath(path, shared): video for path, video in zip(full, found, strict=True)}
+
+
+def detect_recording(detector: OnlineDetector, job: Job, name: str, video: str) -> dict:
+    """Detect in one recording, from where an earlier attempt stopped, and write ``OUT/NAME.jsonl`` and the formats.
+
+    Returns the row of the manifest: status 'done' or 'failed', with the sentence that says why.
+    """
+    begin, stem = time.time(), str(Path(job.out, name))
+    os.makedirs(os.path.dirname(stem), exist_ok=True)
+    state, lines = f'{stem}.state', f'{stem}.jsonl'
+    paths = {kind: stem + FORMATS[kind] for kind in job.formats}
+    drawn, exports = paths.pop('mp4', None), Exports(**paths)
+    row = {'name': name, 'video': video, 'host': socket.gethostname()}
+    detector.bank.clear()
+    try:
+        with local_copy(video) as path:
+            detect_sources(
+                detector, open_sources([path]), drawn, lines, job.score_thr, stride=job.stride, fill=job.fill,
+                save_state=state, save_every=job.save_every, exports=exports,
+                resume_state=state if os.path.exists(state) else None)
+    except InputError as error:
+        return row | {'status': 'failed', 'seconds': round(time.time() - begin, 3), 'error': str(error)}
+    os.unlink(state)
+    if any(exports):
+        exports.records_path().unlink()
+    with open(lines, encoding='utf-8') as written:
+        return row | {'status': 'done', 'seconds': round(time.time() - begin, 3), 'frames': sum(1 for _ in written)}
+
+
+@contextmanager
+def local_copy(video: str) -> Iterator[str]:
+    """Context manager: the path of a recording; one at an address is copied, and the copy removed at the end.
+
+    Raises InputError when the address cannot be read.
+    """
+    if '://' not in video:
+        yield video
+        return
+    with TemporaryDirectory() as folder:
+        path = os.path.join(folder, posixpath.basename(video))
+        with _reading(video):
+            files, place = fsspec.core.url_to_fs(video)
+            files.get_file(place, path)
+        yield path
+
+
+def _listed(address: str) -> list[str]:
+    """The videos of a folder or a pattern at an address; the address itself if it is a video."""
+    with _reading(address):
+        files, place = fsspec.core.url_to_fs(address)
+        found = files.ls(place, detail=False) if files.isdir(place) else sorted(files.glob(place))
+    videos = [files.unstrip_protocol(path) for path in sorted(found) if path.lower().endswith(VIDEO_SUFFIXES)]
+    if not videos:
+        raise InputError(f'{address} has no video: give a folder, a pattern or a file that ends like a video')
+    return videos
+
+
+@contextmanager
+def _reading(address: str) -> Iterator[None]:
+    # Each kind of store has errors of its own, ImportError among them.
+    try:
+        yield
+    except Exception as error:
+        raise InputError(f'{address} cannot be read ({type(error).__name__}: {error}): check the address, and that '
+                         "fsspec's package for this kind of store is installed") from error
