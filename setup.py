@@ -7,15 +7,17 @@ from setuptools import find_packages, setup
 namespace: dict = {}
 exec(Path('tsm_det/version.py').read_text(), namespace)
 
+# Bounds of what docs/install.md says was run: above, the next version that may break programs.
+onnx = ['onnx>=1.23,<2', 'onnxscript>=0.7.2,<0.8']
 extras = {
     'decord': ['decord'],
-    'demo': ['gradio>=6,<7'],
+    'demo': ['gradio>=6,<7', 'starlette<2'],
     'docs': ['furo', 'myst-nb', 'sphinx'],
-    'onnx': ['onnx', 'onnxruntime', 'onnxscript'],
-    'openvino': ['nncf>=3.4', 'onnx', 'onnxscript', 'openvino>=2026.4'],
-    'supervision': ['supervision'],
-    'ray': ['pyarrow', 'ray>=2.50,<3'],
-    'track': ['lap'],
+    'onnx': [*onnx, 'onnxruntime>=1.32,<2'],
+    'openvino': [*onnx, 'nncf>=3.4,<4', 'openvino>=2026.4,<2027'],
+    'ray': ['pyarrow', 'ray[data]>=2.60,<3'],
+    'supervision': ['supervision>=0.31,<0.32'],
+    'track': ['lap>=0.5.13,<0.6'],
 }
 # Folders beside the package that an install has as packages: configs, weights, and the tools behind `tsm-det`. The
 # tools are not inside tsm_det, whose import takes seconds, so that help and completion are fast.
@@ -42,7 +44,8 @@ setup(
     package_dir=folders,
     package_data={'tsm_det': ['py.typed'], 'tsm_det.checkpoints': ['*.pth', '*.yml', 'LICENSE']},
     entry_points={'console_scripts': ['tsm-det = tsm_det_tools.cli:main']},
-    install_requires=['argcomplete', 'av>=17', 'matplotlib', 'numpy', 'pillow', 'pycocotools', 'scipy', 'tqdm'],
+    install_requires=['argcomplete>=3.4,<4', 'av>=17,<19', 'matplotlib>=3.10,<4', 'numpy>=2.0,<3', 'pillow>=10.3,<13',
+                      'pycocotools>=2.0.8,<3', 'scipy>=1.13,<2', 'tqdm>=4.66,<5'],
     extras_require={
         'onedl': ['onedl-mmengine==0.10.12', 'onedl-mmcv==2.3.6', 'onedl-mmdetection==3.5.1', 'opencv-python<5'],
         'openmmlab': ['mmengine==0.11.0rc3', 'mmcv==2.1.0', 'mmdet==3.3.0', 'opencv-python<5'],

@@ -4,13 +4,11 @@ import json
 import os
 import subprocess
 import sys
-from argparse import SUPPRESS
 from pathlib import Path
 
 import av
 import pytest
 
-from tests.test_command_line import TOOLS
 from tools.cli import COMMANDS
 from tsm_det.datasets.synthetic_vid import make_synthetic_vid
 from tsm_det.published import PUBLISHED
@@ -45,24 +43,6 @@ def test_a_command_that_does_not_exist_is_refused(words):
     done = tsm_det(*words)
     assert done.returncode == 2
     assert 'Traceback' not in done.stderr
-
-
-@pytest.mark.parametrize('tool', TOOLS)
-def test_help_states_every_default(tool, run, monkeypatch):
-    monkeypatch.syspath_prepend(ROOT / 'tools')
-    import tool_options
-    parsers = []
-
-    def parse(parser):
-        parsers.append(parser)
-        sys.exit()
-    monkeypatch.setattr(tool_options.Parser, 'parse_args', parse)
-    monkeypatch.setattr(tool_options.Parser, 'parse_intermixed_args', parse)
-    run(tool)
-    options = [action for action in parsers[0]._actions if action.option_strings and action.help != SUPPRESS]
-    assert options
-    assert [action.option_strings for action in options
-            if action.default not in (None, False, SUPPRESS, []) and 'default' not in action.help] == []
 
 
 @pytest.mark.parametrize(('line', 'words'), [

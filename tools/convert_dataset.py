@@ -13,7 +13,8 @@ def parse_args() -> Namespace:
     commands = parser.add_subparsers(
         title='commands', required=True, metavar='COMMAND', prog=program('tools/convert_dataset.py'))
     for name, entry in COMMANDS.items():
-        command = commands.add_parser(name, help=entry.help, description=entry.help, argument_default=SUPPRESS)
+        command = commands.add_parser(name, help=entry.help, description=entry.help, argument_default=SUPPRESS,
+                                      usage=f'{program("tools/convert_dataset.py")} {name} {entry.example}')
         command.set_defaults(function=entry.function, shows_progress=entry.shows_progress)
         for flag in entry.flags:
             command.add_argument(flag.name, help=flag.help, **flag.options)

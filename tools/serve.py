@@ -1,6 +1,7 @@
 """Serve a local web page that runs the detector on a webcam or a video file."""
 
 from argparse import Namespace
+from pathlib import Path
 
 from command_line import run
 from tool_options import add_cfg_options, add_detector, add_device, add_engine, make_parser
@@ -32,7 +33,8 @@ def main(args: Namespace) -> None:
     detector = OnlineDetector.from_config(config, checkpoint, args.device, engine=args.engine,
                                           trust_checkpoint=args.trust_checkpoint)
     serve(detector, args.host, args.port, args.score_thr, args.max_upload_mb,
-          detector.model.dataset_meta.get('value_range'))
+          detector.model.dataset_meta.get('value_range'),
+          f'{Path(path).stem}, {Path(checkpoint).name if checkpoint else "random weights"}')
 
 
 if __name__ == '__main__':

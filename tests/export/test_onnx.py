@@ -143,7 +143,8 @@ def test_no_detection_is_an_empty_result(runtime):
 
 
 @pytest.mark.parametrize(('image', 'facts'), [
-    (np.zeros((64, 64, 3), np.uint8), '64x64 px .* 64x60 .*--size 64 64'),
+    (np.zeros((64, 64, 3), np.uint8), '64x64 px .* 64x60 .*--size 64 64.* without --size'),
+    (np.zeros((2, 2000, 3), np.uint8), '2x2000 px'),
     (np.zeros((64, 60), np.uint8), r'uint8 \(64, 60\)'), (np.zeros((64, 60, 3), np.float32), 'float32 '),
 ])
 def test_a_frame_that_does_not_fit_is_refused(runtime, image, facts):

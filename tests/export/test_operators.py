@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from tsm_det.graphs.graph import nms, onnx_translations, roi_align
+from tsm_det.graphs.kernels import nms, onnx_translations, roi_align
 
 pytest.importorskip('onnx')
 pytest.importorskip('onnxscript')

@@ -48,6 +48,23 @@ def test_a_state_continues_until_a_reset_and_the_status_gives_the_reason(detecto
     assert decoded(answers[4][0]).shape == (40, 64, 3)
 
 
+def test_the_picture_on_the_left_is_what_the_detector_finds_without_memory(make_detector):  # noqa: F811
+    annotator, stream = Annotator(make_detector()), DemoStream()
+    clip = np.random.default_rng(0).integers(0, 256, (4, 96, 128, 3), np.uint8)
+    shown = [annotator.annotate(image, stream, 0.1, beside=True) for image in clip]
+    remembering, forgetful = make_detector(), make_detector()
+    differ = False
+    for (url, status), image in zip(shown, clip, strict=True):
+        forgetful.reset()
+        right, left = (detections_of(one(image), one.classes, 0.1) for one in (remembering, forgetful))
+        gap = np.full((96, 4, 3), 255, np.uint8)
+        expected = np.hstack([draw_detections(image, left), gap, draw_detections(image, right)])
+        assert b64decode(url.split(',')[1]) == cv2.imencode('.jpg', expected)[1].tobytes()
+        assert f'detections: {len(right)} (without memory: {len(left)})' in status
+        differ |= left != right
+    assert differ
+
+
 def test_a_long_pause_of_a_camera_is_a_gap(detector, image, monkeypatch):
     annotator, stream = Annotator(detector), DemoStream()
     times = iter([0, 10 * 10 ** 9, 10 * 10 ** 9 + 1, 21 * 10 ** 9])

@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import re
 import shutil
 import socket
 from urllib.parse import urlencode
@@ -42,7 +43,7 @@ class Camera:
     def show(self, image):
         """Send a frame; gives the end of the status line."""
         url = f'data:image/png;base64,{base64.b64encode(cv2.imencode(".png", image)[1]).decode()}'
-        body = {'fn_index': self.function, 'data': [{'url': url, 'meta': {'_type': 'gradio.FileData'}}, None, 0]}
+        body = {'fn_index': self.function, 'data': [{'url': url, 'meta': {'_type': 'gradio.FileData'}}, None, 0, False]}
         if self.event is None:
             self.event = self.post('/queue/join', **body)['event_id']
             self.answers = urlopen(f'{self.api}/queue/data?{urlencode(self.session)}', timeout=60)
@@ -66,6 +67,19 @@ def test_each_visitor_has_a_memory_until_its_reset(address, detector, image):
     assert (detector.frames[0] == image).all()
     for camera in (one, other):
         camera.close()
+
+
+def test_the_page_names_the_model_and_its_sample_is_a_video_that_runs(detector):
+    with app.serving(detector, port=0, title='the model') as address, urlopen(f'{address}config') as config:
+        components = json.load(config)['components']
+        heading, = [one['props']['value'] for one in components if one['props'].get('elem_id') == 'heading']
+        assert 'the model' in heading and 'ball' in heading
+        [sample] = [one['props']['samples'] for one in components if one['type'] == 'dataset']
+        path, = set(re.findall(r'"path": "([^"]+\.mp4)"', json.dumps(sample)))
+        client = gradio_client.Client(address, verbose=False, analytics_enabled=False)
+        job = client.submit(gradio_client.handle_file(path), 0, False, api_name='/video')
+        job.result(60)
+        assert [status.split('frame ')[1] for _, status in job.outputs()][2] == '3 since reset (new)'
 
 
 def test_a_video_is_annotated_and_a_bad_one_is_refused(address, video_file, tmp_path):

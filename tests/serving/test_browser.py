@@ -22,7 +22,7 @@ def frames(tab):
 
 
 def test_annotated_camera_frames_arrive_and_nothing_outside_loopback_is_requested(detector, tmp_path):
-    with (app.serving(detector, port=0) as address,
+    with (app.serving(detector, port=0, title='a model') as address,
           chromium.browsing(tmp_path / 'profile', '--use-fake-ui-for-media-stream') as tab):
         tab.open(address)
         eventually(lambda: tab.eval(f'{VISIBLE}.length > 0'))  # "click to access webcam"
@@ -32,7 +32,8 @@ def test_annotated_camera_frames_arrive_and_nothing_outside_loopback_is_requeste
         eventually(lambda: 'since reset (new)' in tab.eval(STATUS) and frames(tab)[0] >= 3)
         shown = tab.eval("document.querySelector('#annotated img').src")
         eventually(lambda: tab.eval("document.querySelector('#annotated img').src") != shown)
-        assert tab.eval("document.querySelector('#annotated img').naturalWidth") == 640
+        assert tab.eval("document.querySelector('#annotated img').naturalWidth") >= 2 * 640  # without and with memory
+        assert 'a model' in tab.eval("document.querySelector('#heading').innerText")
         tab.eval("document.querySelector('#reset').click()")
         eventually(lambda: frames(tab)[1] == '(manual)')
         places = {urlsplit(url).hostname for url in tab.requests if not url.startswith(('data:', 'blob:'))}

@@ -10,9 +10,10 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from tsm_det.benchmark.latency import STAGES
-from tsm_det.png import COLOURS
+from tsm_det.png import COLOURS, arm_colours
 from tsm_det.text_table import markdown_table
 
+_BASELINE = '2d'  # name of the arm
 _RATIOS = {
     'whole': 'time per call, tsm / 2d',
     'backbone_neck': 'backbone + neck, tsm / 2d',
@@ -144,9 +145,11 @@ def draw_benchmark(report: dict) -> Figure:
 
 def _draw_latency(axes: Axes, arms: Sequence[dict]) -> None:
     rng = np.random.default_rng(0)
-    for row, (arm, colour) in enumerate(zip(arms, COLOURS, strict=False)):
+    colours = arm_colours((arm['name'] for arm in arms), _BASELINE)
+    for row, arm in enumerate(arms):
         times_ms = np.array(arm['samples']['wall_ms'])
-        axes.scatter(times_ms, row + rng.uniform(-0.24, 0.24, len(times_ms)), s=12, color=colour, alpha=0.5, lw=0)
+        axes.scatter(times_ms, row + rng.uniform(-0.24, 0.24, len(times_ms)), s=12, alpha=0.5, lw=0,
+                     color=colours[arm['name']])
         axes.boxplot(times_ms, positions=[row], orientation='horizontal', widths=0.5, whis=(5, 95), showfliers=False,
                      medianprops=dict(color='black', lw=1.5))
         text = '   '.join(f'{key[:3]} {arm[key]:.1f}' for key in ('p50_ms', 'p95_ms', 'p99_ms'))
@@ -177,8 +180,9 @@ def _draw_stages(axes: Axes, arms: Sequence[dict]) -> None:
 
 def _draw_streams(axes: Axes, rows: Sequence[dict]) -> None:
     counts = [row['streams'] for row in rows]
-    for arms, colour in zip(zip(*(row['arms'] for row in rows), strict=True), COLOURS, strict=False):
-        axes.plot(counts, [arm['fps'] for arm in arms], 'o-', color=colour, label=arms[0]['name'])
+    colours = arm_colours((arm['name'] for arm in rows[0]['arms']), _BASELINE)
+    for name, *fps in zip(colours, *([arm['fps'] for arm in row['arms']] for row in rows), strict=True):
+        axes.plot(counts, fps, 'o-', color=colours[name], label=name)
     axes.set_xscale('log', base=2)
     axes.set_xticks(counts, [str(count) for count in counts])
     axes.set(xlabel='streams per batch', ylabel='frames per second', ylim=(0, 1.05 * axes.get_ylim()[1]))

@@ -80,7 +80,7 @@ class _ClipGraph(nn.Module):
         self.detector = detector
 
     def forward(self, clip: Tensor, *pasts: Tensor) -> tuple[Tensor, ...]:
-        return self.detector.detect(clip, *pasts)
+        return self.detector.detect(clip, self.detector.size, *pasts)
 
 
 class _Inputs:
@@ -98,11 +98,12 @@ class _Inputs:
 
     def _clip(self, data: dict) -> Tensor:
         """Preprocess a frame, resized to the graph's image."""
-        size, padding = self._graph.size, self._graph.padding
-        image = F.interpolate(data['inputs'].float(), size, mode='bilinear')
+        (height, width), padded = self._graph.size, self._graph.padded
+        image = F.interpolate(data['inputs'].float(), (height, width), mode='bilinear')
         preprocessor = self._graph.model.data_preprocessor
         clip = preprocessor(pseudo_collate([{**data, 'inputs': image}]), training=False)['inputs']
-        return F.pad(clip[..., :size[0], :size[1]], (0, padding[1], 0, padding[0]), value=preprocessor.pad_value)
+        return F.pad(
+            clip[..., :height, :width], (0, padded[1] - width, 0, padded[0] - height), value=preprocessor.pad_value)
 
 
 def training_videos(config: Config) -> CocoVIDDataset:

@@ -17,6 +17,8 @@ from tsm_det.streams.online_detector import OnlineDetector
 from tsm_det.video.sources import open_source
 
 BOX_PX, SCORE, STATE = 1e-3, 1e-4, 1e-4
+# (H, W) of the synthetic scenes that verify a model for any frame size.
+_SIZES = (240, 320), (320, 140)
 # Boxes (k, 4) in px, scores (k,) and labels (k,) of a frame.
 Detected = tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -79,18 +81,21 @@ def compare_with_eager(detector: OnlineDetector, path: str | os.PathLike, frames
     return total
 
 
-def example_stream(num_frames: int, size: tuple[int, int], source: str | None = None) -> Iterator[np.ndarray]:
+def example_stream(num_frames: int, size: tuple[int, int] | None, source: str | None = None) -> Iterator[np.ndarray]:
     """Yield frames ``(H, W, 3)`` BGR uint8 of ``size`` (H, W): of a video or folder, else of a synthetic scene.
+
+    Without a size, the source may have any, and the scene has two, ``num_frames`` of each.
 
     Raises InputError when the source cannot be read or has another size, or ``num_frames`` is below 1.
     """
     if num_frames < 1:
         raise InputError(f'--verify is {num_frames} but must be at least 1, and 2 to compare states')
     if source is None:
-        yield from map(plan_scene((0,), num_frames, size).frame, range(num_frames))
+        for scene_size in [size] if size else _SIZES:
+            yield from map(plan_scene((0,), num_frames, scene_size).frame, range(num_frames))
         return
     for frame in islice(filter(None, open_source(source).frames()), num_frames):
-        if frame.image.shape[:2] != size:
+        if size and frame.image.shape[:2] != size:
             raise InputError('{} has frames of {}x{} px but --size is {} {}: give one of that size'.format(
                 source, *frame.image.shape[:2], *size))
         yield frame.image

@@ -9,6 +9,7 @@ python runtime.py model.onnx video.mp4 prints one JSON line per frame.
 
 import hashlib
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -62,10 +63,15 @@ class Detector:
         """Resize a frame for the graph, ``(h, w, 3)``; the graph normalises and pads it."""
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
             raise ValueError(f'the image is {image.dtype} {image.shape} but must be uint8 (H, W, 3), BGR')
-        small = resized(image, **self.meta['resize'])
-        if list(small.shape[:2]) != self.meta['image']:
+        try:
+            small = resized(image, **self.meta['resize'])
+        except cv2.error as error:
+            raise ValueError('the image is {}x{} px, which cannot be resized for the model: give a less narrow one'
+                             .format(*image.shape[:2])) from error
+        if self.meta['image'] and list(small.shape[:2]) != self.meta['image']:
             raise ValueError('the frame is {0}x{1} px but the model needs the aspect ratio of {2}x{3} px: export one '
-                             'with --size {0} {1}'.format(*image.shape[:2], *self.meta['frame']))
+                             'with --size {0} {1}, or one for any size without --size'.format(
+                                 *image.shape[:2], *self.meta['frame']))
         return small
 
     def step(self, small, past=None):
@@ -74,8 +80,11 @@ class Detector:
         A past maps 'backbone.0', ... to arrays; None is the past of a new stream, zeros.
         """
         if past is None:
-            past = {f'{part}.{site}': np.zeros(shape, np.float32)
-                    for part, shapes in self.meta['state'].items() for site, shape in enumerate(shapes)}
+            network = self.meta['network']
+            if isinstance(network, int):
+                network = [-(-side // network) * network for side in small.shape[:2]]
+            past = {site: np.zeros(shape, np.float32)
+                    for site, shape in state_shapes(self.meta['state'], network).items()}
         feeds = {'image': small[None], **{f'past.{site}': array for site, array in past.items()}}
         outputs = dict(zip(self._outputs, self.session.run(self._outputs, feeds), strict=True))
         detections = tuple(outputs.pop(name) for name in ('boxes', 'scores', 'labels'))
@@ -83,6 +92,13 @@ class Detector:
             raise ValueError(f'the model found an object of label {max(detections[2])} but its metadata name '
                              f'{len(self.classes)} classes: export it again with tools/export_onnx.py')
         return detections, {name.removeprefix('present.'): array for name, array in outputs.items()}
+
+
+def state_shapes(layout, network):
+    """Shapes of the pasts for a network's input (H, W): 'h/4' in the layout is a quarter of H, rounded up."""
+    sides = dict(zip('hw', network, strict=True))
+    return {f'{part}.{site}': [size if isinstance(size, int) else -(-sides[size[0]] // int(size[2:])) for size in shape]
+            for part, shapes in layout.items() for site, shape in enumerate(shapes)}
 
 
 def seal_model(content):
@@ -114,8 +130,10 @@ def read_metadata(text, path):
 
 def check_graph(session, meta, path):
     """Raise ValueError when names, ranks or sizes of the graph's inputs and outputs differ from the metadata."""
-    sites = {f'{part}.{site}': shape for part, shapes in meta['state'].items() for site, shape in enumerate(shapes)}
-    inputs = {'image': [1, *meta['image'], 3], **{f'past.{site}': shape for site, shape in sites.items()}}
+    sites = {f'{part}.{site}': [size if isinstance(size, int) else None for size in shape]
+             for part, shapes in meta['state'].items() for site, shape in enumerate(shapes)}
+    inputs = {'image': [1, *(meta['image'] or (None, None)), 3],
+              **{f'past.{site}': shape for site, shape in sites.items()}}
     outputs = {'boxes': [None, 4], 'scores': [None], 'labels': [None],
                **{f'present.{site}': shape for site, shape in sites.items()}}
     for kind, tensors, stated in (('input', session.get_inputs(), inputs), ('output', session.get_outputs(), outputs)):
@@ -134,14 +152,25 @@ def _agree(shape, stated):
 
 
 def _are_sizes(value, count):
-    return isinstance(value, list) and len(value) == count and all(type(size) is int and size > 0 for size in value)
+    return isinstance(value, list) and len(value) == count and all(map(_is_size, value))
+
+
+def _is_size(value):
+    return type(value) is int and value > 0
+
+
+def _are_shapes(value):
+    return all(_is_size(size) or re.fullmatch('[hw]/[1-9][0-9]{0,3}', size)
+               for shapes in value.values() for shape in shapes for size in shape)
 
 
 _METADATA = {
     'classes': lambda value: isinstance(value, list) and value and all(isinstance(name, str) for name in value),
-    'frame': lambda value: _are_sizes(value, 2), 'image': lambda value: _are_sizes(value, 2),
+    'frame': lambda value: value is None or _are_sizes(value, 2),
+    'image': lambda value: value is None or _are_sizes(value, 2),
+    'network': lambda value: _is_size(value) or _are_sizes(value, 2),
     'resize': lambda value: _are_sizes(value['scale'], 2) and isinstance(value['keep_ratio'], bool),
-    'state': lambda value: all(_are_sizes(shape, len(shape)) for shapes in value.values() for shape in shapes)}
+    'state': _are_shapes}
 
 
 def resized(image, scale, keep_ratio):

@@ -1,1 +1,1 @@
-"""A detector for one frame size in tensor operations only, for programs that run graphs."""
+"""A detector in tensor operations only, for programs that run graphs."""

@@ -11,7 +11,7 @@ from mmdet.models.task_modules.coders import DeltaXYWHBBoxCoder, DistancePointBB
 from mmdet.models.task_modules.prior_generators import AnchorGenerator, MlvlPointGenerator
 from torch import Tensor, nn
 
-from tsm_det.graphs.graph import ANY_SCORE, NO_SCORE, DetectorGraph, kept_boxes
+from tsm_det.graphs.graph import ANY_SCORE, NO_SCORE, DetectorGraph, clipped, highest, kept_boxes
 
 _HEADS = (RetinaHead, FCOSHead, ATSSHead, RTMDetSepBNHead)
 _PRIORS = (AnchorGenerator, MlvlPointGenerator)
@@ -49,20 +49,20 @@ class DenseGraph(DetectorGraph):
         """Return the limits of detections."""
         return self.model.bbox_head.test_cfg
 
-    def detections(self, levels: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    def detections(self, levels: Sequence[Tensor], size: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
         """See :class:`DetectorGraph`."""
         head, config = self.head(), self.test_cfg()
-        candidates = [self._candidates(number, *maps) for number, maps in enumerate(zip(*head(levels), strict=True))]
+        candidates = [self._candidates(*maps) for maps in self.priors_and_maps(levels)]
         scores, labels, deltas, priors = (torch.cat(part) for part in zip(*candidates, strict=True))
         boxes = head.bbox_coder.decode(priors, deltas)
         if head.bbox_coder.clip_border:
-            boxes = boxes.clamp(min=0).minimum(boxes.new_tensor([self.size[1], self.size[0]] * 2))
+            boxes = clipped(boxes, size)
         if config.get('min_bbox_size', -1) >= 0:
             scores = scores.where((boxes[:, 2:] - boxes[:, :2] > config.min_bbox_size).all(1), NO_SCORE)
         kept = kept_boxes(boxes, scores, labels, config, ANY_SCORE)
         return boxes[kept], scores[kept], labels[kept]
 
-    def _candidates(self, number: int, logits: Tensor, deltas: Tensor, factors: Tensor | None = None) -> tuple:
+    def _candidates(self, priors: Tensor, logits: Tensor, deltas: Tensor, factors: Tensor | None = None) -> tuple:
         """Scores, labels, deltas and priors of a level, at most ``nms_pre``; NO_SCORE below the threshold."""
         head, config = self.head(), self.test_cfg()
         logits = logits[0].permute(1, 2, 0).reshape(-1, head.cls_out_channels)
@@ -70,10 +70,10 @@ class DenseGraph(DetectorGraph):
         classes = scores.shape[1]
         scores = scores.flatten()
         scores = scores.where(scores > config.get('score_thr', 0), NO_SCORE)
-        scores, chosen = scores.topk(min(config.get('nms_pre', -1), len(scores)))
+        scores, chosen = highest(scores, config.get('nms_pre', -1))
         places = chosen // classes
         if factors is not None:
             factors = factors[0].permute(1, 2, 0).flatten().sigmoid()
             scores = (scores * factors[places]).where(scores > NO_SCORE, NO_SCORE)
         deltas = deltas[0].permute(1, 2, 0).reshape(-1, 4)
-        return scores, chosen % classes, deltas[places], getattr(self, f'priors_{number}')[places]
+        return scores, chosen % classes, deltas[places], priors[places]

@@ -1,16 +1,14 @@
-"""The detector for one frame size in tensor operations only, so that it can be exported."""
+"""The detector in tensor operations only, so that it can be exported."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from operator import attrgetter
 
 import torch
 import torch.nn.functional as F
 from mmcv.ops import RoIAlign
-from mmcv.ops import nms as mmcv_nms
-from mmcv.ops import roi_align as mmcv_roi_align
 from mmdet.models.data_preprocessors import TrackDataPreprocessor
 from mmdet.models.dense_heads import RPNHead
 from mmdet.models.roi_heads import ConvFCBBoxHead, Shared2FCBBoxHead, Shared4Conv1FCBBoxHead, StandardRoIHead
@@ -21,6 +19,7 @@ from torch import Tensor, nn
 
 from tsm_det.datasets.pasting import TargetPastingPreprocessor
 from tsm_det.errors import InputError
+from tsm_det.graphs.kernels import nms, roi_align
 from tsm_det.models.box_selection import TopKRoIHead, TopKRPNHead
 from tsm_det.models.clip_preprocessor import ClipDataPreprocessor
 from tsm_det.models.detectors import TSMFasterRCNN
@@ -81,15 +80,15 @@ def _differences(model: nn.Module) -> Iterator[tuple[str, str, str]]:
 
 
 class DetectorGraph(nn.Module):
-    """``model.detect`` for one stream of frames of one size: image and pasts to boxes, scores, labels and presents.
+    """``model.detect`` for one stream: image and pasts to boxes, scores, labels and presents.
 
     mmdet's inference branches on tensor values in Python; this module uses tensor operations only and reads every
     setting from the model, which must pass ``check_coverage`` and be on the CPU. In eager mode the outputs equal those
-    of ``model.detect``.
+    of ``model.detect``, for images of any size.
 
     Args:
         model: the detector.
-        size: (h, w) of the image.
+        size: (h, w) of the image that ``fresh``, the state of a new stream, fits.
         padded: (H, W) of the network's input; None for the least that the data preprocessor pads to.
     """
 
@@ -97,15 +96,10 @@ class DetectorGraph(nn.Module):
         super().__init__()
         self.model = model
         self.size = size
-        divisor = model.data_preprocessor.pad_size_divisor
-        self.padding = [-side % divisor if padded is None else whole - side
-                        for side, whole in zip(size, padded or size, strict=True)]
+        self.padded = padded or tuple(side + padding for side, padding in zip(size, self._paddings(size), strict=True))
         with torch.no_grad():
-            levels, present = model.extract_clip(self._clip(torch.zeros(1, *size, 3, dtype=torch.uint8)))
+            _, present = model.extract_clip(torch.zeros(1, 1, 3, *self.padded))
         self.fresh = map_state(torch.zeros_like, present)
-        priors = self.head().prior_generator.grid_priors([level.shape[-2:] for level in levels], device='cpu')
-        for number, anchors in enumerate(priors):
-            self.register_buffer(f'priors_{number}', anchors, persistent=False)
 
     def forward(self, image: Tensor, *pasts: Tensor) -> tuple[Tensor, ...]:
         """Detect in the next frame ``(1, h, w, 3)`` BGR uint8, given one past ``(1, C_shift, H, W)`` per site.
@@ -113,13 +107,13 @@ class DetectorGraph(nn.Module):
         Returns ``boxes`` ``(k, 4)`` in px of the image, ``scores`` ``(k,)``, ``labels`` ``(k,)``, highest-scoring
         first; then one present per past. Sites are in the order of ``fresh``.
         """
-        return self.detect(self._clip(image), *pasts)
+        return self.detect(self._clip(image), image.shape[1:3], *pasts)
 
-    def detect(self, clip: Tensor, *pasts: Tensor) -> tuple[Tensor, ...]:
-        """Detect in the preprocessed image, ``(1, 1, 3, H, W)``; otherwise as :meth:`forward`."""
+    def detect(self, clip: Tensor, size: Sequence[int], *pasts: Tensor) -> tuple[Tensor, ...]:
+        """Detect in an image of this size (h, w), preprocessed to ``(1, 1, 3, H, W)``; otherwise as :meth:`forward`."""
         rest = iter(pasts)
         levels, present = self.model.extract_clip(clip, map_state(lambda _: next(rest), self.fresh))
-        return *self.detections(levels), *tensors_of(present)
+        return *self.detections(levels, size), *tensors_of(present)
 
     def head(self) -> nn.Module:
         """Return the head on the pyramid."""
@@ -129,9 +123,19 @@ class DetectorGraph(nn.Module):
         """Return the limits of detections."""
         return self.model.roi_head.test_cfg
 
-    def detections(self, levels: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    def detections(self, levels: Sequence[Tensor], size: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
         """Return boxes, scores and labels, as :meth:`forward` does."""
-        return self._detections(*self._second_stage(levels, self._proposals(levels)))
+        return self._detections(*self._second_stage(levels, self._proposals(levels, size)), size)
+
+    def priors_and_maps(self, levels: Sequence[Tensor]) -> Iterator[tuple[Tensor, ...]]:
+        """Yield the priors of each level of the pyramid, and the maps that the head predicts for them."""
+        head = self.head()
+        priors = head.prior_generator.grid_priors([level.shape[-2:] for level in levels], device='cpu')
+        return zip(priors, *head(levels), strict=True)
+
+    def _paddings(self, size: Sequence[int]) -> list[int]:
+        """Px that the data preprocessor adds at the bottom and at the right of an image (h, w)."""
+        return [-side % self.model.data_preprocessor.pad_size_divisor for side in size]
 
     def _clip(self, image: Tensor) -> Tensor:
         """Preprocess an image to a clip ``(1, 1, 3, H, W)``."""
@@ -141,31 +145,28 @@ class DetectorGraph(nn.Module):
             frame = frame.flip(1)
         if preprocessor._enable_normalize:
             frame = (frame - preprocessor.mean) / preprocessor.std
-        return F.pad(frame, (0, self.padding[1], 0, self.padding[0]), value=preprocessor.pad_value).unsqueeze(1)
+        bottom, right = self._paddings(image.shape[1:3])
+        return F.pad(frame, (0, right, 0, bottom), value=preprocessor.pad_value).unsqueeze(1)
 
-    def _proposals(self, levels: Sequence[Tensor]) -> Tensor:
+    def _proposals(self, levels: Sequence[Tensor], size: Sequence[int]) -> Tensor:
         """Boxes ``(k, 4)`` for the second stage, highest-scoring first."""
         head, config = self.model.rpn_head, self.model.rpn_head.test_cfg
-        candidates = [self._candidates(number, *maps) for number, maps in enumerate(zip(*head(levels), strict=True))]
+        candidates = [self._candidates(*maps) for maps in self.priors_and_maps(levels)]
         scores, deltas, anchors = (torch.cat(part) for part in zip(*candidates, strict=True))
-        boxes = self._decoded(anchors, deltas, head.bbox_coder)
+        boxes = self._decoded(anchors, deltas, head.bbox_coder, size)
         smallest = config.get('min_bbox_size', -1)
         if smallest >= 0:
             scores = scores.where((boxes[:, 2:] - boxes[:, :2] > smallest).all(1), NO_SCORE)
         numbers = torch.cat([torch.full_like(part[0], number) for number, part in enumerate(candidates)])
         return boxes[kept_boxes(boxes, scores, numbers, config, ANY_SCORE)]
 
-    def _candidates(self, number: int, logits: Tensor, deltas: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _candidates(self, anchors: Tensor, logits: Tensor, deltas: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Scores, deltas and anchors of a pyramid level, at most ``nms_pre``."""
         head = self.model.rpn_head
         logits = logits[0].permute(1, 2, 0).reshape(-1, head.cls_out_channels)
         scores = (logits.sigmoid() if head.use_sigmoid_cls else logits.softmax(-1))[:, 0]
-        deltas = deltas[0].permute(1, 2, 0).reshape(-1, 4)
-        anchors = getattr(self, f'priors_{number}')
-        if 0 < head.test_cfg.nms_pre < len(scores):
-            scores, best = scores.topk(head.test_cfg.nms_pre)
-            deltas, anchors = deltas[best], anchors[best]
-        return scores, deltas, anchors
+        scores, best = highest(scores, head.test_cfg.nms_pre)
+        return scores, deltas[0].permute(1, 2, 0).reshape(-1, 4)[best], anchors[best]
 
     def _second_stage(self, levels: Sequence[Tensor], proposals: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Proposals sorted by the pyramid level of their size, with their scores and deltas."""
@@ -183,27 +184,38 @@ class DetectorGraph(nn.Module):
         """Logits and deltas of crops, whose ``places`` among the proposals are given level by level."""
         return self.model.roi_head.bbox_head(crops)
 
-    def _detections(self, proposals: Tensor, scores: Tensor, deltas: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _detections(self, proposals: Tensor, scores: Tensor, deltas: Tensor,
+                    size: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
         config, head = self.model.roi_head.test_cfg, self.model.roi_head.bbox_head
         boxes = proposals.unsqueeze(1).expand(-1, head.num_classes, 4).reshape(-1, 4)
         if head.reg_class_agnostic:
             deltas = deltas.repeat(1, head.num_classes)
-        boxes = self._decoded(boxes, deltas.reshape(-1, 4), head.bbox_coder)
+        boxes = self._decoded(boxes, deltas.reshape(-1, 4), head.bbox_coder, size)
         scores = scores[:, :-1].reshape(-1)
         labels = torch.arange(head.num_classes).expand(proposals.shape[0], -1).reshape(-1)
         kept = kept_boxes(boxes, scores, labels, config, config.score_thr)
         return boxes[kept], scores[kept], labels[kept]
 
-    def _decoded(self, boxes: Tensor, deltas: Tensor, coder: object) -> Tensor:
-        """Apply deltas ``(n, 4)`` to boxes ``(n, 4)`` as DeltaXYWHBBoxCoder does, clipped to the image."""
+    def _decoded(self, boxes: Tensor, deltas: Tensor, coder: object, size: Sequence[int]) -> Tensor:
+        """Apply deltas ``(n, 4)`` to boxes ``(n, 4)`` as DeltaXYWHBBoxCoder does, clipped to the image (h, w)."""
         deltas = deltas * deltas.new_tensor(coder.stds) + deltas.new_tensor(coder.means)
         centres, sides = (boxes[:, :2] + boxes[:, 2:]) * 0.5, boxes[:, 2:] - boxes[:, :2]
         centres = centres + sides * deltas[:, :2]
         halves = sides * deltas[:, 2:].clamp(-_LARGEST_STEP, _LARGEST_STEP).exp() * 0.5
         boxes = torch.cat([centres - halves, centres + halves], dim=1)
-        if not coder.clip_border:
-            return boxes
-        return boxes.clamp(min=0).minimum(boxes.new_tensor([self.size[1], self.size[0]] * 2))
+        return clipped(boxes, size) if coder.clip_border else boxes
+
+
+def highest(scores: Tensor, most: int) -> tuple[Tensor, Tensor]:
+    """The ``most`` highest scores, or all for a ``most`` below 1, and their places."""
+    # sym_min also takes sizes that a trace leaves open.
+    return scores.topk(scores.shape[0] if most < 1 else torch.sym_min(most, scores.shape[0]))
+
+
+def clipped(boxes: Tensor, size: Sequence[int]) -> Tensor:
+    """Clip boxes ``(n, 4)`` in px to an image (h, w)."""
+    height, width = map(torch.scalar_tensor, size)
+    return boxes.clamp(min=0).minimum(torch.stack([width, height] * 2))
 
 
 def kept_boxes(boxes: Tensor, scores: Tensor, kinds: Tensor, config: dict, score_thr: float) -> Tensor:
@@ -213,54 +225,3 @@ def kept_boxes(boxes: Tensor, scores: Tensor, kinds: Tensor, config: dict, score
     largest = torch.cat([sides, sides.new_zeros(1)]).max()  # also without any box
     apart = boxes + kinds.to(boxes).unsqueeze(1) * (largest + 1)
     return nms(apart, scores, config.nms.iou_threshold, score_thr, config.max_per_img)
-
-
-# mmcv's kernels in eager mode, one ONNX operator each when exported.
-@torch.library.custom_op('tsm_det::nms', mutates_args=())
-def nms(boxes: Tensor, scores: Tensor, iou_thr: float, score_thr: float, max_kept: int) -> Tensor:
-    """Rows ``(k,)`` int64 of the boxes ``(n, 4)`` x1, y1, x2, y2 to keep, highest-scoring first, at most ``max_kept``.
-
-    Boxes that score at most ``score_thr``, and those whose IoU with a kept one exceeds ``iou_thr``, are suppressed.
-    """
-    candidates = (scores > score_thr).nonzero().squeeze(1)
-    _, kept = mmcv_nms(boxes[candidates], scores[candidates], iou_threshold=iou_thr)
-    return candidates[kept[:max_kept]]
-
-
-@nms.register_fake
-def _(boxes: Tensor, scores: Tensor, iou_thr: float, score_thr: float, max_kept: int) -> Tensor:
-    return scores.new_empty(torch.library.get_ctx().new_dynamic_size(), dtype=torch.int64)
-
-
-@torch.library.custom_op('tsm_det::roi_align', mutates_args=())
-def roi_align(level: Tensor, boxes: Tensor, out_size: list[int], scale: float, sampling_ratio: int) -> Tensor:
-    """Crop boxes ``(n, 4)`` in px of the network's input from a level ``(1, C, H, W)`` to ``(n, C, *out_size)``.
-
-    ``scale`` is px of the level per px of the input; ``sampling_ratio`` samples per cell and side, 0 for one per px.
-    """
-    rois = torch.cat([boxes.new_zeros(len(boxes), 1), boxes], dim=1)
-    return mmcv_roi_align(level, rois, out_size, scale, sampling_ratio, 'avg', True)
-
-
-@roi_align.register_fake
-def _(level: Tensor, boxes: Tensor, out_size: list[int], scale: float, sampling_ratio: int) -> Tensor:
-    return level.new_empty(boxes.shape[0], level.shape[1], *out_size)
-
-
-def onnx_translations() -> dict[Callable, Callable]:
-    """The ONNX operators of both, for torch's exporter; ``onnxscript`` must be installed."""
-    from onnxscript import opset18 as op
-
-    def write_nms(boxes, scores, iou_thr: float, score_thr: float, max_kept: int):
-        chosen = op.NonMaxSuppression(
-            op.Unsqueeze(boxes, [0]), op.Unsqueeze(scores, [0, 1]), max_kept, iou_thr, score_thr)
-        return op.Gather(chosen, 2, axis=1)  # rows are (image, class, box)
-
-    def write_roi_align(level, boxes, out_size: list[int], scale: float, sampling_ratio: int):
-        images = op.Expand(op.Constant(value_ints=[0]), op.Shape(boxes, start=0, end=1))
-        # half_pixel is mmcv's aligned=True.
-        return op.RoiAlign(level, boxes, images, output_height=out_size[0], output_width=out_size[1],
-                           spatial_scale=scale, sampling_ratio=sampling_ratio, mode='avg',
-                           coordinate_transformation_mode='half_pixel')
-
-    return {torch.ops.tsm_det.nms.default: write_nms, torch.ops.tsm_det.roi_align.default: write_roi_align}

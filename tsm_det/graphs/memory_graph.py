@@ -19,13 +19,13 @@ class MemoryGraph(DetectorGraph):
         super().__init__(model, size, padded)
         self.fresh = self.fresh._replace(memory=model.roi_head.memory.empty(1))
 
-    def detect(self, clip: Tensor, *pasts: Tensor) -> tuple[Tensor, ...]:
+    def detect(self, clip: Tensor, size: Sequence[int], *pasts: Tensor) -> tuple[Tensor, ...]:
         """Detect in the next frame: see :class:`DetectorGraph`."""
         rest = iter(pasts)
         past = map_state(lambda _: next(rest), self.fresh)
         levels, present = self.model.extract_clip(clip, past._replace(memory=()))
         with MemoryTape(len(past.memory), (1, 1), past.memory) as tape:
-            detections = self.detections(levels)
+            detections = self.detections(levels, size)
         memory = tape.present(self.model.roi_head.memory.sites)
         return *detections, *tensors_of(present._replace(memory=memory))
 

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from tsm_det.errors import InputError
 from tsm_det.graphs.dense_graph import DenseGraph, dense_differences, is_single_stage
-from tsm_det.graphs.graph import DetectorGraph, check_coverage, onnx_translations, raise_difference
+from tsm_det.graphs.graph import DetectorGraph, check_coverage, raise_difference
+from tsm_det.graphs.kernels import onnx_translations
 from tsm_det.graphs.memory_graph import MemoryGraph
 from tsm_det.shift import ShiftState, tensors_of
 
@@ -36,16 +37,17 @@ def build_graph(model: nn.Module, size: tuple[int, int], padded: tuple[int, int]
     return (MemoryGraph if hasattr(model.roi_head, 'memory') else DetectorGraph)(model, size, padded).eval()
 
 
-def trace(graph: nn.Module, name: str, example: Tensor, fresh: ShiftState) -> torch.onnx.ONNXProgram:
+def trace(graph: nn.Module, name: str, example: Tensor, fresh: ShiftState,
+          open_axes: tuple | None = None) -> torch.onnx.ONNXProgram:
     """Trace a graph: from ``example``, its input of this name, and a state like ``fresh`` to detections and a state.
 
     Inputs: ``name``, ``past.backbone.0``, ..., ``past.neck.0``, ...; outputs: ``boxes``, ``scores``, ``labels`` and a
-    ``present.`` per past.
+    ``present.`` per past. ``open_axes`` are the ``dynamic_shapes`` of torch.export; without, all sizes are fixed.
     """
     sites = list(site_names(fresh))
     with torch.no_grad(), _quiet_exporter():
         return torch.onnx.export(
-            graph, (example, *tensors_of(fresh)), dynamo=True, opset_version=_OPSET,
+            graph, (example, *tensors_of(fresh)), dynamo=True, opset_version=_OPSET, dynamic_shapes=open_axes,
             custom_translation_table=onnx_translations(), input_names=[name, *(f'past.{site}' for site in sites)],
             output_names=['boxes', 'scores', 'labels', *(f'present.{site}' for site in sites)], verbose=False)
 

@@ -23,9 +23,14 @@ def run_demo(folder: str | os.PathLike, seed: int = 0) -> Path:
 
     Raises InputError when the folder cannot be written, or has a ``synthvid/`` of another seed.
     """
-    data, drawn = Path(folder, 'synthvid'), Path(folder, 'detections.mp4')
-    make_synthetic_vid(data, seed, train_videos=1, val_videos=1, frames_per_video=100, size=(256, 256))
+    video, drawn = make_sample(folder, seed), Path(folder, 'detections.mp4')
     detector = OnlineDetector.from_config(*published('synthvid'))
-    detect_sources(detector, open_sources([str(data / 'val' / '000.mp4')]), str(drawn),
-                   str(drawn.with_suffix('.jsonl')))
+    detect_sources(detector, open_sources([str(video)]), str(drawn), str(drawn.with_suffix('.jsonl')))
     return drawn
+
+
+def make_sample(folder: str | os.PathLike, seed: int = 0) -> Path:
+    """Make a synthetic video in a folder, and return its path; arguments and errors as of :func:`run_demo`."""
+    data = Path(folder, 'synthvid')
+    make_synthetic_vid(data, seed, train_videos=1, val_videos=1, frames_per_video=100, size=(256, 256))
+    return data / 'val' / '000.mp4'
