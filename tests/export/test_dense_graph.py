@@ -4,13 +4,9 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from tests.export.conftest import SIZE, frames, make_detector
 from tests.models.test_detectors import build
 from tests.tiny import frame_sample
-from tsm_det import OnlineDetector
 from tsm_det.errors import InputError
-from tsm_det.export.onnx import write_onnx
-from tsm_det.export.parity import compare_with_eager
 from tsm_det.graphs.program import build_graph, check_detector
 from tsm_det.shift import tensors_of
 
@@ -46,16 +42,3 @@ def test_the_graph_equals_the_model_over_a_stream(name, limits):
 def test_other_detectors_are_refused_with_one_sentence(name):
     with pytest.raises(InputError, match=f'{name}.* ONNX export'):
         check_detector(build(name))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize('name', DENSE)
-def test_the_exported_file_equals_eager_over_a_stream(name, tmp_path):
-    model = build(name)
-    model.dataset_meta = {'classes': tuple(f'class {label}' for label in range(model.bbox_head.num_classes))}
-    pipeline = make_detector().pipeline
-    detector = OnlineDetector(model, pipeline)
-    write_onnx(detector, SIZE, tmp_path / 'model.onnx')
-    parity = compare_with_eager(detector, tmp_path / 'model.onnx', frames(4))
-    assert parity.agrees, str(parity)
-    assert parity.detections > 0

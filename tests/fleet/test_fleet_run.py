@@ -76,14 +76,23 @@ def test_shards_share_the_recordings(videos, job, monkeypatch):
 
     def hand_on(_, left, *__):
         handed.append([*left])
-        return [{'name': name, 'status': 'done'} for name in left]
+        return [{'name': name, 'video': video, 'status': 'done'} for name, video in left.items()]
 
     monkeypatch.setattr('tsm_det.fleet.actors.detect_recordings_on_ray', hand_on)
+    monkeypatch.setattr('tsm_det.fleet.run.clean_up', lambda *_: None)
     monkeypatch.setattr('tsm_det.fleet.actors.ray.init', lambda *_, **__: None)
     for part in (1, 2, 3):
         run_fleet(job, [str(videos)], shard=(part, 3))
     assert sorted(name for names in handed for name in names) == sorted(video.name for video in videos.iterdir())
     assert [len(names) for names in handed] == [2, 1, 1]
+
+
+def test_a_name_that_means_another_recording_is_refused(videos, job, tmp_path):
+    Path(job.out).mkdir()
+    Path(job.out, 'manifest.jsonl').write_text(json.dumps(
+        {'name': '000.mp4', 'video': '/another/000.mp4', 'status': 'done'}) + '\n')
+    with pytest.raises(InputError, match=r'/another/000\.mp4'):
+        run_fleet(job, [str(videos)])
 
 
 @pytest.mark.parametrize(('words', 'fact'), [

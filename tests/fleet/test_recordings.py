@@ -10,7 +10,7 @@ import pytest
 from tsm_det.errors import InputError
 from tsm_det.fleet import recordings
 from tsm_det.fleet.manifest import Manifest
-from tsm_det.fleet.recordings import Job, detect_recording, find_recordings, local_copy
+from tsm_det.fleet.recordings import Job, clean_up, detect_recording, find_recordings, local_copy
 from tsm_det.published import published
 
 
@@ -78,6 +78,7 @@ class Killed(Exception):
 def test_an_attempt_that_was_killed_is_continued(detector, job, videos, expected, monkeypatch, batches):
     """Killed: nothing is written after the last state, not even that on the way out."""
     name, calls = min(expected), iter(range(1000))
+    in_flight = 4  # batches that are detected but not yet written when a run ends
     detect_batch = detector.detect_batch
 
     def detect_until_killed(*args):
@@ -94,16 +95,20 @@ def test_an_attempt_that_was_killed_is_continued(detector, job, videos, expected
     monkeypatch.setattr(detector, 'detect_batch', lambda *args: repeated.append(1) or detect_batch(*args))
     row = detect_recording(detector, job, name, str(videos / name))
     assert (row['status'], row['frames']) == ('done', 40)
+    assert len(repeated) <= 40 - batches + job.save_every + in_flight
+    again = detect_recording(detector, job, name, str(videos / name))  # its row did not arrive
+    assert (again['status'], again['frames']) == ('done', 40)
+    assert len(repeated) <= 40 - batches + job.save_every + in_flight, 'no frame is detected again'
+    clean_up(job, name)
     assert Path(job.out, f'{name}.jsonl').read_bytes() == expected[name]
     assert [path.name for path in Path(job.out).iterdir()] == [f'{name}.jsonl']
-    in_flight = 4  # batches that are detected but not yet written when a run ends
-    assert len(repeated) <= 40 - batches + job.save_every + in_flight
 
 
 def test_all_formats_lie_beside_the_lines(detector, job, videos):
     name = min(video.name for video in videos.iterdir())
     job = job._replace(formats=tuple(recordings.FORMATS), tracker='sort')
     assert detect_recording(job.detector(), job, name, str(videos / name))['status'] == 'done'
+    clean_up(job, name)
     assert sorted(path.name for path in Path(job.out).iterdir()) == sorted(
         [f'{name}.jsonl', *(f'{name}{end}' for end in recordings.FORMATS.values())])
 

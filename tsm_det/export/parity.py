@@ -72,7 +72,7 @@ def compare_with_eager(detector: OnlineDetector, path: str | os.PathLike, frames
         one = compare_detections(tuple(expected[key].numpy() for key in ('bboxes', 'scores', 'labels')), detected,
                                  exported.meta['score_thr'], exported.meta['max_detections'])
         pasts = [past.cpu().numpy() for past in tensors_of(detector.bank.held()[0].state)]
-        state = [np.abs(past - present).max() / max(np.abs(past).max(), 1e-12)
+        state = [np.abs(past - present).max(initial=0) / max(np.abs(past).max(initial=0), 1e-12)
                  for past, present in zip(pasts, exported.streams[None][1].values(), strict=True)]
         total = Parity(
             total.frames + 1, total.detections + one.detections, np.maximum(total.boxes_px, one.boxes_px),

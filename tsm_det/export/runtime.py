@@ -160,7 +160,8 @@ def _is_size(value):
 
 
 def _are_shapes(value):
-    return all(_is_size(size) or re.fullmatch('[hw]/[1-9][0-9]{0,3}', size)
+    # A memory of the present frame alone holds 0 frames.
+    return all((type(size) is int and size >= 0) or re.fullmatch('[hw]/[1-9][0-9]{0,3}', size)
                for shapes in value.values() for shape in shapes for size in shape)
 
 

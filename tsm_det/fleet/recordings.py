@@ -8,7 +8,6 @@ import socket
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
@@ -62,7 +61,8 @@ def find_recordings(places: Sequence[str]) -> dict[str, str]:
     Raises InputError when a place has no video or cannot be listed.
     """
     found = [video for name, _ in source_names(places) for video in (_listed(name) if '://' in name else [name])]
-    full = [posixpath.join('/', *video.split('://')) if '://' in video else os.path.abspath(video) for video in found]
+    found = [video if '://' in video else os.path.abspath(video) for video in found]
+    full = [posixpath.join('/', *video.split('://')) for video in found]
     shared = os.path.commonpath([os.path.dirname(path) for path in full])
     return {os.path.relpath(path, shared): video for path, video in zip(full, found, strict=True)}
 
@@ -70,28 +70,41 @@ def find_recordings(places: Sequence[str]) -> dict[str, str]:
 def detect_recording(detector: OnlineDetector, job: Job, name: str, video: str) -> dict:
     """Detect in one recording, from where an earlier attempt stopped, and write ``OUT/NAME.jsonl`` and the formats.
 
-    Returns the row of the manifest: status 'done' or 'failed', with the sentence that says why.
+    Returns the row of the manifest: status 'done' or 'failed', with the sentence that says why. What another attempt
+    would continue from stays until :func:`clean_up`.
     """
-    begin, stem = time.time(), str(Path(job.out, name))
+    begin, stem = time.time(), _stem(job, name)
     os.makedirs(os.path.dirname(stem), exist_ok=True)
     state, lines = f'{stem}.state', f'{stem}.jsonl'
-    paths = {kind: stem + FORMATS[kind] for kind in job.formats}
-    drawn, exports = paths.pop('mp4', None), Exports(**paths)
+    drawn = stem + FORMATS['mp4'] if 'mp4' in job.formats else None
     row = {'name': name, 'video': video, 'host': socket.gethostname()}
     detector.bank.clear()
     try:
         with local_copy(video) as path:
             detect_sources(
                 detector, open_sources([path]), drawn, lines, job.score_thr, stride=job.stride, fill=job.fill,
-                save_state=state, save_every=job.save_every, exports=exports,
+                save_state=state, save_every=job.save_every, exports=_exports(job, name),
                 resume_state=state if os.path.exists(state) else None)
     except InputError as error:
         return row | {'status': 'failed', 'seconds': round(time.time() - begin, 3), 'error': str(error)}
-    os.unlink(state)
-    if any(exports):
-        exports.records_path().unlink()
     with open(lines, encoding='utf-8') as written:
         return row | {'status': 'done', 'seconds': round(time.time() - begin, 3), 'frames': sum(1 for _ in written)}
+
+
+def clean_up(job: Job, name: str) -> None:
+    """Remove the state file of a recording that is done, and what its formats were made from."""
+    os.unlink(f'{_stem(job, name)}.state')
+    exports = _exports(job, name)
+    if any(exports):
+        exports.records_path().unlink()
+
+
+def _stem(job: Job, name: str) -> str:
+    return os.path.join(job.out, name)
+
+
+def _exports(job: Job, name: str) -> Exports:
+    return Exports(**{kind: _stem(job, name) + FORMATS[kind] for kind in job.formats if kind != 'mp4'})
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from tqdm import tqdm
 from tsm_det.errors import InputError
 from tsm_det.files import check_folder
 from tsm_det.fleet.manifest import Manifest
-from tsm_det.fleet.recordings import Job, find_recordings
+from tsm_det.fleet.recordings import Job, clean_up, find_recordings
 from tsm_det.locks import locked
 from tsm_det.video.sources import open_source
 
@@ -45,7 +45,12 @@ def run_fleet(job: Job, places: Sequence[str], address: str | None = None, shard
     recordings = dict(islice(find_recordings(places).items(), shard[0] - 1, None, shard[1]))
     check_folder(job.out)
     manifest = Manifest(job.out, shard)
-    left = {name: video for name, video in recordings.items() if name not in manifest.done}
+    for name, video in recordings.items():
+        if manifest.done.get(name, {'video': video})['video'] != video:
+            raise InputError(f'{job.out} has the results of {manifest.done[name]["video"]} as {name}, which is now '
+                             f'{video}: name another --out')
+    done = {row['video'] for row in manifest.done.values()}
+    left = {name: video for name, video in recordings.items() if video not in done}
     failed: list[str] = []
     with ExitStack() as stack:
         stack.enter_context(locked(manifest.path))
@@ -57,7 +62,10 @@ def run_fleet(job: Job, places: Sequence[str], address: str | None = None, shard
             bar = stack.enter_context(tqdm(total=sum(frames.values()), unit='frame', mininterval=1))
             for row in _with_the_lost(left, detect_recordings_on_ray(job, left, actors, gpus_per_actor)):
                 manifest.add(row)
-                failed += [row['name']] * (row['status'] == 'failed')
+                if row['status'] == 'done':
+                    clean_up(job, row['name'])
+                else:
+                    failed.append(row['name'])
                 bar.update(frames[row['name']])
                 bar.set_postfix(recordings=len(left), failed=len(failed))
     if failed:
@@ -70,8 +78,8 @@ def _with_the_lost(recordings: Mapping[str, str], rows: Iterable[dict]) -> Itera
     """Yield the rows, and at the end those of recordings that have none."""
     lost = dict(recordings)
     for row in rows:
-        del lost[row['name']]
-        yield row
+        if lost.pop(row['name'], None):  # a retried one may come twice
+            yield row
     for name, video in lost.items():
         yield {'name': name, 'video': video, 'status': 'failed', 'error': "its detector failed: Ray's log says how"}
 
