@@ -19,7 +19,7 @@ def parse_args() -> Namespace:
     add('--write', nargs='+', default=[], choices=['mp4', 'mot', 'coco', 'csv', 'cvat'], help='what to write of each '
         'recording beside JSON lines (default: nothing)')
     add('--ray', metavar='ADDRESS', help='cluster to run on, e.g. auto (default: one that this run starts)')
-    add('--shard', type=_shard, default=(1, 1), metavar='I/N', help='only every N-th recording, from the I-th on '
+    add('--shard', type=_shard, default='1/1', metavar='I/N', help='only every N-th recording, from the I-th on '
         '(default: 1/1)')
     add('--actors', type=int, metavar='N', help='number of detectors (default: one per CPU, or per share of a GPU)')
     add('--gpus-per-actor', type=float, default=0, metavar='F', help='GPUs of each detector (default: 0)')
