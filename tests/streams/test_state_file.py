@@ -45,31 +45,26 @@ def test_saved_streams_continue_bit_for_bit(make_detector, seen, tmp_path):
     assert str(run(make_detector(), seen[3:], start=3)) != str(whole[3:])  # the state matters
 
 
-PROGRAM = """
-import sys, torch
-from tests.streams.conftest import make_detector
-from tests.streams.test_state_file import frames, run
-folder, task = sys.argv[1:]
-torch.set_num_threads(1)
-detector = make_detector.__wrapped__()()
-seen = list(zip(frames(6), frames(6, 1, (96, 128))))
-if task == 'save':
-    run(detector, seen[:3])
-    detector.save_state(f'{folder}/state.pt')
-    torch.save(run(detector, seen[3:], start=3), f'{folder}/expected.pt')
-else:
-    detector.load_state(f'{folder}/state.pt')
-    found = run(detector, seen[3:], start=3)
-    torch.testing.assert_close(found, torch.load(f'{folder}/expected.pt'), rtol=0, atol=0)
-"""
-
-
 @pytest.mark.slow
-def test_another_process_continues_bit_for_bit(tmp_path):
+def test_another_process_continues_bit_for_bit(make_detector, seen, tmp_path):
+    detector = make_detector()
+    run(detector, seen[:3])
+    detector.save_state(tmp_path / 'state.pt')
+    torch.save(run(detector, seen[3:], start=3), tmp_path / 'here.pt')
+    program = (
+        'import sys, torch\n'
+        'from tests.streams.conftest import make_detector\n'
+        'from tests.streams.test_state_file import frames, run\n'
+        'torch.set_num_threads(int(sys.argv[2]))\n'
+        'detector = make_detector.__wrapped__()()\n'
+        'detector.load_state(sys.argv[1] + "/state.pt")\n'
+        'seen = list(zip(frames(6), frames(6, 1, (96, 128))))\n'
+        'torch.save(run(detector, seen[3:], start=3), sys.argv[1] + "/there.pt")\n')
     root = Path(__file__).parents[2]
-    for task in ('save', 'continue'):
-        subprocess.run([sys.executable, '-c', PROGRAM, str(tmp_path), task], check=True, cwd=root,
-                       env={**os.environ, 'PYTHONPATH': str(root)})
+    subprocess.run([sys.executable, '-c', program, str(tmp_path), str(torch.get_num_threads())], check=True, cwd=root,
+                   env={**os.environ, 'PYTHONPATH': str(root)})
+    here, there = (torch.load(tmp_path / f'{name}.pt') for name in ('here', 'there'))
+    torch.testing.assert_close(there, here, rtol=0, atol=0)
 
 
 def test_a_frame_that_was_seen_already_starts_over_after_loading(make_detector, seen, tmp_path):
