@@ -169,25 +169,23 @@ def test_a_word_that_sets_nothing_is_refused(word):
 
 
 @pytest.mark.parametrize('command', [
-    'detect_video.py {config} {checkpoint} {video} --json {config}',
-    'detect_video.py {config} {checkpoint} {video} --save-state {link}',
-    'detect_video.py {config} {checkpoint} {video} --resume-state {state} --json {state}',
-    'test.py {config} {checkpoint} --metrics {checkpoint}',
-    'test.py {config} {checkpoint} --cfg-options test_dataloader.dataset.ann_file={labels} --out {labels}',
-    'benchmark.py {config} {checkpoint} --baseline {config} --json {config}',
-    'export_onnx.py {config} {checkpoint} --size 64 64 --out {link}',
-    'publish.py {checkpoint} --config {config} --metrics {labels} --out {labels}',
-    'convert_dataset.py coco-frames {labels} --images . --out {labels}',
-    'convert_dataset.py select {labels} --out {labels}',
+    'detect_video {config} {checkpoint} {video} --json {config}',
+    'detect_video {config} {checkpoint} {video} --save-state {link}',
+    'detect_video {config} {checkpoint} {video} --resume-state {state} --json {state}',
+    'test {config} {checkpoint} --metrics {checkpoint}',
+    'test {config} {checkpoint} --cfg-options test_dataloader.dataset.ann_file={labels} --out {labels}',
+    'benchmark {config} {checkpoint} --baseline {config} --json {config}',
+    'export_onnx {config} {checkpoint} --size 64 64 --out {link}',
+    'publish {checkpoint} --config {config} --metrics {labels} --out {labels}',
+    'convert_dataset coco-frames {labels} --images . --out {labels}',
+    'convert_dataset select {labels} --out {labels}',
 ])
-def test_no_tool_writes_over_its_input(command, tmp_path):
+def test_no_tool_writes_over_its_input(run, command, tmp_path):
     paths = {name: tmp_path / name for name in ('config', 'checkpoint', 'video', 'state', 'labels', 'link')}
     for name in set(paths) - {'link'}:
         paths[name].write_text(name)
     paths['link'].hardlink_to(paths['checkpoint'])
-    tool, *args = command.format(**paths).split()
-    done = subprocess.run(
-        [sys.executable, f'tools/{tool}', *args], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert 'would be overwritten' in done.stderr and 'Traceback' not in done.stderr
+    status, _, err = run(command.format(**paths))
+    assert status == 2
+    assert 'would be overwritten' in err and 'Traceback' not in err
     assert all(paths[name].read_text() == name for name in set(paths) - {'link'})

@@ -77,7 +77,7 @@ def detect_recording(detector: OnlineDetector, job: Job, name: str, video: str) 
     os.makedirs(os.path.dirname(stem), exist_ok=True)
     state, lines = f'{stem}.state', f'{stem}.jsonl'
     drawn = stem + FORMATS['mp4'] if 'mp4' in job.formats else None
-    row = {'name': name, 'video': video, 'host': socket.gethostname()}
+    row = {'name': name, 'video': video, 'host': socket.gethostname(), 'begin': round(begin, 3)}
     detector.bank.clear()
     try:
         with local_copy(video) as path:
