@@ -3,15 +3,12 @@
 import json
 import shutil
 import sys
-import threading
-import time
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip('ray', reason="needs pip install 'tsm_det[ray]'")
-from ray.cluster_utils import Cluster
-
+from tests.fleet.two_nodes import two_nodes
 from tsm_det.errors import InputError
 from tsm_det.fleet.run import run_fleet
 
@@ -49,22 +46,8 @@ def test_a_run_tells_what_failed_and_another_does_the_rest(run, videos, expected
 
 
 def test_a_node_dies_and_no_frame_is_lost_or_twice(job, videos, expected):
-    cluster = Cluster(initialize_head=True, head_node_args=dict(num_cpus=1, include_dashboard=False))
-    node = cluster.add_node(num_cpus=1)
-    killed = threading.Event()
-
-    def kill_in_the_middle():
-        while not list(Path(job.out).glob('*.state')):
-            time.sleep(0.02)
-        cluster.remove_node(node, allow_graceful=False)
-        killed.set()
-
-    threading.Thread(target=kill_in_the_middle, daemon=True).start()
-    try:
-        run_fleet(job, [str(videos)], cluster.address)
-    finally:
-        cluster.shutdown()
-    assert killed.is_set()
+    with two_nodes(lambda: list(Path(job.out).glob('*.state'))) as address:
+        run_fleet(job, [str(videos)], address)
     assert lines_of(job.out) == expected
     assert sorted(row['name'] for row in rows_of(job.out)) == sorted(expected)
     assert list(Path(job.out).glob('*.state')) == []
@@ -97,6 +80,7 @@ def test_a_name_that_means_another_recording_is_refused(videos, job, tmp_path):
 
 @pytest.mark.parametrize(('words', 'fact'), [
     ('synthvid {videos} --out {out} --shard 3/2', '3/2'), ('synthvid {videos} --out {out} --actors 0', '--actors'),
+    ('synthvid {videos} --out {out} --stride 2,3', '--stride'),
     ('synthvid {videos} --out {out} --ray 127.0.0.1:1', '127.0.0.1:1'),
     ('synthvid {videos} --out {out} --ray auto', 'auto'), ('synthvid {videos} --out {videos}/000.mp4', '000.mp4'),
     ('synthvid memory://none --out {out}', 'memory://none'), ('none.py none {videos} --out {out}', 'none.py')])

@@ -113,6 +113,12 @@ def test_all_formats_lie_beside_the_lines(detector, job, videos):
         [f'{name}.jsonl', *(f'{name}{end}' for end in recordings.FORMATS.values())])
 
 
+def test_the_tool_offers_all_formats(run):
+    status, out, _ = run('detect_videos --help')
+    assert status == 0
+    assert '{' + ','.join(recordings.FORMATS) + '}' in out
+
+
 def test_the_manifest_keeps_what_is_done(tmp_path):
     manifest = Manifest(str(tmp_path))
     manifest.start()

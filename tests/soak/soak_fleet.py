@@ -1,15 +1,13 @@
 """A fleet of two nodes with more recordings than in the fast tests, and what Ray costs; run by make soak."""
 
 import json
-import threading
 import time
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip('ray', reason="needs pip install 'tsm_det[ray]'")
-from ray.cluster_utils import Cluster
-
+from tests.fleet.two_nodes import two_nodes
 from tsm_det.datasets.synthetic_vid import make_synthetic_vid
 from tsm_det.fleet.recordings import Job
 from tsm_det.fleet.run import run_fleet
@@ -36,23 +34,14 @@ def timed(call):
 def test_twenty_recordings_and_a_node_that_dies(tmp_path, finished):
     videos = make_videos(tmp_path / 'data', 20, 60)
     job = Job(str(tmp_path / 'out'), *published('synthvid'), save_every=5)
-    cluster = Cluster(initialize_head=True, head_node_args=dict(num_cpus=1, include_dashboard=False))
-    node = cluster.add_node(num_cpus=1)
-    manifest, killed = Path(job.out, 'manifest.jsonl'), threading.Event()
+    manifest = Path(job.out, 'manifest.jsonl')
 
-    def kill():
-        while (not manifest.exists() or len(manifest.read_text().splitlines()) < finished
-               or len(list(Path(job.out).glob('*.state'))) < 2):
-            time.sleep(0.02)
-        cluster.remove_node(node, allow_graceful=False)
-        killed.set()
+    def is_time():
+        return (manifest.exists() and len(manifest.read_text().splitlines()) >= finished
+                and len(list(Path(job.out).glob('*.state'))) >= 2)
 
-    threading.Thread(target=kill, daemon=True).start()
-    try:
-        run_fleet(job, [str(videos)], cluster.address)
-    finally:
-        cluster.shutdown()
-    assert killed.is_set()
+    with two_nodes(is_time) as address:
+        run_fleet(job, [str(videos)], address)
     assert sorted(row['name'] for row in rows_of(job)) == sorted(video.name for video in videos.iterdir())
     detector = job.detector()
     for video in sorted(videos.iterdir()):

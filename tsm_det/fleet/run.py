@@ -34,6 +34,8 @@ def run_fleet(job: Job, places: Sequence[str], address: str | None = None, shard
         InputError: Ray is missing, the detector cannot be loaded, a place has no video, or there is no cluster; or,
             after all others are done, a recording cannot be read to its end, which its row of the manifest says.
     """
+    if not isinstance(job.stride, int):
+        raise InputError(f'--stride has {len(job.stride)} numbers but one holds for all recordings: give one')
     for flag, number, least in (('--actors', actors, 1), ('--gpus-per-actor', gpus_per_actor, 0),
                                 ('--save-every', job.save_every, 1), ('--stride', job.stride, 1)):
         if number is not None and not number >= least:
