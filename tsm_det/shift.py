@@ -14,6 +14,7 @@ from tsm_det.errors import InputError
 class ShiftState(NamedTuple):
     """The pasts of all sites of a network: one tensor ``(N, C_shift, H, W)`` per site, in forward order.
 
+    ``neck`` leaves out sites that read a map which a site of the backbone reads too: their pasts are the same.
     ``memory`` is the past of a RoI memory, ``()`` without one. More fields may follow: walk a state with
     :func:`map_state`, never by position.
     """

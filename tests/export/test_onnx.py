@@ -42,7 +42,7 @@ def test_a_graph_that_forgets_does_not_agree(detector, exported, monkeypatch):
 
 
 def test_inputs_and_outputs_have_the_names_of_the_sites(runtime):
-    sites = [*(f'backbone.{k}' for k in range(8)), *(f'neck.{k}' for k in range(4))]
+    sites = [*(f'backbone.{k}' for k in range(8)), 'neck.0']  # the backbone holds the other three of the neck
     inputs, outputs = ([tensor.name for tensor in tensors]
                        for tensors in (runtime.session.get_inputs(), runtime.session.get_outputs()))
     assert inputs == ['image', *(f'past.{site}' for site in sites)]

@@ -38,6 +38,8 @@ class TemporalBackbone(nn.Module):
     """
 
     site_pattern: str  # of the names of modules behind sites; groups are numbers, first the stage, last the block
+    reader: str | None = None  # see temporal_backbone
+    out_indices: Sequence[int]
 
     def __init__(self, *args, shift_div: int = 8, shift_stages: Sequence[int] | None = None,
                  shift_every: int | None = None, operator: str = 'shift', direction: str = 'past', **kwargs) -> None:
@@ -99,6 +101,11 @@ class TemporalBackbone(nn.Module):
             feats = self(clip.flatten(0, 1))
         return tuple(feats), tape.present(self.site_names)
 
+    def site_of(self, level: int) -> int | None:
+        """Return the place of the site that reads the features of a level as the neck gets them, None without one."""
+        reader = self.reader and self.reader.format(self.out_indices[level] + 2)
+        return self.site_names.index(reader) if reader in self.site_names else None
+
     def signature(self) -> tuple:
         """Return what gives a past its meaning besides the weights."""
         return self.shift_div if self.operator == 'shift' else self.operator, self.sites
@@ -109,7 +116,7 @@ class TemporalBackbone(nn.Module):
         return self
 
 
-def temporal_backbone(backbone: type, pattern: str) -> type:
+def temporal_backbone(backbone: type, pattern: str, reader: str | None = None) -> type:
     """Make and register ``TSM`` + the name of a backbone class, with sites in front of modules.
 
     Args:
@@ -118,8 +125,11 @@ def temporal_backbone(backbone: type, pattern: str) -> type:
             the first is the stage, the last the block, e.g. ``r'layer(\\d+)\\.(\\d+)\\.conv1'``. A group named
             ``branch`` numbers modules that run in parallel. Each module takes a map ``(N, C, H, W)``, or tokens
             ``(N, L, C)``, as its first argument.
+        reader: name of the module of stage ``{}``, from 1, that reads the features of the stage before, unchanged and
+            before any other use could change them; a neck's site on these features shares its past. The backbone has
+            ``out_indices``, stages from 0.
     """
-    return temporal_class(TemporalBackbone, backbone, site_pattern=pattern)
+    return temporal_class(TemporalBackbone, backbone, site_pattern=pattern, reader=reader)
 
 
 def _stages(network: nn.Module, pattern: str) -> list[dict[tuple, list[tuple]]]:
@@ -162,13 +172,14 @@ def _warn_of_frozen_sites(network: TemporalBackbone) -> None:
                       'leave these stages out of shift_stages', stacklevel=3)
 
 
-TSMResNet = temporal_backbone(backbones.ResNet, r'layer(\d+)\.(\d+)\.conv1')
-TSMResNetV1d = temporal_backbone(backbones.ResNetV1d, r'layer(\d+)\.(\d+)\.conv1')
-TSMResNeXt = temporal_backbone(backbones.ResNeXt, r'layer(\d+)\.(\d+)\.conv1')
-TSMRes2Net = temporal_backbone(backbones.Res2Net, r'layer(\d+)\.(\d+)\.conv1')
-TSMResNeSt = temporal_backbone(backbones.ResNeSt, r'layer(\d+)\.(\d+)\.conv1')
-TSMRegNet = temporal_backbone(backbones.RegNet, r'layer(\d+)\.(\d+)\.conv1')
-TSMDetectoRS_ResNet = temporal_backbone(backbones.DetectoRS_ResNet, r'layer(\d+)\.(\d+)\.conv1')
+_RESNET = r'layer(\d+)\.(\d+)\.conv1', 'layer{}.0.conv1'
+TSMResNet = temporal_backbone(backbones.ResNet, *_RESNET)
+TSMResNetV1d = temporal_backbone(backbones.ResNetV1d, *_RESNET)
+TSMResNeXt = temporal_backbone(backbones.ResNeXt, *_RESNET)
+TSMRes2Net = temporal_backbone(backbones.Res2Net, *_RESNET)
+TSMResNeSt = temporal_backbone(backbones.ResNeSt, *_RESNET)
+TSMRegNet = temporal_backbone(backbones.RegNet, *_RESNET)
+TSMDetectoRS_ResNet = temporal_backbone(backbones.DetectoRS_ResNet, *_RESNET)
 TSMHRNet = temporal_backbone(backbones.HRNet, r'stage(\d+)\.(\d+)\.branches\.(?P<branch>\d+)\.(\d+)\.conv1')
 TSMMobileNetV2 = temporal_backbone(backbones.MobileNetV2, r'layer(\d+)\.([1-9]\d*)\.expand_conv')
 TSMEfficientNet = temporal_backbone(backbones.EfficientNet, r'layers\.(\d+)\.([1-9]\d*)\.(?:expand_conv|conv1)')

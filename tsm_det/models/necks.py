@@ -35,6 +35,7 @@ class TemporalNeck(nn.Module):
 
     lateral_pattern: str
     inner_pattern: str | None
+    reads_inputs = False
 
     def __init__(self, *args, shift_div: int = 8, shift_levels: Sequence[int] | None = None,
                  shift_at: str = 'lateral', direction: str = 'past', **kwargs) -> None:
@@ -83,12 +84,18 @@ class TemporalNeck(nn.Module):
             levels = self(feats)
         return tuple(levels), tape.present(self.site_names)
 
+    def levels_read(self) -> Sequence[int]:
+        """Return the levels of the features that the sites read as the backbone gave them, none if they do not."""
+        if not self.reads_inputs or self.shift_at != 'lateral':
+            return ()
+        return [getattr(self, 'start_level', 0) + level for level in self.sites]
+
     def signature(self) -> tuple:
         """Return what gives a past its meaning besides the weights."""
         return self.shift_div, self.sites, self.shift_at
 
 
-def temporal_neck(neck: type, lateral: str, inner: str | None = None) -> type:
+def temporal_neck(neck: type, lateral: str, inner: str | None = None, reads_inputs: bool = False) -> type:
     """Make and register ``TSM`` + the name of a neck class, with sites in front of convolutions.
 
     Args:
@@ -96,8 +103,9 @@ def temporal_neck(neck: type, lateral: str, inner: str | None = None) -> type:
         lateral: regular expression of the names of its first convolutions; the group is the number of the level, named
             ``branch`` unless the output of one of them passes through another.
         inner: likewise of its output convolutions; None if it has none.
+        reads_inputs: whether the first convolutions read the backbone's features as they are, from ``start_level`` on.
     """
-    return temporal_class(TemporalNeck, neck, lateral_pattern=lateral, inner_pattern=inner)
+    return temporal_class(TemporalNeck, neck, lateral_pattern=lateral, inner_pattern=inner, reads_inputs=reads_inputs)
 
 
 def _levels(neck: nn.Module, pattern: str) -> list[str]:
@@ -109,8 +117,9 @@ def _levels(neck: nn.Module, pattern: str) -> list[str]:
     return sorted(matches, key=matches.__getitem__)
 
 
-TSMFPN = temporal_neck(necks.FPN, r'lateral_convs\.(?P<branch>\d+)', r'fpn_convs\.(?P<branch>\d+)')
-TSMPAFPN = temporal_neck(necks.PAFPN, r'lateral_convs\.(?P<branch>\d+)', r'fpn_convs\.(?P<branch>\d+)')
+_FPN = r'lateral_convs\.(?P<branch>\d+)', r'fpn_convs\.(?P<branch>\d+)'
+TSMFPN = temporal_neck(necks.FPN, *_FPN, reads_inputs=True)
+TSMPAFPN = temporal_neck(necks.PAFPN, *_FPN, reads_inputs=True)
 TSMCSPNeXtPAFPN = temporal_neck(necks.CSPNeXtPAFPN, r'reduce_layers\.(\d+)', r'out_convs\.(?P<branch>\d+)')
 TSMYOLOXPAFPN = temporal_neck(necks.YOLOXPAFPN, r'reduce_layers\.(\d+)', r'out_convs\.(?P<branch>\d+)')
-TSMChannelMapper = temporal_neck(necks.ChannelMapper, r'convs\.(?P<branch>\d+)')
+TSMChannelMapper = temporal_neck(necks.ChannelMapper, r'convs\.(?P<branch>\d+)', reads_inputs=True)

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from tsm_det.errors import InputError
 from tsm_det.models.autocast import head_on_maps, in_float32, on_maps, only_on_maps
 from tsm_det.models.memory_roi_head import MemoryTape
+from tsm_det.models.shared_pasts import SharedPasts
 from tsm_det.shift import ShiftState
 from tsm_det.shift_offline import NO_STREAM
 from tsm_det.sites import TemporalModule
@@ -80,6 +81,7 @@ class TemporalDetector(BaseDetector):
             raise InputError(f'window is {window} but must be at least 1')
         if getattr(self, 'with_rpn', False):
             head_on_maps(self.rpn_head)
+        self._shared_pasts = SharedPasts(self.backbone, next(iter(self._necks()), None))
         self.window = window
         self.streams = StreamBank(**(streams or {}))
         if self.direction == 'both' and self._memory_sites():
@@ -117,10 +119,10 @@ class TemporalDetector(BaseDetector):
         neck = ()
         for part in self._necks():
             if hasattr(part, 'forward_clip'):
-                feats, neck = part.forward_clip(feats, clip.shape[1], past.neck)
+                feats, neck = part.forward_clip(feats, clip.shape[1], self._shared_pasts.of_neck(past))
             else:
                 feats = part(feats)
-        return feats, ShiftState(backbone, neck)
+        return feats, ShiftState(backbone, self._shared_pasts.own(neck))
 
     def _necks(self) -> Iterable[BaseModule]:
         if not self.with_neck:
