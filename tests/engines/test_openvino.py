@@ -13,6 +13,7 @@ from mmdet.structures.bbox import bbox_overlaps
 
 from tests.models.test_detectors import build
 from tsm_det import OnlineDetector, config_path
+from tsm_det.config import load_config
 from tsm_det.datasets.synthetic_vid import make_synthetic_vid, plan_scene
 from tsm_det.engines import with_engine
 from tsm_det.errors import InputError
@@ -109,6 +110,16 @@ def test_a_graph_comes_from_the_cache_and_is_made_again_when_damaged(make, monke
     for batches in zip(made, exact, read, strict=True):
         assert_equal(batches[0], batches[1], px=1e-3)
         assert_equal(batches[0], batches[2])
+
+
+@pytest.mark.parametrize(('videos', 'read'), [(1, 1), (3, 3), (40, 4)])
+def test_the_first_frames_of_so_many_videos_calibrate(make, folder, videos, read):
+    from tsm_det.engines.quantization import some_frames, training_videos
+    config = load_config(config_path('tsm_faster_rcnn_r18_synthvid'),
+                         {'train_dataloader.dataset.data_root': f'{folder}/data'})
+    numbers, data = zip(*some_frames(training_videos(config), videos), strict=True)
+    assert numbers == tuple(range(8)) * read
+    assert len({frame['data_samples'][0].video_id for frame in data}) == read
 
 
 def test_missing_training_data_and_packages_and_other_detectors_are_named(make, monkeypatch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import math
 import time
 import warnings
 import zipfile
@@ -37,8 +38,8 @@ with without_telemetry():
     import openvino
     from nncf.quantization.range_estimator import RangeEstimatorParametersSet
 
-# Training videos, and frames from the start of each.
-_VIDEOS, _FRAMES = 40, 8
+# Calibration: frames from the start of each training video; at most so many videos, fewer when they have more pixels.
+_FRAMES, _VIDEOS, _PIXELS = 8, 40, 30_000_000
 
 
 def quantized(model: nn.Module, config: Config, size: tuple[int, int], padded: tuple[int, int]) -> openvino.Model:
@@ -90,8 +91,8 @@ class _Inputs:
         self._compiled, self._graph, self._videos = CompiledGraph(exact), graph, videos
 
     def __iter__(self) -> Iterator[list]:
-        past = None
-        for frame, data in some_frames(self._videos):
+        past, videos = None, max(1, min(_VIDEOS, _PIXELS // (_FRAMES * math.prod(self._graph.padded))))
+        for frame, data in some_frames(self._videos, videos):
             clip, past = self._clip(data), past if frame else None
             yield self._compiled.inputs(clip, past)
             _, past = self._compiled(clip, past)
@@ -119,11 +120,11 @@ def training_videos(config: Config) -> CocoVIDDataset:
         raise InputError(f'openvino-int8 is calibrated by the training data of the config, but {error}') from error
 
 
-def some_frames(dataset: CocoVIDDataset) -> Iterator[tuple[int, dict]]:
-    """Yield frames of some videos, each with its number in the video, from 0."""
+def some_frames(dataset: CocoVIDDataset, videos: int) -> Iterator[tuple[int, dict]]:
+    """Yield the first frames of so many videos, each with its number in the video, from 0."""
     lengths = {index: info['video_length'] for index, info in enumerate(map(dataset.get_data_info, range(len(dataset))))
                if not info['is_still']}
-    for index in list(lengths)[::max(1, len(lengths) // _VIDEOS)][:_VIDEOS]:
+    for index in list(lengths)[::max(1, len(lengths) // videos)][:videos]:
         for frame in range(min(_FRAMES, lengths[index])):
             yield frame, dataset.prepare_data((index, frame))
 
