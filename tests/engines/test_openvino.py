@@ -119,7 +119,7 @@ def test_the_first_frames_of_so_many_videos_calibrate(make, folder, videos, read
                          {'train_dataloader.dataset.data_root': f'{folder}/data'})
     numbers, data = zip(*some_frames(training_videos(config), videos), strict=True)
     assert numbers == tuple(range(8)) * read
-    assert len({frame['data_samples'][0].video_id for frame in data}) == read
+    assert len({frame['data_samples'].video_data_samples[0].video_id for frame in data}) == read
 
 
 def test_missing_training_data_and_packages_and_other_detectors_are_named(make, monkeypatch):
