@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from mmdet.structures.bbox import bbox_overlaps
+from mmengine.registry import init_default_scope
 
 from tests.models.test_detectors import build
 from tsm_det import OnlineDetector, config_path
@@ -113,8 +114,9 @@ def test_a_graph_comes_from_the_cache_and_is_made_again_when_damaged(make, monke
 
 
 @pytest.mark.parametrize(('videos', 'read'), [(1, 1), (3, 3), (40, 4)])
-def test_the_first_frames_of_so_many_videos_calibrate(make, folder, videos, read):
+def test_the_first_frames_of_so_many_videos_calibrate(folder, videos, read):
     from tsm_det.engines.quantization import some_frames, training_videos
+    init_default_scope('mmdet')
     config = load_config(config_path('tsm_faster_rcnn_r18_synthvid'),
                          {'train_dataloader.dataset.data_root': f'{folder}/data'})
     numbers, data = zip(*some_frames(training_videos(config), videos), strict=True)
