@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from tsm_det.errors import InputError
 from tsm_det.graphs.program import check_detector, require_packages
-from tsm_det.models.temporal_detector import frames_of
+from tsm_det.models.clip_samples import frames_of
 from tsm_det.shift import ShiftState, map_state, tensors_of
 
 Detections = tuple[Tensor, Tensor, Tensor]  # boxes (k, 4) in px of the network's input, scores (k,), labels (k,)

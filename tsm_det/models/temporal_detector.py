@@ -9,7 +9,6 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
 from mmdet.models import BaseDetector, DetDataPreprocessor
 from mmdet.models.dense_heads import RPNHead
 from mmdet.models.roi_heads import StandardRoIHead
@@ -20,6 +19,7 @@ from torch import Tensor, nn
 
 from tsm_det.errors import InputError
 from tsm_det.models.autocast import head_on_maps, in_float32, on_maps, only_on_maps
+from tsm_det.models.clip_samples import clips_of, frame_numbers, frames_of
 from tsm_det.models.memory_roi_head import MemoryTape
 from tsm_det.models.shared_pasts import SharedPasts
 from tsm_det.shift import ShiftState
@@ -181,7 +181,7 @@ class TemporalDetector(BaseDetector):
         """Losses over all frames of the clips (or images). On a CPU, autocast holds for backbone, neck and RPN only."""
         device, frames = batch_inputs.device.type, frames_of(batch_data_samples)
         outer, _running.segments = _running.segments, 1 + frames[-1].metainfo.get('segment', 0)
-        numbers = _numbers(frames, len(batch_inputs)).to(device) if _running.segments > 1 else None
+        numbers = frame_numbers(frames, len(batch_inputs)).to(device) if _running.segments > 1 else None
         try:
             with only_on_maps(device) if device == 'cpu' else nullcontext(), self._memory(batch_inputs, (), numbers):
                 return super().loss(batch_inputs, frames)
@@ -223,7 +223,7 @@ class TemporalDetector(BaseDetector):
         past, reasons = self.streams.recall(video_ids, [frames[0].metainfo['frame_id'] for frames in clips], sizes)
         samples, present = self.detect(batch_inputs, batch_data_samples, past, rescale)
         self.streams.hold(video_ids, [frames[-1].metainfo['frame_id'] for frames in clips], sizes, present)
-        return _clips_of(samples, batch_data_samples, reasons)
+        return clips_of(samples, batch_data_samples, reasons)
 
     def _predict_window(self, batch_inputs: Tensor, windows: Sequence[TrackDataSample], rescale: bool) -> list:
         if len(windows) > 1 or 'keep' not in windows[0].metainfo:
@@ -246,28 +246,3 @@ def _replaced(part: Any) -> Any:
         if kind in (old, old.__name__, f'mmdet.{old.__name__}'):
             return ConfigDict({**part, 'type': new})
     return part
-
-
-def frames_of(samples: Sequence[DetDataSample] | Sequence[TrackDataSample]) -> list[DetDataSample]:
-    """List the frames of clips in N-major order; samples of images pass through."""
-    return [frame for sample in samples
-            for frame in (sample.video_data_samples if isinstance(sample, TrackDataSample) else [sample])]
-
-
-def _numbers(frames: Sequence[DetDataSample], num_clips: int) -> Tensor:
-    """Numbers ``(N, T)`` of the frames in their streams, minus the first: frame ids in units of their smallest step."""
-    ids = torch.tensor([frame.frame_id for frame in frames]).view(num_clips, -1)
-    step = min((step for step in ids.diff(dim=1).unique().tolist() if step > 0), default=1)
-    return (ids - ids[:, :1]) // step
-
-
-def _clips_of(frames: list[DetDataSample], like: Sequence[TrackDataSample],
-              reasons: Sequence[str | None]) -> list[TrackDataSample]:
-    clips, rest = [], iter(frames)
-    for source, reason in zip(like, reasons, strict=True):
-        clip = source.new()
-        clip.video_data_samples = [next(rest) for _ in range(len(source))]
-        for index, frame in enumerate(clip.video_data_samples):
-            frame.set_metainfo({'reset': reason if index == 0 else None})
-        clips.append(clip)
-    return clips
