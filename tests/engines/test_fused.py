@@ -123,6 +123,15 @@ def test_copies_and_pickles_run(make_model):
         torch.testing.assert_close(features(other), expected, rtol=0, atol=0)
 
 
+@torch.no_grad()
+def test_weights_that_are_loaded_later_are_used():
+    model, other = (with_engine(build('FasterRCNN', seed=seed).float(), 'fast') for seed in (0, 1))
+    before, expected = features(model), features(other)
+    assert not torch.equal(before[0], expected[0])
+    model.load_state_dict(other.state_dict())
+    assert all(map(torch.equal, features(model), expected))
+
+
 def test_the_signature_holds_the_weights_and_not_what_has_run(make_model):
     model = make_model()
     detector = with_engine(model, 'fast')

@@ -86,6 +86,10 @@ class PackedConv2d(nn.Conv2d):
         self.packed[shape] = self.packed.setdefault(layout, weight)
         return self.packed[shape]
 
+    def _load_from_state_dict(self, *args: object, **kwargs: object) -> None:
+        super()._load_from_state_dict(*args, **kwargs)
+        self.packed = {}  # of the weights before
+
     def __getstate__(self) -> dict:
         return {**self.__dict__, 'packed': {}}  # packed weights can be neither copied nor pickled
 
