@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import socket
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from tempfile import TemporaryDirectory
@@ -23,8 +24,7 @@ class TestingActor:
     """Streams one test video after another through a detector; arguments of :func:`test_on_ray`."""
 
     def __init__(self, prepared: Callable[[Config], Runner], config: Config, folder: str) -> None:
-        self._prepared, self._config, self._logs = prepared, config, TemporaryDirectory()
-        os.chdir(folder)  # where relative paths of the config count from
+        self._prepared, self._config, self._folder, self._logs = prepared, config, folder, TemporaryDirectory()
 
     def __call__(self, row: dict) -> dict:
         """Add to a row with the index of a ``video`` its ``results`` by metric, pickled, or the ``error``."""
@@ -35,6 +35,11 @@ class TestingActor:
 
     @cached_property
     def _runner(self) -> Runner:
+        try:
+            os.chdir(self._folder)
+        except OSError as error:
+            raise InputError(f'{self._folder}, where the paths of the config count from, cannot be entered on '
+                             f'{socket.gethostname()} ({error.strerror}): mount it on all machines') from error
         import_modules_from_strings(**self._config.get('custom_imports', {}))
         self._config.work_dir = self._logs.name
         runner = self._prepared(self._config)

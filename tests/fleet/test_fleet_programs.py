@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip('simpy', reason="needs pip install 'tsm_det[docs]'")
-DOCS = Path(__file__).parents[2] / 'docs'
-sys.path.insert(0, str(DOCS / 'programs'))
+sys.path.insert(0, str(Path(__file__).parents[2] / 'docs' / 'programs'))
 import fleet_estimate
-from fleet_simulation import DAY, Fleet, best_save_every, draw, expected_loss, simulate
+from fleet_estimate import DAY, Fleet, best_save_every, expected_loss
+from fleet_simulation import draw, simulate
 
 from tsm_det.png import rendered
 
@@ -68,15 +68,16 @@ def test_the_best_interval_loses_least(frame, save, life):
 
 
 def test_the_plot_has_a_dot_and_a_line_per_life():
-    figure = draw({'slow': (0.5, 0.1), 'fast': (5.0, 0.1)}, {'day': DAY, 'week': 7 * DAY}, DAY)
+    lives = {'day': FLEET._replace(life=DAY), 'week': FLEET._replace(life=7 * DAY)}
+    figure = draw({'one': lives, 'another': lives}, DAY)
     assert [len(axes.lines) for axes in figure.axes] == [5, 5]
     assert rendered(figure).std() > 10
 
 
 def test_the_page_has_the_tables_of_the_program():
-    page = (DOCS / 'fleet_estimate.md').read_text()
+    page = (fleet_estimate.DOCS / 'fleet_estimate.md').read_text()
     for rows in (fleet_estimate.per_core(), fleet_estimate.decoding(), fleet_estimate.cameras(),
-                 fleet_estimate.recordings()):
+                 fleet_estimate.recordings(), fleet_estimate.best()):
         assert fleet_estimate.table(rows) in page
 
 

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import socket
 import sys
 from contextlib import nullcontext
 
@@ -59,8 +60,8 @@ def check_equal(one, other):
     assert (one[0]['frames_scored'], one[0]['frames_total']) == (15, 15)
     assert one[0]['coco/AP50'] is not None
     for frame, twin in zip(one[1], other[1], strict=True):
-        assert (frame['video_id'], frame['frame_id'], frame['reset']) == (
-            twin['video_id'], twin['frame_id'], twin['reset'])
+        assert (frame['video_id'], frame['frame_id'], frame.get('reset')) == (
+            twin['video_id'], twin['frame_id'], twin.get('reset'))
         assert len(frame['pred_instances']['scores']) > 0
         for key, value in frame['pred_instances'].items():
             np.testing.assert_array_equal(value, twin['pred_instances'][key])
@@ -102,6 +103,11 @@ def test_a_broken_video_ends_the_test_with_its_sentence(run, without_a_cluster, 
     assert status == 2
     assert '001.mp4' in err.strip().splitlines()[-1] and 'Traceback' not in err
     assert not (tmp_path / 'm.json').exists()
+
+
+def test_a_machine_without_the_folder_is_named(tmp_path):
+    row = ray_testing.TestingActor(None, None, str(tmp_path / 'gone'))({'video': 0})
+    assert f'{tmp_path}/gone' in row['error'] and socket.gethostname() in row['error']
 
 
 @pytest.mark.parametrize(('options', 'fact'), [
