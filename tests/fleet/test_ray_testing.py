@@ -5,18 +5,22 @@ import pickle
 import socket
 import sys
 from contextlib import nullcontext
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 
 pytest.importorskip('ray', reason="needs pip install 'tsm_det[ray]'")
 from tests.tiny import TINY, tiny_like_the_tools
-from tsm_det import ray_testing
+from tsm_det import config_path, ray_testing
 from tsm_det.datasets.synthetic_vid import make_synthetic_vid
+from tsm_det.errors import InputError
 
 pytestmark = pytest.mark.slow
-CONFIG = 'configs/tsm_faster_rcnn_r18_synthvid.py'
+ROOT = Path(__file__).parents[2]
+CONFIG = config_path('tsm_faster_rcnn_r18_synthvid')
 
 
 @pytest.fixture(scope='module')
@@ -67,13 +71,39 @@ def check_equal(one, other):
             np.testing.assert_array_equal(value, twin['pred_instances'][key])
 
 
-def test_two_detectors_on_ray_score_as_one_process(tested):
-    check_equal(tested('one', ''), tested('ray', '--ray local --actors 2'))
+DIES = """
+import os
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
+
+@HOOKS.register_module()
+class DieOnce(Hook):
+    def before_test_iter(self, runner, batch_idx, data_batch=None):
+        if batch_idx == 3:
+            try:
+                open({died!r}, 'x')
+            except FileExistsError:
+                return
+            os._exit(1)
+"""
+
+
+def test_two_detectors_on_ray_of_which_one_dies_score_as_one_process(tested, tmp_path, monkeypatch):
+    (tmp_path / 'dies.py').write_text(DIES.format(died=str(tmp_path / 'died')))
+    (tmp_path / 'config.py').write_text(
+        f"_base_ = '{CONFIG}'\ncustom_imports = dict(imports=['tsm_det', 'dies'])\n"
+        "custom_hooks = [dict(type='DieOnce')]\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv('PYTHONPATH', f'{tmp_path}:{ROOT}')
+    one = tested('one', '')
+    assert not (tmp_path / 'died').exists()
+    check_equal(one, tested('ray', '--ray local --actors 2', tmp_path / 'config.py'))
+    assert (tmp_path / 'died').exists()
 
 
 @pytest.mark.parametrize(('config', 'options'), [
     (CONFIG, ''), (CONFIG, '--engine fast --average-scores 3'),
-    ('configs/tsm_faster_rcnn_r18_synthvid_offline.py', '')], ids=['online', 'engine and averages', 'offline'])
+    (config_path('tsm_faster_rcnn_r18_synthvid_offline'), '')], ids=['online', 'engine and averages', 'offline'])
 def test_actors_give_what_one_process_gives(tested, without_a_cluster, config, options):
     check_equal(tested('one', options, config), tested('ray', f'--ray local {options}', config))
 
@@ -108,6 +138,11 @@ def test_a_broken_video_ends_the_test_with_its_sentence(run, without_a_cluster, 
 def test_a_machine_without_the_folder_is_named(tmp_path):
     row = ray_testing.TestingActor(None, None, str(tmp_path / 'gone'))({'video': 0})
     assert f'{tmp_path}/gone' in row['error'] and socket.gethostname() in row['error']
+
+
+def test_a_launcher_beside_ray_is_refused():
+    with pytest.raises(InputError, match='--launcher pytorch'):
+        ray_testing.test_on_ray(None, Config({'launcher': 'pytorch'}), 'local')
 
 
 @pytest.mark.parametrize(('options', 'fact'), [
