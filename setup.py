@@ -12,7 +12,7 @@ onnx = ['onnx>=1.23,<2', 'onnxscript>=0.7.2,<0.8']
 extras = {
     'decord': ['decord'],
     'demo': ['gradio>=6,<7', 'starlette<2'],
-    'docs': ['furo', 'myst-nb', 'sphinx'],
+    'docs': ['furo', 'myst-nb', 'simpy>=4.1,<5', 'sphinx'],
     'onnx': [*onnx, 'onnxruntime>=1.32,<2'],
     'openvino': [*onnx, 'nncf>=3.4,<4', 'openvino>=2026.4,<2027'],
     'ray': ['ray[data]>=2.60,<3'],

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 from mmdet.registry import DATASETS, RUNNERS
@@ -110,7 +112,7 @@ def _run_training(runner: Runner) -> None:
         runner.register_hook(hook)
     write_whole(runner)
     if runner.cfg.get('val_cfg'):
-        _in_windows(runner, 'val_loop')
+        in_windows(runner, 'val_loop')
     if not runner.cfg.load_from:
         warn_random_backbone(unwrapped(runner))
     try:
@@ -124,9 +126,14 @@ def _run_training(runner: Runner) -> None:
         on_sigterm.restore()
 
 
+def test_here(prepared: Callable[[Config], Runner], config: Config) -> dict[str, float]:
+    """Run a test in this process, or in those of a launcher."""
+    return prepared(config).test()
+
+
 def test(config: Config, checkpoint: str | None, out: str | None = None, show_dir: str | None = None,
          metrics: str | None = None, engine: str = 'eager', trust_checkpoint: bool = False,
-         average: int | None = None) -> dict[str, float]:
+         average: int | None = None, run: Callable[..., dict[str, float]] = test_here) -> dict[str, float]:
     """Stream every test video frame by frame, or in windows if the detector reads future frames, and score it.
 
     Args:
@@ -138,6 +145,8 @@ def test(config: Config, checkpoint: str | None, out: str | None = None, show_di
         engine: how to run the model, one of ``tsm_det.engines.ENGINES``.
         trust_checkpoint: load a checkpoint of more than tensors and plain values, which may run any program.
         average: frames to average class scores over, see :mod:`tsm_det.evaluation.score_averaging`; None: do not.
+        run: ``run(prepared, config)`` gives the metrics of the runner ``prepared(config)``, see
+            :mod:`tsm_det.ray_testing`.
 
     Returns:
         All metrics.
@@ -154,11 +163,20 @@ def test(config: Config, checkpoint: str | None, out: str | None = None, show_di
     config.load_from, config.resume = None, False
     with ExitStack() as stack:
         stack.enter_context(config_errors(config))
-        stack.enter_context(plain_files_only(trust_checkpoint))
         check_data(config, 'test_dataloader')
         if is_first_process(config):
             stack.enter_context(locked(out, metrics, show_dir))
         stack.enter_context(process_group(config))
+        results = run(partial(_test_runner, checkpoint, out, show_dir, engine, trust_checkpoint, average), config)
+        if metrics and is_main_process():
+            write_json({name: None if math.isnan(value) else value for name, value in results.items()}, metrics, 2)
+        return results
+
+
+def _test_runner(checkpoint: str | None, out: str | None, show_dir: str | None, engine: str, trust_checkpoint: bool,
+                 average: int | None, config: Config) -> Runner:
+    """A runner that is ready to test; arguments of :func:`test`."""
+    with config_errors(config), plain_files_only(trust_checkpoint):
         runner = _runner(config)
         model = unwrapped(runner)
         if checkpoint is None:
@@ -167,7 +185,7 @@ def test(config: Config, checkpoint: str | None, out: str | None = None, show_di
         _check_classes(runner, content, checkpoint)
         if engine != 'eager':
             runner.model = with_engine(model, engine, config)
-        _in_windows(runner, 'test_loop')
+        in_windows(runner, 'test_loop')
         if average:
             classes = runner.test_loop.dataloader.dataset.metainfo['classes']
             runner.model.register_forward_hook(ScoreAveraging(len(classes), average))
@@ -175,10 +193,7 @@ def test(config: Config, checkpoint: str | None, out: str | None = None, show_di
             runner.test_evaluator.metrics.append(DumpDetections(out))
         if show_dir:
             runner.register_hook(DrawDetections(show_dir))
-        results = runner.test()
-        if metrics and is_main_process():
-            write_json({name: None if math.isnan(value) else value for name, value in results.items()}, metrics, 2)
-        return results
+        return runner
 
 
 def check_data(config: Config, loader: str, *optional: str) -> None:
@@ -207,7 +222,7 @@ def _check_classes(runner: Runner, content: dict, checkpoint: str | None) -> Non
                       'training, or {key} to {count}')
 
 
-def _in_windows(runner: Runner, loop: str) -> None:
+def in_windows(runner: Runner, loop: str) -> None:
     """Let a loop give whole windows of a video to a detector that reads future frames."""
     model = unwrapped(runner)
     if getattr(model, 'direction', 'past') == 'both':
