@@ -23,6 +23,7 @@ autodoc_preserve_defaults = True
 html_theme = 'furo'
 html_title = f'tsm_det {version}'
 html_copy_source = False
+html_show_copyright = False
 html_static_path = ['_static']
 html_css_files = ['wide.css']  # for tables of numbers
 

@@ -23,3 +23,13 @@ def test_what_a_config_has_no_dataloader_for_is_refused():
     config = load_config(config_path('_base_/tsm_faster_rcnn_r50_fpn'))
     with pytest.raises(InputError, match=r'tsm_faster_rcnn_r50_fpn.py has no train_dataloader'):
         dataset_config(config, 'train_dataloader')
+
+
+@pytest.mark.parametrize(('name', 'meant'), [
+    ('synthvid', 'retinanet_r18_synthvid'), ('configs/tsm_faster_rcnn_r50_vidd.py', 'tsm_faster_rcnn_r50_vid'),
+    ('?', 'tsm_')])
+def test_a_missing_config_is_refused_with_names_of_configs(name, meant):
+    with pytest.raises(InputError) as refusal:
+        load_config(name)
+    assert name in str(refusal.value)
+    assert meant in str(refusal.value)

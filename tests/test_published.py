@@ -25,6 +25,24 @@ def test_a_detector_without_a_source_is_refused(words):
         split_detector(words)
 
 
+@pytest.mark.parametrize('name', ['termal', 'tsm_faster_rcnn', 'my-birds', 'c3po'])
+def test_a_word_that_is_neither_a_detector_nor_a_file_is_refused(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError) as refusal:
+        split_detector([name, 'street.mp4'])
+    assert all(fact in str(refusal.value) for fact in (name, *PUBLISHED))
+    (tmp_path / name).mkdir()  # a folder of images or videos
+    assert split_detector([name]) == (*published(DEFAULT), [name])
+
+
+@pytest.mark.parametrize('name', PUBLISHED)
+@pytest.mark.parametrize('checkpoint', ['w.pth', 'none'])
+def test_a_published_name_takes_no_other_weights(name, checkpoint):
+    with pytest.raises(InputError) as refusal:
+        detector_files(name, checkpoint)
+    assert all(fact in str(refusal.value) for fact in (name, checkpoint, PUBLISHED[name]))
+
+
 @pytest.mark.parametrize('config', ['c.py', 'tsm_faster_rcnn_r50_vid', 'synthvidd'])
 def test_a_config_without_a_checkpoint_is_refused(config):
     with pytest.raises(InputError) as refusal:

@@ -272,7 +272,7 @@ def test_bad_input_gets_one_sentence_and_status_2(run, data_root, tmp_path, line
 def test_options_may_stand_among_what_they_are_for(run, data_root, line):
     status, out, err = run(line.format(synth=config(), data=data_root))
     assert status == 0, out + err
-    assert out.splitlines()[-1] == '6 frames: nothing written'
+    assert out.splitlines()[-1] .startswith('6 frames: nothing written')
 
 
 def test_a_checkpoint_may_stand_behind_options(run):

@@ -8,8 +8,7 @@ from video_options import add_video_options
 
 
 def parse_args() -> Namespace:
-    parser = make_parser('detect_video.py configs/tsm_faster_rcnn_r18_synthvid.py CHECKPOINT '
-                         'data/synthvid/val/000.mp4 --out out.mp4 --json out.jsonl [options]', __doc__)
+    parser = make_parser('detect_video.py synthvid VIDEO --out drawn.mp4 --json out.jsonl [options]', __doc__)
     add = parser.add_argument
     add_names(parser, '; or a .onnx file (default: synthvid)')
     add('sources', nargs='*', metavar='SOURCE', help='video file, folder or glob of images or of videos, webcam (0 or '
@@ -43,7 +42,7 @@ def main(args: Namespace) -> None:
         exports, Selection(args.classes, args.class_thr, args.min_size, args.agnostic_nms), args.fill)
     print(stages)
     written = ', '.join(filter(None, (args.out, args.json, *exports)))
-    print(f'{frames} frames: {written or "nothing written"}')
+    print(f'{frames} frames: {written or "nothing written: --out FILE.mp4 draws the detections"}')
 
 
 if __name__ == '__main__':

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -57,8 +58,9 @@ def load_config(path: str, cfg_options: dict | None = None, work_dir: str | None
     if path in config_names():
         path = config_path(path)
     if not Path(path).is_file():
-        raise InputError(f'the config {path} is missing: give a file, for example one of configs/, or the name of '
-                         'one of them')
+        alike = get_close_matches(Path(path).stem, config_names(), cutoff=0.4) or config_names()[-3:]
+        raise InputError(f'the config {path} is missing: give a file, or the name of a config of tsm_det, such as '
+                         f'{", ".join(alike)}')
     config, options = _read(path), cfg_options or {}
     if name := options.get('video_data', config.get('video_data')):
         file = Path(path).parent / name

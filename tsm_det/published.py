@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from pathlib import Path
 
 from mmengine.logging import print_log
 
@@ -30,8 +32,11 @@ def detector_files(config: str, checkpoint: str | None) -> tuple[str, str | None
 
     A checkpoint of None is missing, and 'none' means random weights, None in the result.
 
-    Raises InputError when a config has no checkpoint.
+    Raises InputError when a config has no checkpoint, or a published name has one.
     """
+    if checkpoint and config in PUBLISHED:
+        raise InputError(f'{config} comes with its weights but {checkpoint} is behind it: leave that out, or give the '
+                         f'config {PUBLISHED[config]} in front of it')
     if checkpoint is None:
         if config not in PUBLISHED:
             raise InputError(f'{config} has no checkpoint behind it: give CONFIG CHECKPOINT, CONFIG none for random '
@@ -46,7 +51,7 @@ def split_detector(words: Sequence[str]) -> tuple[str, str | None, list[str]]:
     DETECTOR is a config file or the name of a config, and a checkpoint; a ``.onnx`` file; or a published name. Without
     it the detector is ``synthvid``, which is logged.
 
-    Raises InputError when there is no source.
+    Raises InputError when there is no source, or the first word is a mere name of neither a detector nor a file.
     """
     first, *rest = words
     if first in PUBLISHED:
@@ -55,10 +60,14 @@ def split_detector(words: Sequence[str]) -> tuple[str, str | None, list[str]]:
         config, checkpoint, sources = first, None, rest
     elif first.endswith(_CONFIG_SUFFIXES) or first in config_names():
         (config, checkpoint), sources = detector_files(first, *rest[:1] or [None]), rest[1:]
+    elif re.fullmatch(r'\w*[^\W\d][\w-]*', first) and not Path(first).exists():
+        raise InputError(f'{first} is neither a detector nor a file: detectors are {", ".join(PUBLISHED)}, a .onnx '
+                         'file, or CONFIG CHECKPOINT')
     else:
         (config, checkpoint), sources = published(DEFAULT), list(words)
         print_log(f'no detector is named, so this is {DEFAULT}, which knows synthetic shapes only: for other objects '
                   f'give CONFIG CHECKPOINT, or one of {", ".join(PUBLISHED)}', 'current')
     if not sources:
-        raise InputError(f'{" ".join(words)} names no source: give a video, a folder, a camera or an address behind it')
+        raise InputError(f'{" ".join(words)} is a detector without a source: give a video, a folder, a camera or an '
+                         'address behind it; behind CONFIG comes its CHECKPOINT, then the source')
     return config, checkpoint, sources

@@ -77,7 +77,7 @@ class StopWithoutLoss(Hook):
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
                          outputs: dict | None = None) -> None:
         """Count the steps since the last finite loss."""
-        loss = float((outputs or {}).get('loss', 0))
+        loss = torch.as_tensor((outputs or {}).get('loss', 0)).item()
         self.steps = 0 if math.isfinite(loss) else self.steps + 1
         if self.steps == _PATIENCE:
             raise InputError(f'the loss has been {loss} for {_PATIENCE} steps, until step {runner.iter + 1}: lower '

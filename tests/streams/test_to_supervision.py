@@ -60,7 +60,7 @@ def test_the_example_of_the_docs_counts_like_a_loop_over_the_tracks(tmp_path):
     make_synthetic_vid(tmp_path, train_videos=1, val_videos=1, frames_per_video=32)
     [code] = re.findall(r'```python\n(import supervision.*?)```', (ROOT / 'docs/tracking.md').read_text(), re.DOTALL)
     names = {}
-    exec(code.replace('data/synthvid/', f'{tmp_path}/').replace("'data/", f"'{ROOT}/data/"), names)
+    exec(code.replace('data/synthvid/', f'{tmp_path}/'), names)
     detector = OnlineDetector.from_config(
         config_path('tsm_faster_rcnn_r18_synthvid'),
         str(next((ROOT / 'data/checkpoints').glob('tsm_faster_rcnn_r18_synthvid*'))), tracker='bytetrack')

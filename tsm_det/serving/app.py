@@ -76,7 +76,7 @@ def _build_page(annotator: Annotator, score_thr: float, heading: str, sample: st
 
     def on_video(path: str | None, stream: DemoStream, score_thr: float, beside: bool) -> Iterator[tuple[str, str]]:
         if path is None:
-            raise gr.Error('a video is required: upload one', print_exception=False)
+            raise gr.Error('a video is required: upload one, or choose the sample', print_exception=False)
         with page_errors(path):
             yield from annotator.annotate_video(path, stream, score_thr, beside)
 
