@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import socket
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from threading import Event, Thread
 
 # Read when Ray is imported: no usage statistics, and no messages about its own work.
 os.environ.setdefault('RAY_USAGE_STATS_ENABLED', '0')
@@ -20,7 +20,6 @@ from tqdm import tqdm
 from tsm_det.errors import InputError
 from tsm_det.fleet.cameras import watch_cameras
 from tsm_det.fleet.recordings import Job, detect_recording
-from tsm_det.video.prefetch import Background
 
 # Frames of a recording from one report of its progress to the next.
 _REPORT_EVERY = 25
@@ -101,12 +100,29 @@ def detect_recordings_on_ray(job: Job, recordings: Mapping[str, str], frames: Ma
     detected = rows.map(
         RecordingActor, fn_constructor_args=(job, counts), num_cpus=1, num_gpus=gpus_per_actor or None,
         compute=ActorPoolStrategy(size=number, max_tasks_in_flight_per_actor=1))
-    for row in Background(detected.iter_rows(), len(recordings), is_live=True):
-        bar.update(ray.get(counts.total.remote()) - bar.n)
-        if row:
+    with _following(bar, counts):
+        for row in detected.iter_rows():
             yield row['row']
-        else:
-            time.sleep(0.5)
+    bar.update(ray.get(counts.total.remote()) - bar.n)
+
+
+@contextmanager
+def _following(bar: tqdm, counts: ray.actor.ActorHandle) -> Iterator[None]:
+    """Context manager: the bar moves with the counts."""
+    has_left = Event()
+
+    def follow() -> None:
+        while not has_left.wait(0.5):
+            for total in ray.wait([counts.total.remote()], timeout=5)[0]:
+                bar.update(ray.get(total) - bar.n)
+
+    thread = Thread(target=follow, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        has_left.set()
+        thread.join()
 
 
 def watch_cameras_on_ray(job: Job, cameras: Mapping[str, str], is_local: bool, actors: int | None = None,

@@ -42,8 +42,8 @@ def read_cameras(path: str) -> dict[str, str]:
             raise InputError(f'{path} has two cameras {name}: give each a name of its own')
         if not (isinstance(address, str) and address):
             raise InputError(f'{path} has no address for the camera {name}: write {name}: ADDRESS')
-    return {name: address if is_live_address(address) else os.path.abspath(os.path.expanduser(address))
-            for name, address in rows}
+    return {name: address if is_live_address(address) or '://' in address else os.path.abspath(
+        os.path.expanduser(address)) for name, address in rows}
 
 
 def watch_cameras(job: Job, cameras: Mapping[str, str], host: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -61,6 +62,7 @@ def served(metrics: StreamMetrics, host: str, targets: str) -> Iterator[None]:
     try:
         write_text(f'- targets: ["{host}:{server.server_port}"]\n', targets)
         yield
+        os.unlink(targets)
     finally:
         server.shutdown()
         server.server_close()
