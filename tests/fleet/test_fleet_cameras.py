@@ -100,6 +100,14 @@ def test_more_detectors_than_fit_are_refused(job, videos, monkeypatch):
 
 
 @pytest.mark.slow
+def test_a_run_of_a_camera_that_does_not_answer_ends_with_its_name(run, tmp_path):
+    (tmp_path / 'cameras.yaml').write_text(f'gate: {DEAD}\n')
+    status, _, err = run(f'detect_videos synthvid --live {tmp_path}/cameras.yaml --out {tmp_path}/out --actors 1')
+    assert status == 2
+    assert 'gate' in err.strip().splitlines()[-1] and DEAD in err and 'Traceback' not in err
+
+
+@pytest.mark.slow
 def test_a_detector_dies_its_camera_goes_on_and_ctrl_c_ends_all(videos, video_frame, tmp_path):
     out, listed = tmp_path / 'out', tmp_path / 'cameras.yaml'
     gate, yard = out / 'gate.jsonl', out / 'yard.jsonl'
