@@ -66,8 +66,8 @@ def connected(address: str | None = None) -> Iterator[None]:
             socket.create_connection((host, int(port)), timeout=10).close()
         ray.init(address or 'local', log_to_driver=False, logging_level='error', **own)
     except (OSError, ValueError, RuntimeError) as error:
-        raise InputError(f'there is no Ray cluster at {address} ({error}): start one by ray start --head, or leave '
-                         '--ray out') from error
+        raise InputError(f'there is no Ray cluster at {address} ({error}): start one by ray start --head, set '
+                         'RAY_AUTH_MODE=token if it asks for a token, or leave --ray out') from error
     try:
         yield
     finally:

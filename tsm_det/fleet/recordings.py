@@ -43,6 +43,12 @@ class Job(NamedTuple):
     formats: Sequence[str] = ()
     max_gap: int | None = None
 
+    def anywhere(self) -> Job:
+        """The same job for a process in another folder."""
+        paths = {key: path for key in ('out', 'config', 'checkpoint') if (path := getattr(self, key))}
+        return self._replace(**{key: os.path.abspath(path) for key, path in paths.items()
+                                if key == 'out' or os.path.exists(path)})
+
     def detector(self, capacity: int = 1) -> OnlineDetector:
         """Load the detector for so many streams. Raises InputError when it has no state to save."""
         detector = open_detector(self.config, self.checkpoint, self.device, capacity, self.max_gap, self.cfg_options,

@@ -38,7 +38,7 @@ def run_fleet(job: Job, places: Sequence[str], address: str | None = None, shard
         InputError: Ray is missing, the detector cannot be loaded, a place has no video, or there is no cluster; or,
             after all others are done, a recording cannot be read to its end, which its row of the manifest says.
     """
-    on_ray = _on_ray(job, actors, gpus_per_actor)
+    job, on_ray = job.anywhere(), _on_ray(job, actors, gpus_per_actor)
     recordings = _shard(find_recordings(places), shard)
     check_folder(job.out)
     manifest = Manifest(job.out, shard)
@@ -78,7 +78,7 @@ def run_cameras(job: Job, places: Sequence[str], address: str | None = None, sha
 
     Runs until it is interrupted, or all cameras were recordings and have ended, and continues an earlier run.
     """
-    on_ray = _on_ray(job, actors, gpus_per_actor)
+    job, on_ray = job.anywhere(), _on_ray(job, actors, gpus_per_actor)
     if len(places) > 1 or job.formats:
         raise InputError(f'--live takes {places[-1]} alone, without recordings and --write: leave them out')
     from tsm_det.fleet.cameras import read_cameras

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, start_http_server
 
@@ -14,7 +14,7 @@ from tsm_det.video.cameras import LiveSource, StreamFrame
 from tsm_det.video.sources import Source
 
 # 5 ms to 10 s, each 19 % above the one before it: so close are the quantiles.
-_LATENCIES_S = [0.005 * 2 ** (k / 4) for k in range(45)]
+_LATENCIES_S = [round(0.005 * 2 ** (k / 4), 4) for k in range(45)]
 
 
 class StreamMetrics:
@@ -62,7 +62,7 @@ def served(metrics: StreamMetrics, host: str, targets: str) -> Iterator[None]:
     try:
         write_text(f'- targets: ["{host}:{server.server_port}"]\n', targets)
         yield
-        os.unlink(targets)
     finally:
+        Path(targets).unlink(missing_ok=True)
         server.shutdown()
         server.server_close()
