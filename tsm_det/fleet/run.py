@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from importlib import import_module
 from itertools import islice
 from types import ModuleType
@@ -126,10 +126,8 @@ def _with_the_lost(recordings: Mapping[str, str], rows: Iterable[dict]) -> Itera
 
 def _frames(recordings: Mapping[str, str]) -> dict[str, int]:
     """The number of frames of each recording, as its header states it; 0 if unknown, as at an address."""
-    frames = {}
+    frames = dict.fromkeys(recordings, 0)
     for name, video in recordings.items():
-        try:
+        with suppress(InputError):  # its actor will say so
             frames[name] = 0 if '://' in video else open_source(video).num_frames or 0
-        except InputError:  # its actor will say so
-            frames[name] = 0
     return frames
