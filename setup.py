@@ -15,7 +15,7 @@ extras = {
     'docs': ['furo', 'myst-nb', 'simpy>=4.1,<5', 'sphinx'],
     'onnx': [*onnx, 'onnxruntime>=1.32,<2'],
     'openvino': [*onnx, 'nncf>=3.4,<4', 'openvino>=2026.4,<2027'],
-    'ray': ['ray[data]>=2.60,<3'],
+    'ray': ['prometheus-client>=0.26,<1', 'ray[data]>=2.60,<3'],
     'supervision': ['supervision>=0.31,<0.32'],
     'track': ['lap>=0.5.13,<0.6'],
 }

@@ -1,4 +1,4 @@
-"""Detect in many recordings on the actors of a Ray cluster, or of this machine."""
+"""Detect in many recordings, or in cameras, on the actors of a Ray cluster, or of this machine."""
 
 from argparse import ArgumentTypeError, Namespace
 
@@ -14,6 +14,7 @@ def parse_args() -> Namespace:
     add_names(parser)
     add('recordings', nargs='*', metavar='VIDEO', help='video file, folder or pattern of videos, NAME.txt that lists '
         'them, or an address that fsspec reads (s3://bucket/folder)')
+    add('--live', metavar='FILE', help='in place of recordings, a YAML file with a line NAME: ADDRESS for each camera')
     add('--out', metavar='DIR', required=True, help='folder of all outputs, the same for all machines; a second run '
         'with it goes on where the first stopped')
     add('--write', nargs='+', default=[], choices=['mp4', 'mot', 'coco', 'csv', 'cvat'], help='what to write of each '
@@ -26,6 +27,8 @@ def parse_args() -> Namespace:
     add('--score-thr', type=float, default=0.3, help='lowest score to keep (default: 0.3)')
     add('--save-every', type=int, default=100, metavar='N', help='write the state every N frames of a recording; a '
         'killed detector loses no more (default: 100)')
+    add('--max-gap', type=int, metavar='N', help='reset a stream when its frame id grows by more than N (default: '
+        'never)')
     add_tracking(parser)
     add_model_options(parser)
     return parser.parse_intermixed_args()
@@ -34,13 +37,16 @@ def parse_args() -> Namespace:
 def main(args: Namespace) -> None:
     from tsm_det.config import parse_options
     from tsm_det.fleet.recordings import Job
-    from tsm_det.fleet.run import run_fleet
+    from tsm_det.fleet.run import run_cameras, run_fleet
     from tsm_det.published import split_detector
 
-    config, checkpoint, places = split_detector([*filter(None, (args.config, args.checkpoint)), *args.recordings])
+    config, checkpoint, places = split_detector(
+        [*filter(None, (args.config, args.checkpoint)), *args.recordings, *filter(None, [args.live])])
     job = Job(args.out, config, checkpoint, args.device, args.engine, parse_options(args.cfg_options),
-              args.trust_checkpoint, args.track, args.score_thr, args.stride, args.fill, args.save_every, args.write)
-    print(run_fleet(job, places, args.ray, args.shard, args.actors, args.gpus_per_actor))
+              args.trust_checkpoint, args.track, args.score_thr, args.stride, args.fill, args.save_every, args.write,
+              args.max_gap)
+    run_all = run_cameras if args.live else run_fleet
+    print(run_all(job, places, args.ray, args.shard, args.actors, args.gpus_per_actor))
 
 
 def _shard(text: str) -> tuple[int, int]:

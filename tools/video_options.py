@@ -9,7 +9,7 @@ def add_video_options(parser: ArgumentParser) -> None:
     """Add all options but those of the detector."""
     add = parser.add_argument
     add('--out', help='mp4 file with the detections drawn, or a folder/ of them')
-    add('--json', help='JSON lines file, one line per frame')
+    add('--json', help='JSON lines file, one line per frame, or a folder/ of one file per source')
     add('--show', action='store_true', help='also show windows; q quits')
     for add_options in (_add_exports, _add_selection, add_tracking, _add_length, _add_encoding, _add_live_sources,
                         _add_state_files):

@@ -81,6 +81,9 @@ def test_a_name_that_means_another_recording_is_refused(videos, job, tmp_path):
 @pytest.mark.parametrize(('words', 'fact'), [
     ('synthvid {videos} --out {out} --shard 3/2', '3/2'), ('synthvid {videos} --out {out} --actors 0', '--actors'),
     ('synthvid {videos} --out {out} --stride 2,3', '--stride'),
+    ('synthvid {videos} --out {out} --stride 0', '--stride'),
+    ('synthvid {videos} --out {out} --save-every 0', '--save-every'),
+    ('synthvid {videos} --out {out} --fill', '--fill'), ('synthvid {videos} --out {out} --score-thr 2', '--score-thr'),
     ('synthvid {videos} --out {out} --ray 127.0.0.1:1', '127.0.0.1:1'),
     ('synthvid {videos} --out {out} --ray auto', 'auto'), ('synthvid {videos} --out {videos}/000.mp4', '000.mp4'),
     ('synthvid memory://none --out {out}', 'memory://none'), ('none.py none {videos} --out {out}', 'none.py')])

@@ -61,6 +61,28 @@ def test_a_resumed_run_saves_where_it_began(make_detector, videos, tmp_path):
     assert numbers == [4, 6, 8]
 
 
+def test_in_a_folder_each_source_has_its_lines_and_its_state(make_detector, videos, tmp_path):
+    """And continues with whichever others; one without a state starts over."""
+    def run_into(name, videos, **keys):
+        folder = f'{tmp_path}/{name}/'
+        detect_sources(make_detector(), open_sources(videos), None, folder, 0, resume_state=folder, **keys)
+        return {path.stem: path.read_text().splitlines() for path in Path(folder).glob('*.jsonl')}
+
+    def steps(lines):  # of equal numbers only in equal batches
+        return [(line['stream'], line['frame_id'], line['reset']) for line in map(json.loads, lines)]
+
+    before = run_into('cut', videos, max_frames=3)
+    assert sorted(path.name for path in Path(tmp_path, 'cut').iterdir()) == [
+        'east.jsonl', 'east.state', 'west.jsonl', 'west.state']
+    east = run_into('cut', videos[:1])['east']
+    assert east[:3] == before['east']
+    assert steps(east) == [('east.mp4', k, None if k else 'new') for k in range(9)]
+    Path(tmp_path, 'cut', 'west.state').unlink()
+    lines = run_into('cut', videos)
+    assert lines['east'] == east
+    assert steps(lines['west']) == [('west.mp4', k, None if k else 'new') for k in range(6)]
+
+
 def test_another_video_of_the_same_name_is_refused(make_detector, videos, video_file, tmp_path):
     state = str(tmp_path / 'state.pt')
     before = run(make_detector(), videos[:1], tmp_path, max_frames=2, save_state=state)

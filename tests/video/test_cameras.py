@@ -1,5 +1,6 @@
 """Live sources over scripted connections."""
 
+import math
 import time
 from itertools import chain, repeat
 from threading import Event
@@ -124,6 +125,29 @@ def test_a_dead_address_is_refused_without_its_password(camera):
     with pytest.raises(InputError) as error:
         camera(ConnectionError('Connection refused'), address='rtsp://me:secret@camera/1')
     assert str(error.value).startswith('nothing can be read from rtsp://me@camera/1 (Connection refused): check the')
+
+
+def test_a_camera_that_need_not_answer_is_waited_for_and_the_wait_is_a_gap(camera):
+    source = camera(BREAK, BREAK, BREAK, [3, 4, BREAK], [5], every_frame=True, must_answer=False,
+                    stall_limit_s=math.inf)
+    assert given(source.frames(start=70), 3) == [(71, 3), (72, 4), (74, 5)]
+    assert source.fps == FPS
+
+
+def test_a_recording_is_not_waited_for(camera):
+    """Its first frame might be any."""
+    source = camera(BREAK, range(9), connection=recorded(9), must_answer=False)
+    with pytest.raises(InputError, match='rtsp://camera'):
+        given(source.frames())
+
+
+def test_times_go_on_from_the_first_frame_id(camera, monkeypatch):
+    clock = [50.0]
+    monkeypatch.setattr(module.time, 'monotonic', lambda: clock[0])
+    source = camera([0, lambda: clock.__setitem__(0, 53.0), 1], connection={'fps': 10}, every_frame=True)
+    frames = (frame for frame in source.frames(start=200) if frame is not None)
+    assert [next(frames).time_s, next(frames).time_s] == [20, 23]
+    assert source.begin_s == 30
 
 
 def test_a_file_behind_an_address_gives_all_frames_and_ends(camera):

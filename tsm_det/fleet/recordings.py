@@ -6,7 +6,7 @@ import os
 import posixpath
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -17,6 +17,7 @@ from tsm_det.errors import InputError
 from tsm_det.export.exported_detector import open_detector
 from tsm_det.streams.detect_sources import detect_sources, open_sources
 from tsm_det.streams.online_detector import OnlineDetector
+from tsm_det.video.cameras import StreamFrame
 from tsm_det.video.exports import Exports
 from tsm_det.video.source_names import VIDEO_SUFFIXES, source_names
 
@@ -40,14 +41,20 @@ class Job(NamedTuple):
     fill: bool = False
     save_every: int = 100
     formats: Sequence[str] = ()
+    max_gap: int | None = None
 
-    def detector(self, **changes: object) -> OnlineDetector:
-        """Load the detector; ``changes`` replace values of the job. Raises InputError when it has no state to save."""
-        job = self._replace(**changes)
-        detector = open_detector(job.config, job.checkpoint, job.device, cfg_options=job.cfg_options,
-                                 engine=job.engine, trust_checkpoint=job.trust_checkpoint, tracker=job.tracker)
+    def anywhere(self) -> Job:
+        """The same job for a process in another folder."""
+        paths = {key: path for key in ('out', 'config', 'checkpoint') if (path := getattr(self, key))}
+        return self._replace(**{key: os.path.abspath(path) for key, path in paths.items()
+                                if key == 'out' or os.path.exists(path)})
+
+    def detector(self, capacity: int = 1) -> OnlineDetector:
+        """Load the detector for so many streams. Raises InputError when it has no state to save."""
+        detector = open_detector(self.config, self.checkpoint, self.device, capacity, self.max_gap, self.cfg_options,
+                                 self.engine, self.trust_checkpoint, self.tracker)
         if not isinstance(detector, OnlineDetector):
-            raise InputError(f"{job.config} has direction='both', whose runs cannot be continued: use tools/"
+            raise InputError(f"{self.config} has direction='both', whose runs cannot be continued: use tools/"
                              'detect_video.py')
         return detector
 
@@ -67,11 +74,12 @@ def find_recordings(places: Sequence[str]) -> dict[str, str]:
     return {os.path.relpath(path, shared): video for path, video in zip(full, found, strict=True)}
 
 
-def detect_recording(detector: OnlineDetector, job: Job, name: str, video: str) -> dict:
+def detect_recording(detector: OnlineDetector, job: Job, name: str, video: str,
+                     on_frame: Callable[[StreamFrame, str | None], object] = lambda *_: None) -> dict:
     """Detect in one recording, from where an earlier attempt stopped, and write ``OUT/NAME.jsonl`` and the formats.
 
     Returns the row of the manifest: status 'done' or 'failed', with the sentence that says why. What another attempt
-    would continue from stays until :func:`clean_up`.
+    would continue from stays until :func:`clean_up`. ``on_frame`` as of ``detect_sources``.
     """
     begin, stem = time.time(), _stem(job, name)
     os.makedirs(os.path.dirname(stem), exist_ok=True)
@@ -84,7 +92,7 @@ def detect_recording(detector: OnlineDetector, job: Job, name: str, video: str) 
             detect_sources(
                 detector, open_sources([path]), drawn, lines, job.score_thr, stride=job.stride, fill=job.fill,
                 save_state=state, save_every=job.save_every, exports=_exports(job, name),
-                resume_state=state if os.path.exists(state) else None)
+                resume_state=state if os.path.exists(state) else None, on_frame=on_frame)
     except InputError as error:
         return row | {'status': 'failed', 'seconds': round(time.time() - begin, 3), 'error': str(error)}
     with open(lines, encoding='utf-8') as written:

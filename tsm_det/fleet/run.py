@@ -1,11 +1,14 @@
-"""A fleet run: the recordings that are left, on Ray, with progress and a manifest."""
+"""A fleet run: the recordings that are left, or cameras, on Ray; progress and a manifest."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from importlib import import_module
 from itertools import islice
+from types import ModuleType
 
+from mmengine.logging import print_log
 from tqdm import tqdm
 
 from tsm_det.errors import InputError
@@ -13,6 +16,7 @@ from tsm_det.files import check_folder
 from tsm_det.fleet.manifest import Manifest
 from tsm_det.fleet.recordings import Job, clean_up, find_recordings
 from tsm_det.locks import locked
+from tsm_det.streams.detect_sources import check_options
 from tsm_det.video.sources import open_source
 
 
@@ -34,17 +38,8 @@ def run_fleet(job: Job, places: Sequence[str], address: str | None = None, shard
         InputError: Ray is missing, the detector cannot be loaded, a place has no video, or there is no cluster; or,
             after all others are done, a recording cannot be read to its end, which its row of the manifest says.
     """
-    if not isinstance(job.stride, int):
-        raise InputError(f'--stride has {len(job.stride)} numbers but one holds for all recordings: give one')
-    for flag, number, least in (('--actors', actors, 1), ('--gpus-per-actor', gpus_per_actor, 0),
-                                ('--save-every', job.save_every, 1), ('--stride', job.stride, 1)):
-        if number is not None and not number >= least:
-            raise InputError(f'{flag} is {number} but must be at least {least}')
-    try:
-        from tsm_det.fleet.actors import connected, detect_recordings_on_ray
-    except ImportError as error:
-        raise InputError(f"detect_videos.py needs Ray ({error}): pip install 'tsm_det[ray]'") from error
-    recordings = dict(islice(find_recordings(places).items(), shard[0] - 1, None, shard[1]))
+    job, on_ray = job.anywhere(), _on_ray(job, actors, gpus_per_actor)
+    recordings = _shard(find_recordings(places), shard)
     check_folder(job.out)
     manifest = Manifest(job.out, shard)
     for name, video in recordings.items():
@@ -55,25 +50,68 @@ def run_fleet(job: Job, places: Sequence[str], address: str | None = None, shard
     left = {name: video for name, video in recordings.items() if video not in done}
     failed: list[str] = []
     with ExitStack() as stack:
+        if left:
+            _check_detector(job)
         stack.enter_context(locked(manifest.path))
         manifest.start()
         if left:
-            job.detector(device='cpu', engine='eager')  # one sentence about a wrong one, not one per actor
-            stack.enter_context(connected(address))
+            stack.enter_context(on_ray.connected(address))
             frames = _frames(left)
             bar = stack.enter_context(tqdm(total=sum(frames.values()), unit='frame', mininterval=1))
-            for row in _with_the_lost(left, detect_recordings_on_ray(job, left, actors, gpus_per_actor)):
+            rows = on_ray.detect_recordings_on_ray(job, left, frames, bar, actors, gpus_per_actor)
+            for row in _with_the_lost(left, rows):
                 manifest.add(row)
                 if row['status'] == 'done':
                     clean_up(job, row['name'])
                 else:
                     failed.append(row['name'])
-                bar.update(frames[row['name']])
                 bar.set_postfix(recordings=len(left), failed=len(failed))
     if failed:
         raise InputError(f'{len(failed)} of {len(recordings)} recordings failed, such as {failed[0]}; the others are '
                          f'done: {manifest.path} says why, and another run tries them again')
     return f'{len(recordings)} recordings, {len(recordings) - len(left)} of them done before: {manifest.path}'
+
+
+def run_cameras(job: Job, places: Sequence[str], address: str | None = None, shard: tuple[int, int] = (1, 1),
+                actors: int | None = None, gpus_per_actor: float = 0) -> str:
+    """Detect in the cameras of a file, which is the only place; arguments as of :func:`run_fleet`.
+
+    Runs until it is interrupted, or all cameras were recordings and have ended, and continues an earlier run.
+    """
+    job, on_ray = job.anywhere(), _on_ray(job, actors, gpus_per_actor)
+    if len(places) > 1 or job.formats:
+        raise InputError(f'--live takes {places[-1]} alone, without recordings and --write: leave them out')
+    from tsm_det.fleet.cameras import read_cameras
+    cameras = _shard(read_cameras(places[0]), shard)
+    check_folder(job.out)
+    _check_detector(job)
+    with on_ray.connected(address):
+        print_log(f'{len(cameras)} cameras into {job.out}; Ctrl-C ends', 'current')
+        frames = on_ray.watch_cameras_on_ray(job, cameras, address is None, actors, gpus_per_actor)
+    return f'{frames} frames of {len(cameras)} cameras: {job.out}'
+
+
+def _on_ray(job: Job, actors: int | None, gpus_per_actor: float) -> ModuleType:
+    """The module that needs Ray. Raises InputError when it is missing, or a number is wrong."""
+    if not isinstance(job.stride, int):
+        raise InputError(f'--stride has {len(job.stride)} numbers but one holds for all sources: give one')
+    for flag, number, least in (('--actors', actors, 1), ('--gpus-per-actor', gpus_per_actor, 0)):
+        if number is not None and not number >= least:
+            raise InputError(f'{flag} is {number} but must be at least {least}')
+    try:
+        return import_module('tsm_det.fleet.actors')
+    except ImportError as error:
+        raise InputError(f"detect_videos.py needs Ray ({error}): pip install 'tsm_det[ray]'") from error
+
+
+def _check_detector(job: Job) -> None:
+    """Raise InputError about a wrong detector or option once, not once per actor."""
+    detector = job._replace(device='cpu', engine='eager').detector()
+    check_options(detector, [job.stride], job.save_every, job.score_thr, job.fill)
+
+
+def _shard(names: Mapping[str, str], shard: tuple[int, int]) -> dict[str, str]:
+    return dict(islice(names.items(), shard[0] - 1, None, shard[1]))
 
 
 def _with_the_lost(recordings: Mapping[str, str], rows: Iterable[dict]) -> Iterator[dict]:
@@ -88,10 +126,8 @@ def _with_the_lost(recordings: Mapping[str, str], rows: Iterable[dict]) -> Itera
 
 def _frames(recordings: Mapping[str, str]) -> dict[str, int]:
     """The number of frames of each recording, as its header states it; 0 if unknown, as at an address."""
-    frames = {}
+    frames = dict.fromkeys(recordings, 0)
     for name, video in recordings.items():
-        try:
+        with suppress(InputError):  # its actor will say so
             frames[name] = 0 if '://' in video else open_source(video).num_frames or 0
-        except InputError:  # its actor will say so
-            frames[name] = 0
     return frames

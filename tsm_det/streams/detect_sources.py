@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 
@@ -38,7 +38,8 @@ def detect_sources(detector: OnlineDetector | OfflineDetector, sources: Sequence
                    stride: int | Sequence[int] = 1, max_frames: int | None = None, save_state: str | None = None,
                    save_every: int = 100, resume_state: str | None = None, most_open: int = MOST_OPEN,
                    encoding: Encoding = DEFAULT_ENCODING, stages: StageTimes | None = None,
-                   exports: Exports = NO_EXPORTS, selection: Selection = KEEP_ALL, fill: bool = False) -> int:
+                   exports: Exports = NO_EXPORTS, selection: Selection = KEEP_ALL, fill: bool = False,
+                   on_frame: Callable[[StreamFrame, str | None], object] = lambda *_: None) -> int:
     """Run sources through a detector, one stream per source; decoding, detecting, drawing and writing overlap.
 
     Args:
@@ -47,21 +48,25 @@ def detect_sources(detector: OnlineDetector | OfflineDetector, sources: Sequence
         sources: from :func:`open_sources`.
         out: mp4 file with the detections drawn in, shown at the times of the frames; with several sources, or if it is
             a folder or ends in ``/``, a folder of such files.
-        json_lines: JSON lines file, one line per frame.
+        json_lines: JSON lines file, one line per frame; or a folder of one per source, if it is a folder or ends in
+            ``/``.
         score_thr: lowest score of a detection.
         show: draw into windows too; the key q ends the run.
         stride: detect in every ``stride``-th frame; a list has one number per source.
         max_frames: largest number of frames per source; None for all.
-        save_state: state file, written atomically every ``save_every`` batches and at the end, also after Ctrl-C.
-        resume_state: state file to continue from, and to save to without ``save_state``. ``json_lines`` is truncated
-            at its frames and appended to, and so are the exports; an existing video is renamed. Frames that a live
-            source gave meanwhile are a gap in its frame ids.
+        save_state: state file, written atomically every ``save_every`` batches and at the end, also after Ctrl-C; or a
+            folder of one per source, as for ``json_lines``.
+        resume_state: state file to continue from, and to save to without ``save_state``; in a folder, a source without
+            a file starts with its first frame. ``json_lines`` is truncated at its frames and appended to, and so are
+            the exports; an existing video is renamed. Frames that a live source gave meanwhile are a gap in its frame
+            ids.
         most_open: largest number of recorded sources open at a time.
         encoding: encoder of ``out`` and its preset.
         stages: gets how long decoding, detecting, drawing and writing took.
         exports: files in the formats of other tools, written at the end, also after Ctrl-C.
         selection: which detections to keep.
         fill: put predicted boxes of the tracks into the frames that ``stride`` leaves out.
+        on_frame: called with each frame that is written, and the reason of its reset.
 
     Returns the number of frames.
 
@@ -71,20 +76,16 @@ def detect_sources(detector: OnlineDetector | OfflineDetector, sources: Sequence
             tracker to fill with.
     """
     strides = _per_source(sources, stride)
-    for flag, number in (*(('--stride', number) for number in strides.values()), ('--max-frames', max_frames),
-                         ('--save-every', save_every), ('--at-once', most_open)):
+    check_options(detector, [*strides.values()], save_every, score_thr, fill)
+    for flag, number in (('--max-frames', max_frames), ('--at-once', most_open)):
         if number is not None and number < 1:
             raise InputError(f'{flag} is {number} but must be at least 1')
-    if not 0 <= score_thr <= 1:
-        raise InputError(f'--score-thr is {score_thr} but must be from 0 to 1')
     selection.check(detector.classes)
     out, json_lines, save_state, resume_state, *exported = (
         path and os.path.expanduser(path) for path in (out, json_lines, save_state, resume_state, *exports))
     save_state, exports = save_state or resume_state, Exports(*exported)
     if isinstance(detector, OfflineDetector):
         check_recordings(sources, save_state, fill)
-    elif fill and detector.tracker is None:
-        raise InputError('--fill predicts the boxes of tracks but there is no tracker: give --track')
     sources = [in_levels(source, detector.model.dataset_meta.get('value_range')) for source in sources]
     written = check_outputs(sources, out, json_lines, save_state, exports)
     positions = {} if not resume_state or isinstance(detector, OfflineDetector) else resume(
@@ -116,6 +117,7 @@ def detect_sources(detector: OnlineDetector | OfflineDetector, sources: Sequence
             with stages.measure('write'):
                 for drawn in batch:
                     outputs.write(*drawn)
+                    on_frame(drawn[0], drawn[2])
                 frames = [frame for frame, *_ in batch]
                 outputs.finish_others({frame.stream for frame in frames})
                 progress.keep(frames, streams)
@@ -125,6 +127,18 @@ def detect_sources(detector: OnlineDetector | OfflineDetector, sources: Sequence
             if dropped := sum(getattr(source, 'dropped', 0) for source in sources):
                 bar.set_postfix(dropped=dropped, refresh=False)
     return num_frames
+
+
+def check_options(detector: OnlineDetector | OfflineDetector, strides: Sequence[int], save_every: int,
+                  score_thr: float, fill: bool) -> None:
+    """Raise InputError when an option is wrong whatever the sources."""
+    for flag, number in (*(('--stride', number) for number in strides), ('--save-every', save_every)):
+        if number < 1:
+            raise InputError(f'{flag} is {number} but must be at least 1')
+    if not 0 <= score_thr <= 1:
+        raise InputError(f'--score-thr is {score_thr} but must be from 0 to 1')
+    if fill and isinstance(detector, OnlineDetector) and detector.tracker is None:
+        raise InputError('--fill predicts the boxes of tracks but there is no tracker: give --track')
 
 
 def open_sources(names: Sequence[str], every_frame: bool = False, stall_limit_s: float = 10.0,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from tsm_det.errors import InputError
 from tsm_det.stream_bank import HeldStream
@@ -13,17 +15,21 @@ from tsm_det.streams.state_file import Position, read_state, write_state
 from tsm_det.video.cameras import StreamFrame
 from tsm_det.video.fingerprint import fingerprint
 from tsm_det.video.sources import Source
+from tsm_det.video.stream_paths import is_folder, own_or_shared_paths
 
 
 class RunProgress:
     """Tracks the position in each source, from ``positions`` on, and writes the state file of ``detect_sources``.
 
-    ``path`` None writes nothing; ``every`` is the number of batches between two writes.
+    ``path`` is a file, or a folder of one per source; None writes nothing. ``every`` is the number of batches between
+    two writes.
     """
 
     def __init__(self, detector: OnlineDetector, sources: Sequence[Source], strides: Mapping[str, int], fill: bool,
                  path: str | None, every: int, positions: Mapping[str, Position]) -> None:
-        self._path, self._every, self._strides, self._fill = path, every, strides, fill
+        self._paths: Mapping[Any, Path] = _state_paths(sources, path)
+        self._files = [*dict.fromkeys(self._paths.values())]
+        self._every, self._strides, self._fill = every, strides, fill
         self._signature = detector.signature() if path else ''
         self._num_frames = {source.name: source.num_frames for source in sources}
         self._recordings = {source.name: _recording(source) for source in sources} if path else {}
@@ -42,24 +48,35 @@ class RunProgress:
             self.write()
 
     def write(self) -> None:
-        """Write the state file, if there is a path."""
-        if self._path:
-            write_state(self._path, self._signature, self._streams, self._positions)
+        """Write the state files."""
+        for file in self._files:
+            # Streams of other sources came from the one file that was resumed.
+            write_state(file, self._signature,
+                        [stream for stream in self._streams if self._paths.get(stream.stream_id, file) == file],
+                        {name: place for name, place in self._positions.items() if self._paths.get(name, file) == file})
 
 
 def resume(detector: OnlineDetector, path: str, sources: Sequence[Source], strides: Mapping[str, int],
            fill: bool) -> dict[str, Position]:
     """Restore the detector's streams, those of other sources as far as the capacity allows; return the positions.
 
+    ``path`` is a file, or a folder of one per source, where files may be missing.
+
     Raises:
         InputError: the file cannot be read or is of another model, or a source is another recording, or has another
             length or stride, or its frames were filled and are not now, or the other way round.
     """
-    streams, positions = read_state(path, detector.signature())
-    # OnlineDetector.save_state knows no sources, only the last frame of each stream.
-    positions = positions or {
-        stream.stream_id: Position(stream.frame_id, None, None, time.time())  # type: ignore[misc]
-        for stream in streams}
+    streams: list[HeldStream] = []
+    signature = detector.signature()
+    positions: dict[str, Position] = {}
+    for file in dict.fromkeys(_state_paths(sources, path).values()):
+        if not is_folder(path) or file.exists():
+            held, known = read_state(file, signature)
+            streams += held
+            # OnlineDetector.save_state knows no sources, only the last frame of each stream.
+            positions |= known or {
+                stream.stream_id: Position(stream.frame_id, None, None, time.time())  # type: ignore[misc]
+                for stream in held}
     for source in sources:
         position = positions.get(source.name)
         if position is None:
@@ -80,6 +97,10 @@ def resume(detector: OnlineDetector, path: str, sources: Sequence[Source], strid
     ours_last = sorted(streams, key=lambda stream: stream.stream_id in names)
     detector.bank.restore(ours_last[-detector.bank.capacity:])
     return positions
+
+
+def _state_paths(sources: Sequence[Source], path: str | None) -> dict[str, Path]:
+    return own_or_shared_paths([source.name for source in sources], path, '.state', '--save-state')
 
 
 def _recording(source: Source) -> str | None:

@@ -18,7 +18,7 @@ from tsm_det.video.frame_times import FrameClock, stamp_of, usual_step
 from tsm_det.video.orientation import upright
 
 _ADDRESSES = ('rtsp://', 'rtsps://', 'rtmp://', 'http://', 'https://', 'udp://', 'tcp://', 'srt://', '/dev/video')
-_DEFAULT_FPS = 30.0
+DEFAULT_FPS = 30.0
 # A stream with a higher rate states its clock (90 kHz), not its frame rate.
 _MAX_FPS = 1000.0
 
@@ -179,7 +179,7 @@ def _recorded_frames(container: av.container.InputContainer, stream: av.VideoStr
 
 
 def _plausible_fps(fps: float | Fraction | None) -> float:
-    return float(fps) if fps and 0 < fps <= _MAX_FPS else _DEFAULT_FPS
+    return float(fps) if fps and 0 < fps <= _MAX_FPS else DEFAULT_FPS
 
 
 def _reason(error: Exception) -> str:

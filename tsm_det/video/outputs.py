@@ -21,14 +21,14 @@ from tsm_det.video.drawing import draw_detections
 from tsm_det.video.exports import NO_EXPORTS, Exports, ExportSink
 from tsm_det.video.sinks import DEFAULT_ENCODING, Encoding, JsonLinesSink, VideoSink
 from tsm_det.video.sources import Source
-from tsm_det.video.stream_paths import stream_paths
+from tsm_det.video.stream_paths import own_or_shared_paths, stream_paths
 from tsm_det.video.trails import Trails
 
 _NO_SCREEN = '--show needs an OpenCV with windows and a screen: leave it out, or use the page of tools/serve.py'
 
 
 class Outputs(ExitStack):
-    """One file of JSON lines for all streams, one video and one window per stream; arguments as in ``detect_sources``.
+    """JSON lines, one video and one window per stream; arguments as in ``detect_sources``.
 
     ``strides``: frames from one output frame to the next, by source. ``last_frames``: last frame id per stream of the
     run to resume; see ``JsonLinesSink``. Existing videos are then renamed, not overwritten. ``classes`` and
@@ -53,7 +53,9 @@ class Outputs(ExitStack):
         self._trails = {source.name: Trails() for source in sources}
         self._live = {source.name for source in sources if source.is_live}
         self._written: set[str] = set()
-        self._lines = self.enter_context(JsonLinesSink(json_lines, last_frames)) if json_lines else None
+        lines = _lines_paths(sources, json_lines)
+        sinks = {path: self.enter_context(JsonLinesSink(path, last_frames)) for path in dict.fromkeys(lines.values())}
+        self._lines = {name: sinks[path] for name, path in lines.items()}
         self._exports = self.enter_context(
             ExportSink(exports, sources, classes, last_frames, is_resumable)) if any(exports) else None
         self._show = show
@@ -85,7 +87,7 @@ class Outputs(ExitStack):
             KeyboardInterrupt: q was pressed in a window.
         """
         if self._lines:
-            self._lines.write(frame.frame_id, frame.time_s, frame.stream, reset, detections)
+            self._lines[frame.stream].write(frame.frame_id, frame.time_s, frame.stream, reset, detections)
         if self._exports:
             self._exports.write(frame, reset, detections)
         if self._videos:
@@ -106,10 +108,11 @@ def check_outputs(sources: Sequence[Source], out: str | None = None, json_lines:
                   save_state: str | None = None, exports: Exports = NO_EXPORTS) -> list[str | os.PathLike]:
     """Return the outputs; raise InputError, before any is written, when one is also a source or another output.
 
-    The state file, written last, must be writable too.
+    The state files, written last, must be writable too.
     """
-    if save_state:
-        check_writable(save_state)
+    states = own_or_shared_paths([source.name for source in sources], save_state, '.state', '--save-state').values()
+    for path in states:
+        check_writable(path)
     videos = _video_paths(sources, out).values()
     files = [file for source in sources for file in source.files]
     for flag, folder in (('--mot', exports.mot), ('--cvat', exports.cvat)):
@@ -117,7 +120,8 @@ def check_outputs(sources: Sequence[Source], out: str | None = None, json_lines:
             raise InputError(f'{flag} is {folder}, the folder of a source, where NAME.txt or NAME.xml may be labels: '
                              'name another folder')
     exported = exports.paths([source.name for source in sources])
-    outputs: list[str | os.PathLike] = [*videos, *filter(None, (json_lines, save_state)), *exported]
+    outputs: list[str | os.PathLike] = [*videos, *dict.fromkeys(_lines_paths(sources, json_lines).values()),
+                                         *dict.fromkeys(states), *exported]
     refuse_overwriting([*outputs, *(path.with_suffix('.part.mp4') for path in videos)], files)
     for path in exported:  # they are written last
         check_writable(path)
@@ -126,6 +130,10 @@ def check_outputs(sources: Sequence[Source], out: str | None = None, json_lines:
 
 def _video_paths(sources: Sequence[Source], out: str | None) -> dict[str, Path]:
     return stream_paths([source.name for source in sources], out, '.mp4', '--out')
+
+
+def _lines_paths(sources: Sequence[Source], json_lines: str | None) -> dict[str, Path]:
+    return own_or_shared_paths([source.name for source in sources], json_lines, '.jsonl', '--json')
 
 
 def _rename_old_videos(paths: Iterable[Path]) -> None:

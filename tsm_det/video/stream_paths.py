@@ -1,4 +1,4 @@
-"""One output file per stream."""
+"""One output file per stream, or one for all."""
 
 from __future__ import annotations
 
@@ -17,11 +17,10 @@ def stream_paths(streams: Sequence[str], out: str | None, suffix: str, flag: str
     """
     if not out:
         return {}
-    is_folder = os.path.isdir(out) or out.endswith(('/', os.sep))
-    is_file = out.lower().endswith(suffix) and not is_folder
+    is_file = out.lower().endswith(suffix) and not is_folder(out)
     if len(streams) == 1 and is_file:
         return {streams[0]: Path(out)}
-    if is_file or (len(streams) == 1 and not is_folder):
+    if is_file or (len(streams) == 1 and not is_folder(out)):
         raise InputError(f'{flag} is {out} but {len(streams)} source(s) need '
                          f'{f"a file name ending in {suffix} or a folder/" if len(streams) == 1 else "a folder/"}')
     paths: dict[str, Path] = {}
@@ -30,3 +29,15 @@ def stream_paths(streams: Sequence[str], out: str | None, suffix: str, flag: str
         names = (Path(out, f'{stem or "stream"}{f"-{k}" * bool(k)}{suffix}') for k in count())
         paths[stream] = next(path for path in names if path not in paths.values())
     return paths
+
+
+def own_or_shared_paths(streams: Sequence[str], out: str | None, suffix: str, flag: str) -> dict[str, Path]:
+    """The file of each stream: its own in the folder ``out``, or the file ``out`` for all; {} for None."""
+    if out and not is_folder(out):
+        return dict.fromkeys(streams, Path(out))
+    return stream_paths(streams, out, suffix, flag)
+
+
+def is_folder(out: str) -> bool:
+    """Whether an output is a folder: one that exists, or a name with a slash at its end."""
+    return os.path.isdir(out) or out.endswith(('/', os.sep))
