@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import pickle
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cached_property
 from tempfile import TemporaryDirectory
 
@@ -80,7 +79,7 @@ def test_on_ray(prepared: Callable[[Config], Runner], config: Config, address: s
         if number is not None and not number >= least:
             raise InputError(f'{flag} is {number} but must be at least {least}')
     try:
-        from tsm_det.fleet.actors import connected
+        from tsm_det.fleet.actors import connected, rows_of_actors
     except ImportError as error:
         raise InputError(f"--ray needs Ray ({error}): pip install 'tsm_det[ray]'") from error
     runner = prepared(config)
@@ -91,7 +90,10 @@ def test_on_ray(prepared: Callable[[Config], Runner], config: Config, address: s
     results = {}
     cluster = connected(None if address == 'local' else address)
     with cluster, tqdm(total=sum(lengths), unit='frame', mininterval=1) as bar:
-        for row in _rows(len(dataset), actors, gpus_per_actor, (prepared, config, os.getcwd())):
+        rows = [{'video': video} for video in range(len(dataset))]
+        arguments = prepared, config, os.getcwd()
+        # A score needs all videos.
+        for row in rows_of_actors(rows, TestingActor, arguments, actors, gpus_per_actor, most_errors=0):
             if row['error']:
                 raise InputError(row['error'])
             results[row['video']] = pickle.loads(row['results'])
@@ -101,21 +103,3 @@ def test_on_ray(prepared: Callable[[Config], Runner], config: Config, address: s
             metric.results += part
     runner.test_loop.dataloader = DataLoader(dataset, sampler=())  # no frame is left: the loop only scores
     return runner.test()
-
-
-def _rows(videos: int, actors: int | None, gpus_per_actor: float, arguments: tuple) -> Iterator[dict]:
-    """The rows of all videos, as they end."""
-    import ray
-    from ray.data import ActorPoolStrategy, DataContext
-
-    logging.getLogger('ray.data').setLevel(logging.ERROR)
-    context = DataContext.get_current()
-    context.enable_progress_bars = context.print_on_execution_start = False
-    context.max_errored_blocks = 0  # a score needs all videos
-    resources = ray.cluster_resources()
-    fitting = resources.get('GPU', 0) // gpus_per_actor if gpus_per_actor else resources['CPU']
-    rows = ray.data.from_items([{'video': video} for video in range(videos)], override_num_blocks=videos)
-    yield from rows.map(
-        TestingActor, fn_constructor_args=arguments, num_cpus=1, num_gpus=gpus_per_actor or None,
-        compute=ActorPoolStrategy(size=max(1, min(actors or int(fitting), videos)), max_tasks_in_flight_per_actor=1)
-    ).iter_rows()

@@ -89,21 +89,35 @@ def detect_recordings_on_ray(job: Job, recordings: Mapping[str, str], frames: Ma
         actors: number of detectors; None for one per CPU of the cluster, or per ``gpus_per_actor`` GPUs.
         gpus_per_actor: GPUs that Ray gives to each, may be a fraction.
     """
+    counts = FrameCounts.remote()
+    rows = [{'name': name, 'video': video, 'frames': frames[name]} for name, video in recordings.items()]
+    # One recording must not end the others.
+    detected = rows_of_actors(rows, RecordingActor, (job, counts), actors, gpus_per_actor, most_errors=-1)
+    with _following(bar, counts):
+        for row in detected:
+            yield row['row']
+    bar.update(ray.get(counts.total.remote()) - bar.n)
+
+
+def rows_of_actors(rows: list[dict], actor: type, arguments: tuple, actors: int | None, gpus_per_actor: float,
+                   most_errors: int) -> Iterator[dict]:
+    """Yield what actors of Ray Data make of rows, one call per row, as they end.
+
+    Args:
+        rows: at least one.
+        actor: a class whose instances take a row and return one.
+        arguments: of the class.
+        actors, gpus_per_actor: see :func:`detect_recordings_on_ray`.
+        most_errors: rows without a result before the run ends with the error; -1 for any number.
+    """
     logging.getLogger('ray.data').setLevel(logging.ERROR)
     context = DataContext.get_current()
     context.enable_progress_bars = context.print_on_execution_start = False
-    context.max_errored_blocks = -1  # one recording must not end the others
-    counts = FrameCounts.remote()
-    rows = ray.data.from_items([{'name': name, 'video': video, 'frames': frames[name]}
-                                for name, video in recordings.items()], override_num_blocks=len(recordings))
-    number = max(1, min(actors or _num_fitting(gpus_per_actor), len(recordings)))
-    detected = rows.map(
-        RecordingActor, fn_constructor_args=(job, counts), num_cpus=1, num_gpus=gpus_per_actor or None,
-        compute=ActorPoolStrategy(size=number, max_tasks_in_flight_per_actor=1))
-    with _following(bar, counts):
-        for row in detected.iter_rows():
-            yield row['row']
-    bar.update(ray.get(counts.total.remote()) - bar.n)
+    context.max_errored_blocks = most_errors
+    number = max(1, min(actors or _num_fitting(gpus_per_actor), len(rows)))
+    yield from ray.data.from_items(rows, override_num_blocks=len(rows)).map(
+        actor, fn_constructor_args=arguments, num_cpus=1, num_gpus=gpus_per_actor or None,
+        compute=ActorPoolStrategy(size=number, max_tasks_in_flight_per_actor=1)).iter_rows()
 
 
 @contextmanager
