@@ -26,6 +26,18 @@ def test_an_import_without_a_working_stack_says_in_three_lines_what_to_install(m
     assert "pip install --no-build-isolation 'tsm_det[onedl]'" in lines[1]
 
 
+def test_a_tool_without_a_working_stack_ends_with_status_2_and_says_what_to_install():
+    program = ("import runpy, sys\n"
+               "sys.modules['mmdet'] = None\n"
+               "sys.path.insert(0, 'tools')\n"
+               "sys.argv = ['tools/detect_video.py', 'synthvid', 'missing.mp4']\n"
+               "runpy.run_path('tools/detect_video.py', run_name='__main__')\n")
+    done = subprocess.run([sys.executable, '-W', 'ignore', '-c', program], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith('error: tsm_det needs torch')
+    assert 'Traceback' not in done.stderr
+
+
 @pytest.mark.slow
 def test_an_install_contains_every_module_config_tool_and_weight(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())

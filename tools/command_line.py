@@ -24,6 +24,11 @@ def run(parse_args: Callable[[], Namespace], main: Callable[[Namespace], None]) 
     except KeyboardInterrupt as end:
         print('interrupted:', getattr(end, 'note', 'what was written so far is kept'), file=sys.stderr)
         sys.exit(128 + (signal.SIGTERM if end.args == (signal.SIGTERM,) else signal.SIGINT))
+    except ImportError as error:
+        if error.name != 'tsm_det':
+            raise
+        print(f'error: {error}', file=sys.stderr)  # tsm_det itself says how to install what it needs
+        sys.exit(2)
     except ValueError as error:
         from tsm_det.errors import InputError
         if not isinstance(error, InputError):

@@ -20,7 +20,7 @@ except (ImportError, OSError, AssertionError) as error:  # mmdet asserts the ver
     raise ImportError(
         f'tsm_det needs torch, mmengine, mmcv with its compiled ops, and mmdet, but importing them failed: {error}\n'
         "Install torch first, then the maintained stack: pip install --no-build-isolation 'tsm_det[onedl]'\n"
-        "(or upstream's: 'tsm_det[openmmlab]'); in a clone, `make setup` does all of it.") from error
+        "(or upstream's: 'tsm_det[openmmlab]'); in a clone, `make setup` does all of it.", name='tsm_det') from error
 
 from tsm_det import mixed_precision, randomness  # noqa: F401
 from tsm_det.config import config_path
