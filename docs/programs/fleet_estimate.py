@@ -15,7 +15,7 @@ SAVE_EVERY = 100  # frames
 DAY = 86_400.0  # seconds
 RECORDING_H = 1  # hours per recording
 SPEEDS = ('r18_fast', 'r18_fast-bf16', 'thermal_fast-bf16', 'thermal_openvino-int8', 'rtmdet_s_fast-bf16',
-          'r50_fast', 'r50_fast-bf16')
+          'r50_fast-bf16')
 
 
 class Detector(NamedTuple):
