@@ -111,6 +111,13 @@ def test_a_camera_skips_the_downtime_and_a_recording_does_not(monkeypatch):
     assert first_frames(positions, sources, {'camera': 2, 'video': 2}) == {'camera': 12 + 250, 'video': 12}
 
 
+def test_the_downtime_is_counted_at_the_rate_so_far_whatever_rate_the_camera_states(monkeypatch):
+    monkeypatch.setattr(module.time, 'time', lambda: 1012.0)
+    camera = SimpleNamespace(name='camera', fps=25.0, is_recorded=False)
+    position = Position(159, None, 1, 1002.0, time_s=31.8)
+    assert first_frames({'camera': position}, [camera], {'camera': 1}) == {'camera': 160 + 50}
+
+
 def test_the_downtime_of_a_live_source_is_a_gap(make_detector, tmp_path, monkeypatch):
     class Camera:
         name, fps, num_frames, files, is_live, is_recorded = 'camera', 10.0, None, (), True, False

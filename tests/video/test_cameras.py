@@ -256,3 +256,16 @@ def test_a_camera_may_be_iterated_again(camera):
     assert given(source.frames(), 2) == [(0, 0), (1, 1)]
     end.set()
     assert given(source.frames(), 2) == [(0, 2), (1, 3)]
+
+
+def test_times_go_on_from_those_of_an_earlier_run_whatever_rate_the_camera_states(camera):
+    source = camera([0, 1, 2], connection={'fps': 25.0}, every_frame=True)
+    source.continue_from(31.8)
+    times = []
+    for frame in source.frames(562):
+        if frame is not None:
+            times.append((frame.frame_id, frame.time_s))
+        if len(times) == 3:
+            break
+    assert [frame_id for frame_id, _ in times] == [562, 563, 564]
+    assert 31.8 <= times[0][1] <= times[1][1] <= times[2][1]

@@ -12,7 +12,7 @@ from tsm_det.errors import InputError
 from tsm_det.stream_bank import HeldStream
 from tsm_det.streams.online_detector import OnlineDetector
 from tsm_det.streams.state_file import Position, read_state, write_state
-from tsm_det.video.cameras import StreamFrame
+from tsm_det.video.cameras import LiveSource, StreamFrame
 from tsm_det.video.fingerprint import fingerprint
 from tsm_det.video.sources import Source
 from tsm_det.video.stream_paths import is_folder, own_or_shared_paths
@@ -41,7 +41,7 @@ class RunProgress:
         for frame in frames:
             self._positions[frame.stream] = Position(
                 frame.frame_id, self._num_frames[frame.stream], self._strides[frame.stream], time.time(),
-                self._recordings.get(frame.stream), self._fill)
+                self._recordings.get(frame.stream), self._fill, frame.time_s)
         self._streams = streams
         self._num_batches += bool(frames)
         if frames and self._num_batches % self._every == 0:
@@ -111,10 +111,16 @@ def first_frames(positions: Mapping[str, Position], sources: Sequence[Source],
                  steps: Mapping[str, int]) -> dict[str, int]:
     """The next frame id of each source; a live source skips the frames it gave since the run stopped.
 
-    ``steps``: from one frame to the next, by source. A clock that was set back meanwhile skips none: frame ids never
-    run backwards.
+    It skips them at its rate so far, and its time goes on. ``steps``: from one frame to the next, by source. A clock
+    that was set back meanwhile skips none: frame ids and times never run backwards.
     """
-    now = time.time()
-    return {source.name: position.frame_id + steps[source.name] + (
-                0 if source.is_recorded else max(0, round((now - position.seen_at) * source.fps)))
-            for source in sources if (position := positions.get(source.name))}
+    starts = {}
+    for source in sources:
+        if position := positions.get(source.name):
+            starts[source.name] = position.frame_id + steps[source.name]
+            if not source.is_recorded:
+                away, passed = max(0.0, time.time() - position.seen_at), position.time_s
+                starts[source.name] += round(away * (position.frame_id / passed if passed else source.fps))
+                if isinstance(source, LiveSource) and passed is not None:
+                    source.continue_from(passed + away)
+    return starts

@@ -23,7 +23,7 @@ _PREPROCESSING = ('mean', 'std', '_channel_conversion', 'pad_size_divisor', 'pad
 
 
 class Position(NamedTuple):
-    """Progress of a run in a source: its last frame, seen at a Unix time; None is unknown.
+    """Progress of a run in a source: its last frame, seen at a Unix time, ``time_s`` after frame 0; None is unknown.
 
     ``recording`` is the fingerprint of a recorded source. ``is_filled``: predicted frames came between detected ones.
     """
@@ -34,6 +34,7 @@ class Position(NamedTuple):
     seen_at: float
     recording: str | None = None
     is_filled: bool = False
+    time_s: float | None = None
 
 
 def model_signature(model: BaseDetector, preparation: str = '') -> str:
@@ -121,12 +122,12 @@ def _stream(stream_id: Any, frame_id: Any, size: Any, state: dict[str, list],
 
 
 def _position(frame_id: Any, num_frames: Any, stride: Any, seen_at: Any, recording: Any,
-              is_filled: object = False) -> Position:
+              is_filled: object = False, time_s: Any = None) -> Position:
     known = [number for number in (num_frames, stride) if number is not None]
     if not (_are_numbers(frame_id, *known) and isinstance(seen_at, int | float) and isinstance(recording, str | None)
-            and isinstance(is_filled, bool)):
+            and isinstance(is_filled, bool) and isinstance(time_s, int | float | None)):
         raise TypeError(f'frame {frame_id!r}')
-    return Position(frame_id, num_frames, stride, seen_at, recording, is_filled)
+    return Position(frame_id, num_frames, stride, seen_at, recording, is_filled, time_s)
 
 
 def _are_numbers(*values: object) -> bool:

@@ -82,6 +82,7 @@ class LiveSource:
         self._address, self._camera = address, camera
         self._silence_s = min(stall_limit_s / 2, _MAX_SILENCE_S)
         self._first: Connection | None = None
+        self._continued: tuple[float, float] | None = None  # time of frames, at a time of the clock
         try:
             self._first = connect(address, min(stall_limit_s, _MAX_SILENCE_S), self._silence_s, camera)
         except ConnectionError as error:
@@ -92,6 +93,10 @@ class LiveSource:
         self.fps, self.num_frames = (first.fps, first.num_frames) if first else (DEFAULT_FPS, None)
         self.is_recorded, self._is_awaited = first is not None and first.is_recorded, first is None
         self.every_frame = every_frame or self.is_recorded
+
+    def continue_from(self, time_s: float) -> None:
+        """Let times of frames go on from ``time_s`` now; otherwise frame ``start`` has the time of its number."""
+        self._continued = time_s, time.monotonic()
 
     def frames(self, start: int = 0, stride: int = 1) -> Generator[StreamFrame | None]:
         """Yield every ``stride``-th frame from now on, numbered from ``start``; of a file, frame ``start`` comes first.
@@ -125,7 +130,8 @@ class LiveSource:
                 if shown is not None and (frame_id - start) % stride == 0:
                     now = time.monotonic()
                     if shown.time_s is None and math.isnan(self.begin_s):
-                        self.begin_s = now - frame_id / self.fps
+                        time_s, since = self._continued or (frame_id / self.fps, now)
+                        self.begin_s = since - time_s
                     time_s = now - self.begin_s if shown.time_s is None else shown.time_s
                     yield StreamFrame(self.name, frame_id, time_s, shown.image)
 
