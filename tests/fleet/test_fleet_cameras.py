@@ -15,7 +15,7 @@ from tests.soak.servers import Send, mjpeg_camera
 from tests.streams.test_metrics import scraped
 from tests.waiting import eventually
 from tsm_det.errors import InputError
-from tsm_det.fleet.cameras import read_cameras, watch_cameras
+from tsm_det.fleet.camera_groups import read_cameras, watch_cameras
 from tsm_det.fleet.run import run_cameras
 from tsm_det.sealed import check_intact
 
@@ -78,7 +78,7 @@ def test_cameras_that_were_interrupted_continue_in_other_groups(job, videos, mon
             raise Interrupted
 
     with monkeypatch.context() as patch, pytest.raises(Interrupted):
-        patch.setattr('tsm_det.fleet.cameras.StreamMetrics.__call__', lambda _, *frame: interrupt(*frame))
+        patch.setattr('tsm_det.fleet.camera_groups.StreamMetrics.__call__', lambda _, *frame: interrupt(*frame))
         watch_cameras(job, cameras, '127.0.0.1')
     before = {name: Path(job.out, f'{name}.jsonl').read_text() for name in cameras}
     assert sum(watch_cameras(job, {name: cameras[name] for name in group}, '127.0.0.1') for group in ('ca', 'b')) > 90

@@ -52,10 +52,10 @@ def tested(run, data_root, checkpoint, tmp_path):
 @pytest.fixture
 def without_a_cluster(monkeypatch):
     """Actors in this process, from what a cluster would send them; the last video ends first."""
-    def rows(videos, actors, gpus_per_actor, arguments):
-        actors = [ray_testing.TestingActor(*pickle.loads(pickle.dumps(arguments))) for _ in range(2)]
-        return [actors[video % 2]({'video': video}) for video in reversed(range(videos))]
-    monkeypatch.setattr(ray_testing, '_rows', rows)
+    def rows_of_actors(rows, actor, arguments, *_, **__):
+        actors = [actor(*pickle.loads(pickle.dumps(arguments))) for _ in range(2)]
+        return [actors[row['video'] % 2](row) for row in reversed(rows)]
+    monkeypatch.setattr('tsm_det.fleet.actors.rows_of_actors', rows_of_actors)
     monkeypatch.setattr('tsm_det.fleet.actors.connected', lambda _: nullcontext())
 
 

@@ -18,7 +18,7 @@ from ray.data import ActorPoolStrategy, DataContext
 from tqdm import tqdm
 
 from tsm_det.errors import InputError
-from tsm_det.fleet.cameras import watch_cameras
+from tsm_det.fleet.camera_groups import watch_cameras
 from tsm_det.fleet.recordings import Job, detect_recording
 
 # Frames of a recording from one report of its progress to the next.

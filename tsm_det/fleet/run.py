@@ -81,7 +81,7 @@ def run_cameras(job: Job, places: Sequence[str], address: str | None = None, sha
     job, on_ray = job.anywhere(), _on_ray(job, actors, gpus_per_actor)
     if len(places) > 1 or job.formats:
         raise InputError(f'--live takes {places[-1]} alone, without recordings and --write: leave them out')
-    from tsm_det.fleet.cameras import read_cameras
+    from tsm_det.fleet.camera_groups import read_cameras
     cameras = _shard(read_cameras(places[0]), shard)
     check_folder(job.out)
     _check_detector(job)
