@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from tsm_det.errors import InputError
+from tsm_det.fleet.run import ray_module
 from tsm_det.runner import in_windows
 
 
@@ -75,25 +76,19 @@ def test_on_ray(prepared: Callable[[Config], Runner], config: Config, address: s
     """
     if config.launcher != 'none':
         raise InputError(f'--ray and --launcher {config.launcher} were given but both spread the videos: give one')
-    for flag, number, least in (('--actors', actors, 1), ('--gpus-per-actor', gpus_per_actor, 0)):
-        if number is not None and not number >= least:
-            raise InputError(f'{flag} is {number} but must be at least {least}')
-    try:
-        from tsm_det.fleet.actors import connected, rows_of_actors
-    except ImportError as error:
-        raise InputError(f"--ray needs Ray ({error}): pip install 'tsm_det[ray]'") from error
+    on_ray = ray_module(actors, gpus_per_actor)
     runner = prepared(config)
     dataset = runner.test_loop.dataloader.dataset
     # One seed, so that all have the same random weights if there is no checkpoint.
     config.randomness = {**config.get('randomness', {}), 'seed': runner.seed}
     lengths = [dataset.get_len_per_video(video) for video in range(len(dataset))]
     results = {}
-    cluster = connected(None if address == 'local' else address)
+    cluster = on_ray.connected(None if address == 'local' else address)
     with cluster, tqdm(total=sum(lengths), unit='frame', mininterval=1) as bar:
         rows = [{'video': video} for video in range(len(dataset))]
         arguments = prepared, config, os.getcwd()
         # A score needs all videos.
-        for row in rows_of_actors(rows, TestingActor, arguments, actors, gpus_per_actor, most_errors=0):
+        for row in on_ray.rows_of_actors(rows, TestingActor, arguments, actors, gpus_per_actor, most_errors=0):
             if row['error']:
                 raise InputError(row['error'])
             results[row['video']] = pickle.loads(row['results'])

@@ -92,16 +92,20 @@ def run_cameras(job: Job, places: Sequence[str], address: str | None = None, sha
 
 
 def _on_ray(job: Job, actors: int | None, gpus_per_actor: float) -> ModuleType:
-    """The module that needs Ray. Raises InputError when it is missing, or a number is wrong."""
     if not isinstance(job.stride, int):
         raise InputError(f'--stride has {len(job.stride)} numbers but one holds for all sources: give one')
+    return ray_module(actors, gpus_per_actor)
+
+
+def ray_module(actors: int | None, gpus_per_actor: float) -> ModuleType:
+    """The module that needs Ray. Raises InputError when it is missing, or a number is too small."""
     for flag, number, least in (('--actors', actors, 1), ('--gpus-per-actor', gpus_per_actor, 0)):
         if number is not None and not number >= least:
             raise InputError(f'{flag} is {number} but must be at least {least}')
     try:
         return import_module('tsm_det.fleet.actors')
     except ImportError as error:
-        raise InputError(f"detect_videos.py needs Ray ({error}): pip install 'tsm_det[ray]'") from error
+        raise InputError(f"Ray is needed but missing ({error}): pip install 'tsm_det[ray]'") from error
 
 
 def _check_detector(job: Job) -> None:
