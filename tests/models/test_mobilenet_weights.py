@@ -8,6 +8,7 @@ from torch import nn
 
 from tsm_det.errors import InputError
 from tsm_det.models.foreign_weights import convert_weights
+from tsm_det.models.mobilenet_weights import mobilenet_weights
 
 # Expansion, channels, blocks, stride: table 2 of the paper.
 STAGES = [(1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)]
@@ -82,3 +83,9 @@ def test_half_a_network_is_refused(network, tmp_path):
                tmp_path / 'half.pth')
     with pytest.raises(InputError, match='half.pth'):
         convert_weights(str(tmp_path / 'half.pth'), tmp_path / 'backbone.pth')
+
+
+def test_weights_that_need_no_conversion_are_refused_with_how_to_use_them(network, tmp_path):
+    torch.save(mobilenet_weights(network.state_dict())[0], tmp_path / 'mmdet.pth')
+    with pytest.raises(InputError, match=r'mmdet\.pth .*init_cfg'):
+        convert_weights(str(tmp_path / 'mmdet.pth'), tmp_path / 'backbone.pth')

@@ -34,7 +34,7 @@ def backbone_weights(state_dict: Mapping[str, Tensor]) -> tuple[dict[str, Tensor
         if is_backbone and re.fullmatch(_RESNET, name):
             weights[name] = tensor
             is_shifted |= '.net.' in key
-        elif name.startswith('layer'):
+        elif is_backbone and name.startswith('layer'):
             raise InputError(f"{key} is of a block that mmdet's ResNet does not have: give a checkpoint without "
                              'non-local blocks')
         else:

@@ -47,7 +47,8 @@ def convert_weights(checkpoint: str, out: str | os.PathLike, direction: str = 'b
     if not weights:
         raise InputError(f'{checkpoint} has neither a shifted ResNet (keys such as layer1.0.conv1.net.weight) nor a '
                          "MobileNetV2 of torchvision (features.0.0.weight): give a checkpoint of the authors' TSM, of "
-                         "mmaction2's ResNetTSM or of torchvision's mobilenet_v2")
+                         "mmaction2's ResNetTSM or of torchvision's mobilenet_v2; a file already in mmdet's names goes "
+                         'into model.backbone.init_cfg as it is')
     with locked(out), write_atomically(out, RuntimeError) as temporary:
         torch.save({'meta': {}, 'state_dict': weights}, temporary)
     return rest
