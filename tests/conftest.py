@@ -1,5 +1,6 @@
 """Fixtures that several test modules share."""
 
+import gc
 import runpy
 import shlex
 import shutil
@@ -18,6 +19,17 @@ TOOLS = Path(__file__).parents[1] / 'tools'
 # How long an example takes says nothing about the code on a busy machine.
 settings.register_profile('untimed', deadline=None)
 settings.load_profile('untimed')
+
+
+def pytest_sessionstart():
+    gc.disable()
+
+
+def pytest_collection_finish():
+    """Spare the garbage collector the thousands of tests and all modules: it would visit them again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope='session', autouse=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 
 import torch
 from mmdet.registry import MODELS
@@ -23,10 +24,20 @@ STEPS = ('train_cfg.max_iters=3 train_cfg.val_interval=3 param_scheduler.total_s
          'default_hooks.logger.interval=1 train_dataloader.batch_size=1 ')
 
 
+def read_config(name: str) -> Config:
+    """A config of tsm_det, read once per process: reading takes longer than most laws."""
+    return copy.deepcopy(_read(name))
+
+
+@functools.cache
+def _read(name: str) -> Config:
+    return Config.fromfile(config_path(name))
+
+
 def tiny_model_config(**changes) -> ConfigDict:
     """The model of the small configs, narrowed; ``changes`` are merged in (``backbone=dict(...)``)."""
     init_default_scope('mmdet')
-    config = Config.fromfile(config_path('tsm_faster_rcnn_r18_synthvid'))
+    config = read_config('tsm_faster_rcnn_r18_synthvid')
     narrow = dict(
         backbone=dict(base_channels=8), neck=dict(in_channels=[8, 16, 32, 64], out_channels=16),
         rpn_head=dict(in_channels=16, feat_channels=16),

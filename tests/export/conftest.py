@@ -4,11 +4,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from mmengine.config import Config
 from mmengine.dataset import Compose
 
-from tests.tiny import tiny_detector
-from tsm_det import OnlineDetector, config_path
+from tests.tiny import read_config, tiny_detector
+from tsm_det import OnlineDetector
 from tsm_det.streams.frame_preparation import image_pipeline
 
 # Resized to 128x120 and padded to 128x128, so that boxes are scaled and padding matters.
@@ -17,7 +16,7 @@ SIZE = (64, 60)
 
 def make_detector(**changes):
     """An OnlineDetector of reproducible random weights; ``changes`` apply to its model config."""
-    config = Config.fromfile(config_path('tsm_faster_rcnn_r18_synthvid'))
+    config = read_config('tsm_faster_rcnn_r18_synthvid')
     model = tiny_detector(**changes)
     model.dataset_meta = {'classes': ('a', 'b', 'c', 'd')}
     return OnlineDetector(model, Compose(image_pipeline(config.test_dataloader.dataset.pipeline)), capacity=4)

@@ -1,11 +1,10 @@
 """A tiny detector for streams."""
 
 import pytest
-from mmengine.config import Config
 from mmengine.dataset import Compose
 
-from tests.tiny import tiny_detector
-from tsm_det import OnlineDetector, config_path
+from tests.tiny import read_config, tiny_detector
+from tsm_det import OnlineDetector
 from tsm_det.streams.frame_preparation import image_pipeline
 
 
@@ -13,7 +12,7 @@ from tsm_det.streams.frame_preparation import image_pipeline
 def make_detector():
     """Makes an OnlineDetector for frames of 128 px; another seed gives other weights."""
     def make_detector(seed=0, capacity=4, **keys):
-        config = Config.fromfile(config_path('tsm_faster_rcnn_r18_synthvid'))
+        config = read_config('tsm_faster_rcnn_r18_synthvid')
         model = tiny_detector(seed)
         model.dataset_meta = {'classes': ('a', 'b', 'c', 'd')}
         pipeline = Compose(image_pipeline(config.test_dataloader.dataset.pipeline))

@@ -7,11 +7,10 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
 
 from tests.streams.test_tracking import LOW
-from tests.tiny import tiny_detector
+from tests.tiny import read_config, tiny_detector
 from tsm_det import OfflineDetector, OnlineDetector, config_path
 from tsm_det.engines import with_engine
 from tsm_det.errors import InputError
@@ -27,7 +26,7 @@ MARGIN = 9  # sites on a path of the small detector
 
 @pytest.fixture
 def detector():
-    config = Config.fromfile(config_path('tsm_faster_rcnn_r18_synthvid'))
+    config = read_config('tsm_faster_rcnn_r18_synthvid')
     model = tiny_detector(backbone=dict(direction='both'), neck=dict(direction='both'), window=4)
     model.dataset_meta = {'classes': ('a', 'b', 'c', 'd')}
     return OfflineDetector(model, Compose(image_pipeline(config.test_dataloader.dataset.pipeline)))
