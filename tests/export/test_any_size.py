@@ -34,8 +34,8 @@ def detector_of(name):
     return OnlineDetector(model, make_detector().pipeline)
 
 
-# The others have Faster R-CNN's anchors or RTMDet's points; an export takes half a minute.
-@pytest.fixture(scope='module', params=['FasterRCNN', 'memory', 'RTMDet'])
+# The others have the memory's anchors or RTMDet's points; an export takes half a minute.
+@pytest.fixture(scope='module', params=['memory', 'RTMDet'])
 def any_size(request, tmp_path_factory):
     """A detector and the path of its export."""
     for package in ('onnx', 'onnxscript', 'onnxruntime'):
