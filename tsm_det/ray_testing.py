@@ -87,8 +87,7 @@ def test_on_ray(prepared: Callable[[Config], Runner], config: Config, address: s
     with cluster, tqdm(total=sum(lengths), unit='frame', mininterval=1) as bar:
         rows = [{'video': video} for video in range(len(dataset))]
         arguments = prepared, config, os.getcwd()
-        # A score needs all videos.
-        for row in on_ray.rows_of_actors(rows, TestingActor, arguments, actors, gpus_per_actor, most_errors=0):
+        for row in on_ray.rows_of_actors(rows, TestingActor, arguments, actors, gpus_per_actor):
             if row['error']:
                 raise InputError(row['error'])
             results[row['video']] = pickle.loads(row['results'])

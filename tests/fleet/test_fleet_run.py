@@ -85,9 +85,11 @@ def test_a_name_that_means_another_recording_is_refused(videos, job, tmp_path):
     ('synthvid {videos} --out {out} --save-every 0', '--save-every'),
     ('synthvid {videos} --out {out} --fill', '--fill'), ('synthvid {videos} --out {out} --score-thr 2', '--score-thr'),
     ('synthvid {videos} --out {out} --ray 127.0.0.1:1', '127.0.0.1:1'),
-    ('synthvid {videos} --out {out} --ray auto', 'auto'), ('synthvid {videos} --out {videos}/000.mp4', '000.mp4'),
+    ('synthvid {videos} --out {out} --ray auto', '127.0.0.1:2'),
+    ('synthvid {videos} --out {videos}/000.mp4', '000.mp4'),
     ('synthvid memory://none --out {out}', 'memory://none'), ('none.py none {videos} --out {out}', 'none.py')])
-def test_bad_input_ends_with_status_2_and_one_sentence(run, videos, tmp_path, words, fact):
+def test_bad_input_ends_with_status_2_and_one_sentence(run, videos, tmp_path, monkeypatch, words, fact):
+    monkeypatch.setenv('RAY_ADDRESS', '127.0.0.1:2')  # or auto would find a cluster of another test
     status, _, err = run('detect_videos ' + words.format(videos=videos, out=tmp_path / 'out'))
     assert status == 2
     assert fact in err.strip().splitlines()[-1] and 'Traceback' not in err

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import fsspec
 import pytest
+import torch
 
 from tsm_det.errors import InputError
 from tsm_det.fleet import recordings
@@ -64,13 +65,24 @@ def test_an_address_that_vanished_is_a_failed_row(detector, job):
     assert row['status'] == 'failed' and 'gone/a.mp4' in row['error']
 
 
+def test_an_error_of_the_detector_is_a_failed_row_and_the_next_recording_is_detected(
+        detector, job, videos, expected, monkeypatch):
+    first, second, *_ = sorted(expected)
+    with monkeypatch.context() as patched:
+        patched.setattr(detector, 'detect_batch', lambda *_: torch.ones(2) @ torch.ones(3))
+        row = detect_recording(detector, job, first, str(videos / first))
+    assert row['status'] == 'failed' and 'RuntimeError' in row['error']
+    assert detect_recording(detector, job, second, str(videos / second))['status'] == 'done'
+    assert Path(job.out, f'{second}.jsonl').read_bytes() == expected[second]
+
+
 def test_an_address_gives_the_lines_of_the_file(detector, job, memory, expected):
     name = min(expected)
     assert detect_recording(detector, job, name, f'{memory}/{name}')['status'] == 'done'
     assert Path(job.out, f'{name}.jsonl').read_bytes() == expected[name]
 
 
-class Killed(Exception):
+class Killed(BaseException):
     """Ends a process between two batches."""
 
 

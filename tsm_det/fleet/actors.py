@@ -60,6 +60,8 @@ def connected(address: str | None = None) -> Iterator[None]:
     Raises InputError when there is no cluster at the address.
     """
     own = {} if address else {'include_dashboard': False, '_node_ip_address': '127.0.0.1'}
+    if address == 'auto':
+        address = os.environ.get('RAY_ADDRESS', address)
     try:
         host, _, port = (address or '').rpartition('/')[2].rpartition(':')
         if host:  # Ray would try for minutes, and end the process
@@ -76,7 +78,7 @@ def connected(address: str | None = None) -> Iterator[None]:
 
 def detect_recordings_on_ray(job: Job, recordings: Mapping[str, str], frames: Mapping[str, int], bar: tqdm,
                              actors: int | None = None, gpus_per_actor: float = 0) -> Iterator[dict]:
-    """Yield the manifest's row of each recording as it ends; none of one in which a detector failed unexpectedly.
+    """Yield the manifest's row of each recording as it ends.
 
     Ray starts an actor again whose process or machine died, and gives its recording to it or to another one, where it
     continues from its state file; so the output folder must be one for all machines.
@@ -91,16 +93,14 @@ def detect_recordings_on_ray(job: Job, recordings: Mapping[str, str], frames: Ma
     """
     counts = FrameCounts.remote()
     rows = [{'name': name, 'video': video, 'frames': frames[name]} for name, video in recordings.items()]
-    # One recording must not end the others.
-    detected = rows_of_actors(rows, RecordingActor, (job, counts), actors, gpus_per_actor, most_errors=-1)
     with _following(bar, counts):
-        for row in detected:
+        for row in rows_of_actors(rows, RecordingActor, (job, counts), actors, gpus_per_actor):
             yield row['row']
     bar.update(ray.get(counts.total.remote()) - bar.n)
 
 
-def rows_of_actors(rows: list[dict], actor: type, arguments: tuple, actors: int | None, gpus_per_actor: float,
-                   most_errors: int) -> Iterator[dict]:
+def rows_of_actors(rows: list[dict], actor: type, arguments: tuple, actors: int | None,
+                   gpus_per_actor: float) -> Iterator[dict]:
     """Yield what actors of Ray Data make of rows, one call per row, as they end.
 
     Args:
@@ -108,12 +108,10 @@ def rows_of_actors(rows: list[dict], actor: type, arguments: tuple, actors: int 
         actor: a class whose instances take a row and return one.
         arguments: of the class.
         actors, gpus_per_actor: see :func:`detect_recordings_on_ray`.
-        most_errors: rows without a result before the run ends with the error; -1 for any number.
     """
     logging.getLogger('ray.data').setLevel(logging.ERROR)
     context = DataContext.get_current()
     context.enable_progress_bars = context.print_on_execution_start = False
-    context.max_errored_blocks = most_errors
     number = max(1, min(actors or _num_fitting(gpus_per_actor), len(rows)))
     yield from ray.data.from_items(rows, override_num_blocks=len(rows)).map(
         actor, fn_constructor_args=arguments, num_cpus=1, num_gpus=gpus_per_actor or None,

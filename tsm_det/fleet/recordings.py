@@ -93,8 +93,9 @@ def detect_recording(detector: OnlineDetector, job: Job, name: str, video: str,
                 detector, open_sources([path]), drawn, lines, job.score_thr, stride=job.stride, fill=job.fill,
                 save_state=state, save_every=job.save_every, exports=_exports(job, name),
                 resume_state=state if os.path.exists(state) else None, on_frame=on_frame)
-    except InputError as error:
-        return row | {'status': 'failed', 'seconds': round(time.time() - begin, 3), 'error': str(error)}
+    except Exception as error:  # one recording must not end the others
+        reason = error if isinstance(error, InputError) else f'the detector failed ({type(error).__name__}: {error})'
+        return row | {'status': 'failed', 'seconds': round(time.time() - begin, 3), 'error': str(reason)}
     with open(lines, encoding='utf-8') as written:
         return row | {'status': 'done', 'seconds': round(time.time() - begin, 3), 'frames': sum(1 for _ in written)}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from importlib import import_module
 from itertools import islice
@@ -58,8 +58,7 @@ def run_fleet(job: Job, places: Sequence[str], address: str | None = None, shard
             stack.enter_context(on_ray.connected(address))
             frames = _frames(left)
             bar = stack.enter_context(tqdm(total=sum(frames.values()), unit='frame', mininterval=1))
-            rows = on_ray.detect_recordings_on_ray(job, left, frames, bar, actors, gpus_per_actor)
-            for row in _with_the_lost(left, rows):
+            for row in on_ray.detect_recordings_on_ray(job, left, frames, bar, actors, gpus_per_actor):
                 manifest.add(row)
                 if row['status'] == 'done':
                     clean_up(job, row['name'])
@@ -116,16 +115,6 @@ def _check_detector(job: Job) -> None:
 
 def _shard(names: Mapping[str, str], shard: tuple[int, int]) -> dict[str, str]:
     return dict(islice(names.items(), shard[0] - 1, None, shard[1]))
-
-
-def _with_the_lost(recordings: Mapping[str, str], rows: Iterable[dict]) -> Iterator[dict]:
-    """Yield the rows, and at the end those of recordings that have none."""
-    lost = dict(recordings)
-    for row in rows:
-        if lost.pop(row['name'], None):  # a retried one may come twice
-            yield row
-    for name, video in lost.items():
-        yield {'name': name, 'video': video, 'status': 'failed', 'error': "its detector failed: Ray's log says how"}
 
 
 def _frames(recordings: Mapping[str, str]) -> dict[str, int]:
