@@ -13,7 +13,8 @@ _KINDS = {'all': 'AP50', 'subset': 'AP50 by kind of frame', 'frame': 'AP50 by fr
 def page(content: dict) -> str:
     """Format the content of ``results.json``."""
     left = [run for run in content['runs'] if run['state'] != 'finished']
-    blocks = ['# Comparison', *_code(content['command']), '', headline(content), '']
+    arms = ', '.join(arm['name'] for arm in content['arms'])
+    blocks = [f'# Comparison: {arms}', *_code(content['command']), '', headline(content), '']
     blocks += [f'**Unfinished: {len(left)} of {len(content["runs"])} runs are missing.** Means are over finished runs, '
                'differences over the seeds that both arms have.', ''] if left else []
     blocks += [_reading(content['test']), '', '## Differences of the configs', '']
