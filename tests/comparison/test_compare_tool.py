@@ -39,7 +39,8 @@ def test_two_arms_are_trained_tested_timed_and_compared(run, tmp_path):
     assert results['arms'][0]['differs_in'] == ['model.backbone.shift_stages', 'model.neck.shift_levels']
     row = next(line for line in out.splitlines() if line.startswith('| tsm '))
     assert f'| {ratio["median"]:.3f} [' in row
-    assert row in (tmp_path / 'out' / 'table.md').read_text()
+    page = (tmp_path / 'out' / 'table.md').read_text()
+    assert row in page and page.startswith('# Comparison: tsm, 2d\n')
     (tmp_path / 'out' / 'tsm' / 'seed1' / 'found.pkl').unlink()
     status, out, err = run(f'compare --from {tmp_path}/out/tsm/seed1 {tmp_path}/out/2d/seed1 --baseline 2d --draws 20 '
                            f'--latency-frames 0 --out {tmp_path}/judged')
