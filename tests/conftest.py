@@ -4,6 +4,7 @@ import gc
 import runpy
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +23,8 @@ settings.load_profile('untimed')
 
 
 def pytest_sessionstart():
+    # What a shell starts in the background ignores Ctrl-C, and so would the tools that tests start and interrupt.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     gc.disable()
 
 

@@ -27,9 +27,6 @@ from argparse import Namespace
 sys.path.insert(0, 'tools')
 from command_line import run
 
-# What a shell starts in the background ignores Ctrl-C.
-signal.signal(signal.SIGINT, signal.default_int_handler)
-
 def sleep():
     while True:
         time.sleep(0.01)

@@ -21,7 +21,7 @@ def test_streams_equal_eager(make_model, norm, changes):
     outputs, expected = stream(with_engine(model, 'fast')), stream(model)
     assert_same_detections(outputs, expected)
     for (_, state), (_, other) in zip(outputs, expected, strict=True):
-        torch.testing.assert_close(tensors_of(state), tensors_of(other), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(tensors_of(state), tensors_of(other), rtol=1e-4, atol=2e-5)
 
 
 def test_batch_norms_are_folded_in_a_copy(make_model):
