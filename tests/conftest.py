@@ -25,7 +25,7 @@ settings.load_profile('untimed')
 def pytest_sessionstart():
     # What a shell starts in the background ignores Ctrl-C, and so would the tools that tests start and interrupt.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    gc.disable()
+    gc.disable()  # until all tests are collected
 
 
 def pytest_collection_finish():
