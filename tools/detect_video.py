@@ -12,7 +12,8 @@ def parse_args() -> Namespace:
     add = parser.add_argument
     add_names(parser, '; or a .onnx file (default: synthvid)')
     add('sources', nargs='*', metavar='SOURCE', help='video file, folder or glob of images or of videos, webcam (0 or '
-        '/dev/video0), address (rtsp://..., http://...), or NAME.txt that lists them; several run as one batch')
+        '/dev/video0), address (rtsp://..., http://..., or s3://... of files), or NAME.txt that lists them; several '
+        'run as one batch')
     add_video_options(parser)
     add_model_options(parser)
     return parser.parse_intermixed_args()
@@ -26,20 +27,22 @@ def main(args: Namespace) -> None:
     from tsm_det.streams.detections import Selection
     from tsm_det.video.connection import CameraSettings
     from tsm_det.video.exports import Exports
+    from tsm_det.video.remote_files import local_copies
     from tsm_det.video.sinks import Encoding
     from tsm_det.video.stage_times import StageTimes
 
     config, checkpoint, names = split_detector([*filter(None, (args.config, args.checkpoint)), *args.sources])
-    sources = open_sources(names, args.every_frame, args.stall_limit,
-                           CameraSettings(args.rtsp_transport, args.webcam_size, args.webcam_fps))
-    together = args.at_once + sum(source.is_live for source in sources)
-    detector = open_detector(config, checkpoint, args.device, max(64, together), args.max_gap,
-                             parse_options(args.cfg_options), args.engine, args.trust_checkpoint, args.track)
-    stages, exports = StageTimes(), Exports(args.mot, args.coco, args.csv, args.cvat)
-    frames = detect_sources(
-        detector, sources, args.out, args.json, args.score_thr, args.show, args.stride, args.max_frames,
-        args.save_state, args.save_every, args.resume_state, args.at_once, Encoding(args.encoder, args.preset), stages,
-        exports, Selection(args.classes, args.class_thr, args.min_size, args.agnostic_nms), args.fill)
+    with local_copies(names) as local_names:
+        sources = open_sources(local_names, args.every_frame, args.stall_limit,
+                               CameraSettings(args.rtsp_transport, args.webcam_size, args.webcam_fps))
+        together = args.at_once + sum(source.is_live for source in sources)
+        detector = open_detector(config, checkpoint, args.device, max(64, together), args.max_gap,
+                                 parse_options(args.cfg_options), args.engine, args.trust_checkpoint, args.track)
+        stages, exports = StageTimes(), Exports(args.mot, args.coco, args.csv, args.cvat)
+        frames = detect_sources(
+            detector, sources, args.out, args.json, args.score_thr, args.show, args.stride, args.max_frames,
+            args.save_state, args.save_every, args.resume_state, args.at_once, Encoding(args.encoder, args.preset),
+            stages, exports, Selection(args.classes, args.class_thr, args.min_size, args.agnostic_nms), args.fill)
     print(stages)
     written = ', '.join(filter(None, (args.out, args.json, *exports)))
     print(f'{frames} frames: {written or "nothing written: --out FILE.mp4 draws the detections"}')

@@ -86,8 +86,7 @@ def test_on_ray(prepared: Callable[[Config], Runner], config: Config, address: s
     cluster = on_ray.connected(None if address == 'local' else address)
     with cluster, tqdm(total=sum(lengths), unit='frame', mininterval=1) as bar:
         rows = [{'video': video} for video in range(len(dataset))]
-        arguments = prepared, config, os.getcwd()
-        for row in on_ray.rows_of_actors(rows, TestingActor, arguments, actors, gpus_per_actor):
+        for row in on_ray.rows_of_actors(rows, TestingActor, (prepared, config, os.getcwd()), actors, gpus_per_actor):
             if row['error']:
                 raise InputError(row['error'])
             results[row['video']] = pickle.loads(row['results'])

@@ -11,7 +11,7 @@ import torch
 from tsm_det.errors import InputError
 from tsm_det.fleet import recordings
 from tsm_det.fleet.manifest import Manifest
-from tsm_det.fleet.recordings import Job, clean_up, detect_recording, find_recordings, local_copy
+from tsm_det.fleet.recordings import Job, clean_up, detect_recording, find_recordings
 from tsm_det.published import published
 
 
@@ -39,25 +39,11 @@ def test_names_are_paths_from_the_shared_folder(videos, tmp_path):
     assert all(Path(path).samefile(tmp_path / 'a' / name) for name, path in found.items())
 
 
-@pytest.mark.parametrize('place', [
-    '{memory}', '{memory}/*', '{memory}/00*.mp4', 'file://{videos}', 'file://{videos}/*.mp4'])
+@pytest.mark.parametrize('place', ['{memory}', 'file://{videos}/*.mp4'])
 def test_addresses_hold_the_same_videos(videos, memory, place):
     found = find_recordings([place.format(memory=memory, videos=videos)])
     assert sorted(found) == sorted(video.name for video in videos.iterdir())
-    for name, address in found.items():
-        assert '://' in address
-        with local_copy(address) as path:
-            assert Path(path).name == name
-            assert Path(path).read_bytes() == (videos / name).read_bytes()
-        assert not Path(path).exists()
-
-
-@pytest.mark.parametrize(('place', 'fact'), [
-    ('memory://nowhere', 'nowhere'), ('nostore://bucket/a.mp4', 'nostore'), ('memory://bucket/notes.txt', 'notes.txt')])
-def test_places_without_videos_get_one_sentence(memory, place, fact):
-    with pytest.raises(InputError, match=fact) as error:
-        find_recordings([place])
-    assert '\n' not in str(error.value)
+    assert all('://' in address for address in found.values())
 
 
 def test_an_address_that_vanished_is_a_failed_row(detector, job):

@@ -94,8 +94,7 @@ def detect_recordings_on_ray(job: Job, recordings: Mapping[str, str], frames: Ma
     counts = FrameCounts.remote()
     rows = [{'name': name, 'video': video, 'frames': frames[name]} for name, video in recordings.items()]
     with _following(bar, counts):
-        for row in rows_of_actors(rows, RecordingActor, (job, counts), actors, gpus_per_actor):
-            yield row['row']
+        yield from (row['row'] for row in rows_of_actors(rows, RecordingActor, (job, counts), actors, gpus_per_actor))
     bar.update(ray.get(counts.total.remote()) - bar.n)
 
 

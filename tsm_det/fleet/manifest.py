@@ -17,8 +17,7 @@ class Manifest:
     """
 
     def __init__(self, out: str, shard: tuple[int, int] = (1, 1)) -> None:
-        part, parts = shard
-        self.path = Path(out, 'manifest.jsonl' if parts == 1 else f'manifest-{part}-of-{parts}.jsonl')
+        self.path = Path(out, 'manifest.jsonl' if shard[1] == 1 else 'manifest-{}-of-{}.jsonl'.format(*shard))
         self.done: dict[str, dict] = {}
         try:
             lines = self.path.read_text(encoding='utf-8').splitlines(True) if self.path.exists() else []

@@ -6,12 +6,8 @@ import os
 import posixpath
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from tempfile import TemporaryDirectory
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
-
-import fsspec
 
 from tsm_det.errors import InputError
 from tsm_det.export.exported_detector import open_detector
@@ -19,7 +15,8 @@ from tsm_det.streams.detect_sources import detect_sources, open_sources
 from tsm_det.streams.online_detector import OnlineDetector
 from tsm_det.video.cameras import StreamFrame
 from tsm_det.video.exports import Exports
-from tsm_det.video.source_names import VIDEO_SUFFIXES, source_names
+from tsm_det.video.remote_files import is_remote, listed, local_copies
+from tsm_det.video.source_names import source_names
 
 # What can be written beside the JSON lines, and the end of its name.
 FORMATS = {'mp4': '.drawn.mp4', 'mot': '.mot', 'coco': '.coco.json', 'csv': '.csv', 'cvat': '.cvat.xml'}
@@ -45,9 +42,8 @@ class Job(NamedTuple):
 
     def anywhere(self) -> Job:
         """The same job for a process in another folder."""
-        paths = {key: path for key in ('out', 'config', 'checkpoint') if (path := getattr(self, key))}
-        return self._replace(**{key: os.path.abspath(path) for key, path in paths.items()
-                                if key == 'out' or os.path.exists(path)})
+        return self._replace(**{key: os.path.abspath(getattr(self, key)) for key in ('out', 'config', 'checkpoint')
+                                if key == 'out' or os.path.exists(getattr(self, key) or '')})
 
     def detector(self, capacity: int = 1) -> OnlineDetector:
         """Load the detector for so many streams. Raises InputError when it has no state to save."""
@@ -67,8 +63,8 @@ def find_recordings(places: Sequence[str]) -> dict[str, str]:
 
     Raises InputError when a place has no video or cannot be listed.
     """
-    found = [video for name, _ in source_names(places) for video in (_listed(name) if '://' in name else [name])]
-    found = [video if '://' in video else os.path.abspath(video) for video in found]
+    found = [video if is_remote(video) else os.path.abspath(video)
+             for name, _ in source_names(places) for video in listed(name)]
     full = [posixpath.join('/', *video.split('://')) for video in found]
     shared = os.path.commonpath([os.path.dirname(path) for path in full])
     return {os.path.relpath(path, shared): video for path, video in zip(full, found, strict=True)}
@@ -88,9 +84,9 @@ def detect_recording(detector: OnlineDetector, job: Job, name: str, video: str,
     row = {'name': name, 'video': video, 'host': socket.gethostname(), 'begin': round(begin, 3)}
     detector.bank.clear()
     try:
-        with local_copy(video) as path:
+        with local_copies([video]) as names:
             detect_sources(
-                detector, open_sources([path]), drawn, lines, job.score_thr, stride=job.stride, fill=job.fill,
+                detector, open_sources(names), drawn, lines, job.score_thr, stride=job.stride, fill=job.fill,
                 save_state=state, save_every=job.save_every, exports=_exports(job, name),
                 resume_state=state if os.path.exists(state) else None, on_frame=on_frame)
     except Exception as error:  # one recording must not end the others
@@ -114,41 +110,3 @@ def _stem(job: Job, name: str) -> str:
 
 def _exports(job: Job, name: str) -> Exports:
     return Exports(**{kind: _stem(job, name) + FORMATS[kind] for kind in job.formats if kind != 'mp4'})
-
-
-@contextmanager
-def local_copy(video: str) -> Iterator[str]:
-    """Context manager: the path of a recording; one at an address is copied, and the copy removed at the end.
-
-    Raises InputError when the address cannot be read.
-    """
-    if '://' not in video:
-        yield video
-        return
-    with TemporaryDirectory() as folder:
-        path = os.path.join(folder, posixpath.basename(video))
-        with _reading(video):
-            files, place = fsspec.core.url_to_fs(video)
-            files.get_file(place, path)
-        yield path
-
-
-def _listed(address: str) -> list[str]:
-    """The videos of a folder or a pattern at an address; the address itself if it is a video."""
-    with _reading(address):
-        files, place = fsspec.core.url_to_fs(address)
-        found = files.ls(place, detail=False) if files.isdir(place) else sorted(files.glob(place))
-    videos = [files.unstrip_protocol(path) for path in sorted(found) if path.lower().endswith(VIDEO_SUFFIXES)]
-    if not videos:
-        raise InputError(f'{address} has no video: give a folder, a pattern or a file that ends like a video')
-    return videos
-
-
-@contextmanager
-def _reading(address: str) -> Iterator[None]:
-    # Each kind of store has errors of its own, ImportError among them.
-    try:
-        yield
-    except Exception as error:
-        raise InputError(f'{address} cannot be read ({type(error).__name__}: {error}): check the address, and that '
-                         "fsspec's package for this kind of store is installed") from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from importlib import import_module
 from itertools import islice
 from types import ModuleType
@@ -17,6 +17,7 @@ from tsm_det.fleet.manifest import Manifest
 from tsm_det.fleet.recordings import Job, clean_up, find_recordings
 from tsm_det.locks import locked
 from tsm_det.streams.detect_sources import check_options
+from tsm_det.video.remote_files import is_remote
 from tsm_det.video.sources import open_source
 
 
@@ -49,15 +50,12 @@ def run_fleet(job: Job, places: Sequence[str], address: str | None = None, shard
     done = {row['video'] for row in manifest.done.values()}
     left = {name: video for name, video in recordings.items() if video not in done}
     failed: list[str] = []
-    with ExitStack() as stack:
-        if left:
-            _check_detector(job)
-        stack.enter_context(locked(manifest.path))
-        manifest.start()
-        if left:
-            stack.enter_context(on_ray.connected(address))
-            frames = _frames(left)
-            bar = stack.enter_context(tqdm(total=sum(frames.values()), unit='frame', mininterval=1))
+    if left:
+        _check_detector(job)
+        frames = _frames(left)
+        with locked(manifest.path), on_ray.connected(address), tqdm(
+                total=sum(frames.values()), unit='frame', mininterval=1) as bar:
+            manifest.start()
             for row in on_ray.detect_recordings_on_ray(job, left, frames, bar, actors, gpus_per_actor):
                 manifest.add(row)
                 if row['status'] == 'done':
@@ -122,5 +120,5 @@ def _frames(recordings: Mapping[str, str]) -> dict[str, int]:
     frames = dict.fromkeys(recordings, 0)
     for name, video in recordings.items():
         with suppress(InputError):  # its actor will say so
-            frames[name] = 0 if '://' in video else open_source(video).num_frames or 0
+            frames[name] = 0 if is_remote(video) else open_source(video).num_frames or 0
     return frames

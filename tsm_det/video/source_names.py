@@ -33,9 +33,16 @@ def source_names(names: Iterable[str]) -> list[SourceName]:
     Raises:
         InputError: a list cannot be read or is empty, or a folder holds videos and images.
     """
-    lines = [line for name in names for line in (
-        _lines(name) if name.lower().endswith('.txt') and not is_live_address(name) else [name])]
-    return [source for line in lines for source in _resolve(os.path.expanduser(line))]
+    return [source for line in lines_of(names) for source in _resolve(os.path.expanduser(line))]
+
+
+def lines_of(names: Iterable[str]) -> list[str]:
+    """Names, in which lists ``NAME.txt`` have become their lines.
+
+    Raises InputError when a list cannot be read or is empty.
+    """
+    return [line for name in names for line in (
+        _lines(name) if name.lower().endswith('.txt') and '://' not in name else [name])]
 
 
 def files_of(place: str) -> list[str]:
