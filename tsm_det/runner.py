@@ -32,6 +32,7 @@ from tsm_det.malloc import keep_freed_memory
 from tsm_det.mixed_precision import cpu_optim_wrapper
 from tsm_det.models.checkpoint_file import plain_files_only, read_checkpoint
 from tsm_det.models.class_names import check_class_count, check_learned_classes
+from tsm_det.models.depthwise import quicken_depthwise
 from tsm_det.models.loading import warn_random_backbone, warn_random_weights
 from tsm_det.models.weights import load_weights
 from tsm_det.run_log import LoggedRunner, TrainingSummary, arrange_log
@@ -90,7 +91,10 @@ def train(config: Config, amp: bool = False, auto_scale_lr: bool = False, resume
                 config.train_cfg.get('by_epoch', config.train_cfg.get('type') == 'EpochBasedTrainLoop')):
             sampler.setdefault('by_epoch', True)
         stack.enter_context(process_group(config))
-        _run_training(_runner(config))
+        runner = _runner(config)
+        if config.optim_wrapper.get('type') == 'CPUAmpOptimWrapper':
+            quicken_depthwise(runner.model)
+        _run_training(runner)
         barrier()  # the main process writes last_checkpoint, all read it
     return last_checkpoint(config.work_dir)
 
