@@ -33,6 +33,7 @@ SITES = {  # backbone, neck
     'tsm_faster_rcnn_mobilenetv2_thermal': (10, 4),
     'tsm_faster_rcnn_mobilenetv2_thermal_bursts': (10, 4),
     'tsm_faster_rcnn_mobilenetv2_thermal_bursts_memory': (10, 4),
+    'tsm_faster_rcnn_mobilenetv2_thermal_degraded': (10, 4),
     'tsm_faster_rcnn_mobilenetv2_vid': (10, 4),
     'tsm_faster_rcnn_thin_r50_thermal': (16, 4),
     'tsm_faster_rcnn_swin-t_vid': (12, 4),

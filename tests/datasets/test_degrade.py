@@ -150,6 +150,24 @@ def test_a_clip_shares_where_its_bursts_are_and_epochs_do_not():
     assert len(starts) > 3
 
 
+@pytest.mark.parametrize(('prob', 'least', 'most'), [(1.0, 200, 200), (0.25, 30, 70)])
+def test_a_clip_has_one_of_random_bursts(prob, least, most):
+    choices = [dict(transforms=[dict(type='Defocus', sigma=2)], length=2, gap=2),
+               dict(transforms=[dict(type='Defocus', sigma=4)], length=3, gap=3)]
+    pipeline = build(dict(type='TransformBroadcaster', share_random_params=True, transforms=[
+        dict(type='RandomBursts', bursts=choices, prob=prob)]))
+    looks = {image().tobytes(): '.', **{degraded(build(dict(type='Defocus', sigma=2 * k))).tobytes(): str(k)
+                                        for k in (1, 2)}}
+    found = []
+    for _ in range(200):
+        clip = pipeline({'img': [image()] * 12, 'video_id': [1] * 12, 'frame_id': list(range(12))})['img']
+        found.append(''.join(looks[frame.tobytes()] for frame in clip))
+    drawn = [runs for runs in found if runs != '.' * 12]
+    assert least <= len(drawn) <= most
+    assert all(runs in '11..' * 4 or runs in '222...' * 3 for runs in drawn)
+    assert len(set(drawn)) == 4 + 6, 'every burst, from every start'
+
+
 def test_frozen_frames_show_the_frame_before_the_burst():
     transform = build(dict(type='Bursts', transforms=[dict(type='FrozenFrames')], length=3, gap=5, seed=1))
     shown = [transform({'video_id': 1, 'frame_id': k, 'frame_in_file': k})['frame_in_file'] for k in range(24)]

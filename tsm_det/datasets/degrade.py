@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import zlib
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 
 import av
 import cv2
@@ -195,6 +195,34 @@ class Bursts(BaseTransform):
         place = self.place(results.get('video_id'), results['frame_id'])
         results['burst_place'] = place
         return results if place is None else self.transforms(results)
+
+
+@TRANSFORMS.register_module()
+class RandomBursts(BaseTransform):
+    """One of several :class:`Bursts` per clip, drawn at random; ``TransformBroadcaster`` shares it over the clip.
+
+    mmcv's ``RandomChoice`` cannot be shared so: mmdet's ``AutoAugment`` registers its random method a second time.
+
+    Args:
+        bursts: arguments of each :class:`Bursts`.
+        prob: of a clip that gets one.
+    """
+
+    def __init__(self, bursts: Sequence[dict], prob: float = 1.0) -> None:
+        _check(1, prob=prob)
+        self.bursts, self.prob = [Bursts(**one) for one in bursts], prob
+
+    def __iter__(self) -> Iterator[Bursts]:
+        return iter(self.bursts)
+
+    @cache_randomness
+    def _random_choice(self) -> int | None:
+        return np.random.randint(len(self.bursts)) if np.random.rand() < self.prob else None
+
+    def transform(self, results: dict) -> dict:
+        """Apply the bursts that were drawn, if any."""
+        chosen = self._random_choice()
+        return results if chosen is None else self.bursts[chosen](results)
 
 
 def _generator(*key: Hashable) -> np.random.Generator:

@@ -1,0 +1,86 @@
+"""Test detectors on bursts of each kind and level of degradation, and compare the shift with 2D on each.
+
+    python docs/programs/degradation_map.py RUNS OUT ANNOTATIONS
+
+RUNS has work directories of tools/train.py, RUNS/shift/SEED and RUNS/2d/SEED. OUT gets a folder per kind and level.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+
+from mmengine.config import Config
+from tqdm import tqdm
+
+from tsm_det import config_path
+from tsm_det.comparison.comparison import compare
+from tsm_det.comparison.runs import runs_of_results
+from tsm_det.comparison.summary import VideoTable
+from tsm_det.config import load_config, parse_options
+from tsm_det.runner import test
+
+CONFIGS = {'shift': 'tsm_faster_rcnn_mobilenetv2_thermal_degraded', '2d': 'faster_rcnn_mobilenetv2_thermal_degraded'}
+# By name: the degradation and the frames of a burst, and of the gap after it.
+LEVELS = {
+    **{f'noise_{sigma}': (dict(type='SensorNoise', sigma=sigma), 4) for sigma in (15, 30, 60)},
+    **{f'low_light_{gain}': (dict(type='LowLight', gain=gain), 4) for gain in (0.2, 0.1, 0.05)},
+    **{f'low_bitrate_{qp}': (dict(type='LowBitrate', qp=qp), 4) for qp in (30, 38, 46)},
+    **{f'defocus_{sigma}': (dict(type='Defocus', sigma=sigma), 4) for sigma in (1, 2, 4)},
+    **{f'motion_blur_{length}': (dict(type='MotionBlur', length=length), 4) for length in (5, 10, 20)},
+    **{f'lost_frames_{n}': (dict(type='FrozenFrames'), n) for n in (2, 4, 8)},
+    **{f'noise_60_length_{n}': (dict(type='SensorNoise', sigma=60), n) for n in (2, 8)}}
+# Tested with every seed; the others with the first.
+ALL_SEEDS = ('noise_60', 'low_light_0.1', 'low_bitrate_38', 'defocus_2', 'motion_blur_10', 'lost_frames_4')
+
+
+def jobs(runs: Path, out: Path) -> Iterator[tuple[str, str, Path, Path]]:
+    """Level, arm, work directory and file of detections of each test."""
+    for name in (*ALL_SEEDS, *(name for name in LEVELS if name not in ALL_SEEDS)):
+        for arm in CONFIGS:
+            for folder in sorted((runs / arm).iterdir())[:None if name in ALL_SEEDS else 1]:
+                yield name, arm, folder, out / name / f'{arm}_seed{folder.name}.pkl'
+
+
+def options(name: str, annotations: str) -> list[str]:
+    """Config keys of the test frames, and of which of them are in a burst."""
+    length = LEVELS[name][1]
+    return [f'test_dataloader.dataset.ann_file={annotations}', f'test_evaluator.ann_file={annotations}',
+            f'test_evaluator.bursts.length={length}', f'test_evaluator.bursts.gap={length}']
+
+
+def config_of(name: str, arm: str, annotations: str, work_dir: str) -> Config:
+    """The config of an arm, tested at a level."""
+    config = load_config(config_path(CONFIGS[arm]), parse_options(options(name, annotations)), work_dir)
+    transforms = config.test_dataloader.dataset.pipeline[0].transforms
+    kind, length = LEVELS[name]
+    bursts = transforms.pop(2)
+    bursts.update(transforms=[kind], length=length, gap=length)
+    transforms.insert(0 if kind['type'] == 'FrozenFrames' else 2, bursts)
+    return config
+
+
+def detect(name: str, arm: str, folder: Path, file: Path, annotations: str) -> None:
+    """Write the detections of one run at one level."""
+    config = config_of(name, arm, annotations, str(file.with_suffix('')))
+    test(config, (folder / 'last_checkpoint').read_text(), str(file), engine='fast')
+
+
+def main(runs: Path, out: Path, annotations: str) -> None:
+    """Do what is left."""
+    todo = [job for job in jobs(runs, out) if not job[-1].exists()]
+    with ProcessPoolExecutor(os.cpu_count(), get_context('spawn')) as pool:
+        for done in tqdm(as_completed([pool.submit(detect, *job, annotations) for job in todo]), total=len(todo)):
+            done.result()
+    groups = VideoTable(f'{os.environ["TSM_DET_THERMAL"]}/scenes.csv')
+    for name in LEVELS:
+        words = [[arm, config_path(CONFIGS[arm]), *(str(file) for level, other, _, file in jobs(runs, out)
+                                                    if (level, other) == (name, arm))] for arm in CONFIGS]
+        compare(runs_of_results(words, out / name, options(name, annotations)), '2d', out / name, videos=groups,
+                latency_frames=0, command=f'docs/programs/degradation_map.py: {name}')
+
+
+if __name__ == '__main__':
+    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])
