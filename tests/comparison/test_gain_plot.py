@@ -27,12 +27,16 @@ def written(tmp_path):
 EVERY = part('all', 'all', {'ours': 0.6, '2d': 0.5}, {'ours': (0.1, 0.05, 0.15)})
 DARK = part('subset', 'dark', {'ours': 0.35, 'other': 0.3, '2d': 0.25},
             {'ours': (0.1, 0.0, 0.2), 'other': (0.05, None, None)})
+LIGHT = part('subset', 'light', {'ours': 0.7, '2d': 0.7}, {'ours': (0.0, None, None)})
 
 
 def test_subsets_are_points_and_without_them_all_frames(written):
     assert gain_points(written('noise', [EVERY])) == [GainPoint('noise', 0.5, 0.1, 0.05, 0.15, 2)]
     assert gain_points(written('night', [EVERY, DARK], ('ours', 'other', '2d'))) == [
         GainPoint('night ours dark', 0.25, 0.1, 0.0, 0.2, 2), GainPoint('night other dark', 0.25, 0.05, None, None, 2)]
+    two = written('two', [EVERY, DARK, LIGHT])
+    assert [point.name for point in gain_points(two, ['light', 'other'])] == ['two light']
+    assert gain_points(two, ['other']) == []
 
 
 def test_the_tool_draws_and_prints_every_point(run, written, tmp_path):

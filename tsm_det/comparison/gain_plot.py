@@ -26,16 +26,19 @@ class GainPoint(NamedTuple):
     seeds: int
 
 
-def draw_gain(series: Mapping[str, Sequence[str | os.PathLike]], out: str | os.PathLike) -> list[GainPoint]:
+def draw_gain(series: Mapping[str, Sequence[str | os.PathLike]], out: str | os.PathLike,
+              subsets: Sequence[str] = ()) -> list[GainPoint]:
     """Write a PNG with a point per comparison, arm and subset of frames (all frames where there are no subsets).
 
     Args:
         series: name of a series to the ``results.json`` files of its comparisons, whose folders name the points.
         out: the PNG.
+        subsets: names of those to draw; empty: all.
 
     Returns the points. Raises InputError when a file is not of a comparison, or the PNG cannot be written.
     """
-    points = {name: [point for path in paths for point in gain_points(Path(path))] for name, paths in series.items()}
+    points = {name: [point for path in paths for point in gain_points(Path(path), subsets)]
+              for name, paths in series.items()}
     figure = Figure(figsize=(11, 6), dpi=130, layout='constrained')
     axes = figure.add_subplot(xlabel='AP50 of the 2D baseline on these frames (left: difficult)',
                               ylabel='AP50 gained by temporal information',
@@ -56,12 +59,13 @@ def draw_gain(series: Mapping[str, Sequence[str | os.PathLike]], out: str | os.P
     return [point for found in points.values() for point in found]
 
 
-def gain_points(path: Path) -> list[GainPoint]:
+def gain_points(path: Path, subsets: Sequence[str] = ()) -> list[GainPoint]:
     """The points of one ``results.json``; raise InputError when it is not of a comparison."""
     try:
         content = json.loads(path.read_text())
-        parts = [part for part in content['parts'] if part['kind'] == 'subset'] or [
-            part for part in content['parts'] if part['kind'] == 'all']
+        by_kind = {kind: [part for part in content['parts'] if part['kind'] == kind] for kind in ('subset', 'all')}
+        parts = [part for part in by_kind['subset'] or by_kind['all']
+                 if part['kind'] == 'all' or not subsets or part['name'] in subsets]
         arms = [arm['name'] for arm in content['arms'] if arm['name'] != content['baseline']]
         return [_point(path.parent.name, arm if len(arms) > 1 else '', part, content['baseline'])
                 for part in parts for arm in arms if arm in part['differences']]
