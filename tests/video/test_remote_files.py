@@ -39,6 +39,14 @@ def test_copies_are_the_videos_and_go_at_the_end(videos, memory, place):
     assert not Path(folder).exists()
 
 
+def test_a_copy_shows_its_progress(videos, memory, capsys):
+    name = min(video.name for video in videos.iterdir())
+    with local_copies([f'{memory}/{name}']):
+        pass
+    err = capsys.readouterr().err
+    assert name in err and '100%' in err
+
+
 def test_a_list_may_name_remote_files(videos, memory, tmp_path):
     name = min(video.name for video in videos.iterdir())
     (tmp_path / 'list.txt').write_text(f'{memory}/{name}\nstreet.mp4  # local\n')

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from tempfile import TemporaryDirectory
 
 import fsspec
+from fsspec.callbacks import TqdmCallback
 
 from tsm_det.errors import InputError
 from tsm_det.video.connection import is_live_address
@@ -59,7 +60,8 @@ def _copied(place: str, folder: str, seen: set[str]) -> str:
         seen.add(name)
         with _reading(address):
             files, path = fsspec.core.url_to_fs(address)
-            files.get_file(path, os.path.join(folder, name))
+            files.get_file(path, os.path.join(folder, name), callback=TqdmCallback(
+                tqdm_kwargs={'desc': name, 'unit': 'B', 'unit_scale': True, 'mininterval': 1}))
     return folder
 
 
