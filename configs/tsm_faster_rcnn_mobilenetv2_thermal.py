@@ -6,7 +6,7 @@ model.backbone.init_cfg.checkpoint=FILE, a file in mmdet's names (tools/convert_
 _base_ = './tsm_faster_rcnn_r18_thermal.py'
 model = dict(
     data_preprocessor=dict(prob=0.15),
-    backbone=dict(_delete_=True, type='TSMMobileNetV2', out_indices=(1, 2, 4, 6), norm_eval=True),
+    backbone=dict(_delete_=True, type='TSMMobileNetV2', out_indices=(1, 2, 4, 6), norm_eval=False),
     neck=dict(in_channels=[24, 32, 96, 320]))
 train_pipeline, test_pipeline = _base_.train_pipeline, _base_.test_pipeline
 train_pipeline[1].transforms[2].scale = test_pipeline[0].transforms[2].scale = (480, 384)

@@ -118,7 +118,7 @@ def _run_training(runner: Runner) -> None:
     if runner.cfg.get('val_cfg'):
         in_windows(runner, 'val_loop')
     if not runner.cfg.load_from:
-        warn_random_backbone(unwrapped(runner))
+        warn_random_backbone(unwrapped(runner), runner.cfg.optim_wrapper)
     try:
         runner.train()
     except KeyboardInterrupt as end:

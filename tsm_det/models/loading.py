@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+from collections.abc import Mapping
 from textwrap import shorten
 from typing import Any
 
@@ -76,17 +77,20 @@ def warn_random_weights() -> None:
     print_log('random weights: no checkpoint was given, so detections and metrics mean nothing', 'current', level=30)
 
 
-def warn_random_backbone(model: BaseDetector) -> None:
-    """Log that a training keeps parts of a backbone as they start, at random: frozen stages, statistics of batch norm.
+def warn_random_backbone(model: BaseDetector, optim_wrapper: Mapping) -> None:
+    """Log that a training holds back a backbone of random weights: frozen stages or statistics, a lower learning rate.
 
-    ``model`` is a detector that no checkpoint is loaded into.
+    ``model`` is a detector that no checkpoint is loaded into, ``optim_wrapper`` its config.
     """
     backbone = model.backbone
     kept = [f'frozen_stages={backbone.frozen_stages}'] if getattr(backbone, 'frozen_stages', -1) >= 0 else []
     if getattr(backbone, 'norm_eval', False) and any(isinstance(m, _BatchNorm) for m in backbone.modules()):
         kept.append('norm_eval=True')
+    lr_mult = optim_wrapper.get('paramwise_cfg', {}).get('custom_keys', {}).get('backbone', {}).get('lr_mult', 1)
+    if lr_mult < 1:
+        kept.append(f'lr_mult={lr_mult:g}')
     if kept and not (isinstance(backbone.init_cfg, dict) and backbone.init_cfg['type'] == 'Pretrained'):
-        print_log(f'the backbone starts from random weights, and {" and ".join(kept)} keep some of them: set '
+        print_log(f'the backbone starts from random weights, and {" and ".join(kept)} holds them back: set '
                   'model.backbone.init_cfg.type=Pretrained and model.backbone.init_cfg.checkpoint=FILE', 'current',
                   logging.WARNING)
 
