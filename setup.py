@@ -44,8 +44,8 @@ setup(
     package_dir=folders,
     package_data={'tsm_det': ['py.typed'], 'tsm_det.checkpoints': ['*.pth', '*.yml', 'LICENSE']},
     entry_points={'console_scripts': ['tsm-det = tsm_det_tools.cli:main']},
-    install_requires=['argcomplete>=3.4,<4', 'av>=17,<19', 'matplotlib>=3.10,<4', 'numpy>=2.0,<3', 'pillow>=10.3,<13',
-                      'pycocotools>=2.0.8,<3', 'scipy>=1.13,<2', 'tqdm>=4.66,<5'],
+    install_requires=['argcomplete>=3.4,<4', 'av>=17,<19', 'fsspec>=2024.2', 'matplotlib>=3.10,<4', 'numpy>=2.0,<3',
+                      'pillow>=10.3,<13', 'pycocotools>=2.0.8,<3', 'scipy>=1.13,<2', 'tqdm>=4.66,<5'],
     extras_require={
         'onedl': ['onedl-mmengine==0.10.12', 'onedl-mmcv==2.3.6', 'onedl-mmdetection==3.5.1', 'opencv-python<5'],
         'openmmlab': ['mmengine==0.11.0rc3', 'mmcv==2.1.0', 'mmdet==3.3.0', 'opencv-python<5'],

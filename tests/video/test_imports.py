@@ -8,7 +8,7 @@ import pytest
 
 from tsm_det.video import sources
 
-ALLOWED = {*sys.stdlib_module_names, 'av', 'cv2', 'numpy'}
+ALLOWED = {*sys.stdlib_module_names, 'av', 'cv2', 'fsspec', 'numpy'}
 OURS = ('tsm_det.errors', 'tsm_det.files', 'tsm_det.video')
 MODULES = sorted(Path(sources.__file__).parent.glob('*.py'))
 
