@@ -50,7 +50,7 @@ setup(
         'onedl': ['onedl-mmengine==0.10.12', 'onedl-mmcv==2.3.6', 'onedl-mmdetection==3.5.1', 'opencv-python<5'],
         'openmmlab': ['mmengine==0.11.0rc3', 'mmcv==2.1.0', 'mmdet==3.3.0', 'opencv-python<5'],
         **extras,
-        'dev': ['hypothesis', 'mypy', 'pytest', 'pytest-xdist', 'ruff', 'websockets',
+        'dev': ['aiohttp', 'hypothesis', 'mypy', 'pytest', 'pytest-xdist', 'ruff', 'websockets',
                 *(package for name in extras if name != 'decord' for package in extras[name])],
     },
 )

@@ -25,14 +25,14 @@ def main(args: Namespace) -> None:
     from tsm_det.published import split_detector
     from tsm_det.streams.detect_sources import detect_sources, open_sources
     from tsm_det.streams.detections import Selection
-    from tsm_det.video.connection import CameraSettings
+    from tsm_det.video.connection import CameraSettings, is_live_address
     from tsm_det.video.exports import Exports
     from tsm_det.video.remote_files import local_copies
     from tsm_det.video.sinks import Encoding
     from tsm_det.video.stage_times import StageTimes
 
     config, checkpoint, names = split_detector([*filter(None, (args.config, args.checkpoint)), *args.sources])
-    with local_copies(names) as local_names:
+    with local_copies(names, is_live_address) as local_names:
         sources = open_sources(local_names, args.every_frame, args.stall_limit,
                                CameraSettings(args.rtsp_transport, args.webcam_size, args.webcam_fps))
         together = args.at_once + sum(source.is_live for source in sources)

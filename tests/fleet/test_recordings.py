@@ -2,7 +2,10 @@
 
 import json
 import shutil
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import fsspec
 import pytest
@@ -44,6 +47,23 @@ def test_addresses_hold_the_same_videos(videos, memory, place):
     found = find_recordings([place.format(memory=memory, videos=videos)])
     assert sorted(found) == sorted(video.name for video in videos.iterdir())
     assert all('://' in address for address in found.values())
+
+
+def test_recordings_on_a_web_server_are_copied_too(detector, job, videos, expected):
+    """Not read like a camera, which an http:// address is to detect_video.py."""
+    pytest.importorskip('aiohttp', reason="fsspec's package for http")
+    name = min(expected)
+    with ThreadingHTTPServer(('127.0.0.1', 0), partial(SimpleHTTPRequestHandler, directory=videos)) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            [(found, address)] = find_recordings([f'http://127.0.0.1:{server.server_port}/{name}']).items()
+            row = detect_recording(detector, job, found, address)
+        finally:
+            server.shutdown()
+            thread.join()
+    assert row['status'] == 'done', row
+    assert Path(job.out, f'{name}.jsonl').read_bytes() == expected[name]
 
 
 def test_an_address_that_vanished_is_a_failed_row(detector, job):

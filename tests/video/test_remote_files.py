@@ -8,6 +8,7 @@ import pytest
 
 from tsm_det.datasets.synthetic_vid import make_synthetic_vid
 from tsm_det.errors import InputError
+from tsm_det.video.connection import is_live_address
 from tsm_det.video.remote_files import is_remote, listed, local_copies
 
 
@@ -55,12 +56,12 @@ def test_a_list_may_name_remote_files(videos, memory, tmp_path):
         assert [path.name for path in Path(folder).iterdir()] == [name]
 
 
-@pytest.mark.parametrize(('name', 'expected'), [
-    ('s3://bucket/a.mp4', True), ('file:///a.mp4', True), ('a.mp4', False), ('0', False), ('rtsp://camera/live', False),
-    ('http://host/a.mp4', False), ('/dev/video0', False)])
-def test_live_streams_and_local_files_are_not_remote(name, expected):
-    assert is_remote(name) == expected
-    if not expected:
+@pytest.mark.parametrize('name', ['a.mp4', '0', '/dev/video0', 'rtsp://camera/live', 'http://host/a.mp4'])
+def test_live_streams_and_local_files_stay(name):
+    with local_copies([name], is_live_address) as names:
+        assert names == [name]
+    assert is_remote(name) == ('://' in name)
+    if not is_remote(name):
         assert listed(name) == [name]
 
 

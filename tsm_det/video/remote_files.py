@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from tempfile import TemporaryDirectory
 
@@ -12,17 +12,16 @@ import fsspec
 from fsspec.callbacks import TqdmCallback
 
 from tsm_det.errors import InputError
-from tsm_det.video.connection import is_live_address
 from tsm_det.video.source_names import VIDEO_SUFFIXES, lines_of
 
 
 def is_remote(name: str) -> bool:
-    """Whether a source is an address of files, not of a live stream."""
-    return '://' in name and not is_live_address(name)
+    """Whether a source is an address."""
+    return '://' in name
 
 
 def listed(name: str) -> list[str]:
-    """The addresses of the videos in a remote folder or pattern, or of a video; another source is itself.
+    """The addresses of the videos in a remote folder or pattern, or of a video; a local source is itself.
 
     Raises InputError when there is no video or the address cannot be read.
     """
@@ -38,15 +37,15 @@ def listed(name: str) -> list[str]:
 
 
 @contextmanager
-def local_copies(names: Iterable[str]) -> Iterator[list[str]]:
+def local_copies(names: Iterable[str], is_live: Callable[[str], bool] = lambda name: False) -> Iterator[list[str]]:
     """Context manager: sources, in which a local folder of copies stands for each remote place, removed on exit.
 
-    Lists ``NAME.txt`` become their lines. Raises InputError as :func:`listed`, or when two remote videos have the same
-    name.
+    Lists ``NAME.txt`` become their lines. Addresses that ``is_live`` stay. Raises InputError as :func:`listed`, or when
+    two remote videos have the same name.
     """
     with TemporaryDirectory() as folder:
         seen: set[str] = set()
-        yield [_copied(name, os.path.join(folder, str(k)), seen) if is_remote(name) else name
+        yield [_copied(name, os.path.join(folder, str(k)), seen) if is_remote(name) and not is_live(name) else name
                for k, name in enumerate(lines_of(names))]
 
 
