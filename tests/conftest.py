@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import av
+import fsspec
 import numpy as np
 import pytest
 from hypothesis import settings
@@ -111,3 +112,14 @@ def video_file(tmp_path, video_frame):
             container.mux(stream.encode())
         return path
     return video_file
+
+
+@pytest.fixture
+def memory(videos):
+    """The folder ``videos`` of a test, in fsspec's memory."""
+    files = fsspec.filesystem('memory')
+    for video in videos.iterdir():
+        files.pipe(f'/bucket/{video.name}', video.read_bytes())
+    files.pipe('/bucket/notes.txt', b'no video')
+    yield 'memory://bucket'
+    files.rm('/bucket', recursive=True)

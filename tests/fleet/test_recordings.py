@@ -7,7 +7,6 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
-import fsspec
 import pytest
 import torch
 
@@ -21,17 +20,6 @@ from tsm_det.published import published
 @pytest.fixture(scope='module')
 def detector():
     return Job('', *published('synthvid')).detector()
-
-
-@pytest.fixture
-def memory(videos):
-    """The videos in fsspec's memory."""
-    files = fsspec.filesystem('memory')
-    for video in videos.iterdir():
-        files.pipe(f'/bucket/{video.name}', video.read_bytes())
-    files.pipe('/bucket/notes.txt', b'no video')
-    yield 'memory://bucket'
-    files.rm('/bucket', recursive=True)
 
 
 def test_names_are_paths_from_the_shared_folder(videos, tmp_path):

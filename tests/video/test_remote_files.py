@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-import fsspec
 import pytest
 
 from tsm_det.datasets.synthetic_vid import make_synthetic_vid
@@ -17,17 +16,6 @@ def videos(tmp_path_factory):
     folder = tmp_path_factory.mktemp('remote')
     make_synthetic_vid(folder, train_videos=1, val_videos=3, frames_per_video=4)
     return folder / 'val'
-
-
-@pytest.fixture
-def memory(videos):
-    """The videos in fsspec's memory."""
-    files = fsspec.filesystem('memory')
-    for video in videos.iterdir():
-        files.pipe(f'/bucket/{video.name}', video.read_bytes())
-    files.pipe('/bucket/notes.txt', b'no video')
-    yield 'memory://bucket'
-    files.rm('/bucket', recursive=True)
 
 
 @pytest.mark.parametrize('place', [
