@@ -62,6 +62,8 @@ def _add_live_sources(parser: ArgumentParser) -> None:
     add('--every-frame', action='store_true', help='drop no frame of a live source; detection may fall behind')
     add('--stall-limit', type=float, default=10, metavar='S', help='stop a live source after S seconds without a '
         'frame (default: 10)')
+    add('--metrics', type=int, metavar='PORT', help='serve counters and latencies for Prometheus at this port of '
+        '127.0.0.1 during the run; needs prometheus-client')
     add('--rtsp-transport', choices=['tcp', 'udp'], default='tcp', help='transport of rtsp (default: tcp)')
     add('--webcam-size', type=int, nargs=2, metavar=('W', 'H'), help='size of webcam frames in px')
     add('--webcam-fps', type=float, metavar='F', help='frames per second of a webcam')

@@ -1,7 +1,9 @@
 """What Prometheus is told equals the JSON lines."""
 
 import json
+import socket
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 from urllib.request import urlopen
@@ -61,6 +63,36 @@ def test_the_text_has_the_numbers_of_the_lines(make_detector, video_frame, video
     assert numbers['tsm_det_latency_seconds_count', 'gate'] == 15
     assert numbers['tsm_det_latency_seconds_count', 'video.mp4'] == 0
     assert numbers['tsm_det_dropped_frames_total', 'gate'] == 0
+
+
+@pytest.fixture
+def port():
+    with closing(socket.create_server(('127.0.0.1', 0))) as free:
+        return free.getsockname()[1]
+
+
+def test_the_tool_serves_them_during_a_run(run, video_file, port, monkeypatch):
+    seen, count = [], StreamMetrics.__call__
+
+    def scrape(metrics, frame, reset):
+        count(metrics, frame, reset)
+        with urlopen(f'http://127.0.0.1:{port}/metrics') as answer:
+            seen.append(f'tsm_det_frames_total{{camera="video.mp4"}} {frame.frame_id + 1}.0' in answer.read().decode())
+
+    monkeypatch.setattr(StreamMetrics, '__call__', scrape)
+    status, _, err = run(f'detect_video synthvid {video_file(n=5)} --metrics {port}')
+    assert status == 0, err
+    assert seen == [True] * 5
+    with pytest.raises(OSError):
+        urlopen(f'http://127.0.0.1:{port}/metrics')
+
+
+@pytest.mark.parametrize('wrong', ['taken', '99999', '-1'])
+def test_a_port_that_cannot_be_had_is_one_sentence(run, video_file, wrong):
+    with closing(socket.create_server(('127.0.0.1', 0))) as taken:
+        wrong = str(taken.getsockname()[1]) if wrong == 'taken' else wrong
+        status, _, err = run(f'detect_video synthvid {video_file(n=2)} --metrics={wrong}')
+    assert status == 2 and wrong in err.strip().splitlines()[-1] and 'Traceback' not in err
 
 
 @pytest.mark.parametrize('latency_s', [0.006, 0.05, 0.3, 2.0])

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, start_http_server
 
+from tsm_det.errors import InputError
 from tsm_det.files import write_text
 from tsm_det.video.cameras import LiveSource, StreamFrame
 from tsm_det.video.sources import Source
@@ -53,16 +54,21 @@ class StreamMetrics:
 
 
 @contextmanager
-def served(metrics: StreamMetrics, host: str, targets: str) -> Iterator[None]:
-    """Context manager: serves metrics over HTTP at a free port of ``host``, named in the file ``targets``.
+def served(metrics: StreamMetrics, host: str, targets: str | None = None, port: int = 0) -> Iterator[None]:
+    """Context manager: serves metrics over HTTP at a port of ``host``, 0 for a free one, named in the file ``targets``.
 
-    The file is one of Prometheus' ``file_sd_configs``.
+    The file is one of Prometheus' ``file_sd_configs``; None writes none. Raises InputError when the port is not free.
     """
-    server, _ = start_http_server(0, host, metrics.registry)
     try:
-        write_text(f'- targets: ["{host}:{server.server_port}"]\n', targets)
+        server, _ = start_http_server(port, host, metrics.registry)
+    except (OSError, OverflowError) as error:
+        raise InputError(f'metrics cannot be served at {host}:{port} ({error}): give a free port') from error
+    try:
+        if targets:
+            write_text(f'- targets: ["{host}:{server.server_port}"]\n', targets)
         yield
     finally:
-        Path(targets).unlink(missing_ok=True)
+        if targets:
+            Path(targets).unlink(missing_ok=True)
         server.shutdown()
         server.server_close()
