@@ -1,8 +1,7 @@
 """Detect objects in videos, folders of images, cameras and network streams, frame by frame."""
 
 from argparse import Namespace
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 
 from command_line import run
 from tool_options import add_model_options, add_names, make_parser
@@ -34,38 +33,25 @@ def main(args: Namespace) -> None:
     from tsm_det.video.stage_times import StageTimes
 
     config, checkpoint, names = split_detector([*filter(None, (args.config, args.checkpoint)), *args.sources])
-    with local_copies(names, is_live_address) as local_names:
-        sources = open_sources(local_names, args.every_frame, args.stall_limit,
-                               CameraSettings(args.rtsp_transport, args.webcam_size, args.webcam_fps))
+    with ExitStack() as stack:
+        sources = open_sources(stack.enter_context(local_copies(names, is_live_address)), args.every_frame,
+                               args.stall_limit, CameraSettings(args.rtsp_transport, args.webcam_size, args.webcam_fps))
         together = args.at_once + sum(source.is_live for source in sources)
         detector = open_detector(config, checkpoint, args.device, max(64, together), args.max_gap,
                                  parse_options(args.cfg_options), args.engine, args.trust_checkpoint, args.track)
         stages, exports = StageTimes(), Exports(args.mot, args.coco, args.csv, args.cvat)
-        with _metrics(sources, args.metrics) as on_frame:
-            frames = detect_sources(
-                detector, sources, args.out, args.json, args.score_thr, args.show, args.stride, args.max_frames,
-                args.save_state, args.save_every, args.resume_state, args.at_once, Encoding(args.encoder, args.preset),
-                stages, exports, Selection(args.classes, args.class_thr, args.min_size, args.agnostic_nms), args.fill,
-                on_frame)
+        options = {}
+        if args.metrics is not None:
+            from tsm_det.streams.metrics import StreamMetrics, served
+            options['on_frame'] = stack.enter_context(served(StreamMetrics(sources), '127.0.0.1', port=args.metrics))
+        frames = detect_sources(
+            detector, sources, args.out, args.json, args.score_thr, args.show, args.stride, args.max_frames,
+            args.save_state, args.save_every, args.resume_state, args.at_once, Encoding(args.encoder, args.preset),
+            stages, exports, Selection(args.classes, args.class_thr, args.min_size, args.agnostic_nms), args.fill,
+            **options)
     print(stages)
     written = ', '.join(filter(None, (args.out, args.json, *exports)))
     print(f'{frames} frames: {written or "nothing written: --out FILE.mp4 draws the detections"}')
-
-
-@contextmanager
-def _metrics(sources: list, port: int | None) -> Iterator[Callable[..., object]]:
-    """Context manager: what is called with each frame; with a port, it counts for Prometheus."""
-    if port is None:
-        yield lambda *_: None
-        return
-    from tsm_det.errors import InputError
-    try:
-        from tsm_det.streams.metrics import StreamMetrics, served
-    except ImportError as error:
-        raise InputError(f"--metrics needs prometheus-client ({error}): pip install 'tsm_det[ray]'") from error
-    metrics = StreamMetrics(sources)
-    with served(metrics, '127.0.0.1', port=port):
-        yield metrics
 
 
 if __name__ == '__main__':

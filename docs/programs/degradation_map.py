@@ -23,17 +23,14 @@ from tsm_det.config import load_config, parse_options
 from tsm_det.runner import test
 
 CONFIGS = {'shift': 'tsm_faster_rcnn_mobilenetv2_thermal_degraded', '2d': 'faster_rcnn_mobilenetv2_thermal_degraded'}
+_TRAINED = load_config(CONFIGS['shift'])
 # By name: the degradation and the frames of a burst, and of the gap after it.
 LEVELS = {
-    **{f'noise_{sigma}': (dict(type='SensorNoise', sigma=sigma), 4) for sigma in (15, 30, 60)},
-    **{f'low_light_{gain}': (dict(type='LowLight', gain=gain), 4) for gain in (0.2, 0.1, 0.05)},
-    **{f'low_bitrate_{qp}': (dict(type='LowBitrate', qp=qp), 4) for qp in (30, 38, 46)},
-    **{f'defocus_{sigma}': (dict(type='Defocus', sigma=sigma), 4) for sigma in (1, 2, 4)},
-    **{f'motion_blur_{length}': (dict(type='MotionBlur', length=length), 4) for length in (5, 10, 20)},
-    **{f'lost_frames_{n}': (dict(type='FrozenFrames'), n) for n in (2, 4, 8)},
-    **{f'noise_60_length_{n}': (dict(type='SensorNoise', sigma=60), n) for n in (2, 8)}}
+    **{f'{kind["type"]}_{kind[level]}': (kind, 4) for kind in _TRAINED.kinds for level in kind if level != 'type'},
+    **{f'FrozenFrames_{n}': (dict(type='FrozenFrames'), n) for n in _TRAINED.lengths},
+    **{f'SensorNoise_60_length_{n}': (dict(type='SensorNoise', sigma=60), n) for n in _TRAINED.lengths if n != 4}}
 # Tested with every seed; the others with the first.
-ALL_SEEDS = ('noise_60', 'low_light_0.1', 'low_bitrate_38', 'defocus_2', 'motion_blur_10', 'lost_frames_4')
+ALL_SEEDS = ('SensorNoise_60', 'LowLight_0.1', 'LowBitrate_38', 'Defocus_2', 'MotionBlur_10', 'FrozenFrames_4')
 
 
 def jobs(runs: Path, out: Path) -> Iterator[tuple[str, str, Path, Path]]:

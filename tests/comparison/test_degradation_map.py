@@ -17,7 +17,7 @@ def test_a_level_degrades_the_frames_that_are_scored_as_degraded(name):
     for arm in CONFIGS:
         config = config_of(name, arm, 'some.json', 'work')
         transforms = [transform['type'] for transform in config.test_dataloader.dataset.pipeline[0].transforms]
-        assert transforms.index('Bursts') - transforms.index('LoadFrame') == (-1 if 'lost' in name else 2)
+        assert transforms.index('Bursts') - transforms.index('LoadFrame') == (-1 if 'Frozen' in name else 2)
         bursts = config.test_dataloader.dataset.pipeline[0].transforms[transforms.index('Bursts')]
         assert (bursts.transforms, bursts.length, bursts.gap) == ([kind], length, length)
         init_default_scope('mmdet')
@@ -25,6 +25,11 @@ def test_a_level_degrades_the_frames_that_are_scored_as_degraded(name):
         for video in range(3):
             assert [shown.place(video, k) for k in range(40)] == [scored.place(video, k) for k in range(40)]
         assert config.test_dataloader.dataset.ann_file == config.test_evaluator.ann_file == 'some.json'
+
+
+def test_there_are_three_levels_of_each_kind_and_length():
+    assert len(LEVELS) == 15 + 3 + 2
+    assert set(ALL_SEEDS) <= set(LEVELS)
 
 
 def test_every_level_has_both_arms_and_the_first_seed(tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import sys
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
@@ -85,6 +86,13 @@ def test_the_tool_serves_them_during_a_run(run, video_file, port, monkeypatch):
     assert seen == [True] * 5
     with pytest.raises(OSError):
         urlopen(f'http://127.0.0.1:{port}/metrics')
+
+
+def test_without_prometheus_client_the_tool_names_it(run, video_file, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'prometheus_client', None)
+    monkeypatch.delitem(sys.modules, 'tsm_det.streams.metrics')
+    status, _, err = run(f'detect_video synthvid {video_file(n=2)} --metrics 0')
+    assert status == 2 and 'tsm_det[ray]' in err.strip().splitlines()[-1] and 'Traceback' not in err
 
 
 @pytest.mark.parametrize('wrong', ['taken', '99999', '-1'])

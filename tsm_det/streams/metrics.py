@@ -7,12 +7,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, start_http_server
-
 from tsm_det.errors import InputError
 from tsm_det.files import write_text
 from tsm_det.video.cameras import LiveSource, StreamFrame
 from tsm_det.video.sources import Source
+
+try:
+    from prometheus_client import CollectorRegistry, Counter, Histogram, start_http_server
+except ImportError as error:
+    raise InputError(f"prometheus-client is needed but missing ({error}): pip install 'tsm_det[ray]'") from error
 
 # 5 ms to 10 s, each 19 % above the one before it: so close are the quantiles.
 _LATENCIES_S = [round(0.005 * 2 ** (k / 4), 4) for k in range(45)]
@@ -54,10 +57,12 @@ class StreamMetrics:
 
 
 @contextmanager
-def served(metrics: StreamMetrics, host: str, targets: str | None = None, port: int = 0) -> Iterator[None]:
-    """Context manager: serves metrics over HTTP at a port of ``host``, 0 for a free one, named in the file ``targets``.
+def served(metrics: StreamMetrics, host: str, targets: str | None = None, port: int = 0) -> Iterator[StreamMetrics]:
+    """Context manager: serves metrics over HTTP at a port of ``host``, 0 for a free one.
 
-    The file is one of Prometheus' ``file_sd_configs``; None writes none. Raises InputError when the port is not free.
+    The file ``targets``, if any, names the address during that time; it is one of Prometheus' ``file_sd_configs``.
+
+    Raises InputError when the port is not free.
     """
     try:
         server, _ = start_http_server(port, host, metrics.registry)
@@ -66,7 +71,7 @@ def served(metrics: StreamMetrics, host: str, targets: str | None = None, port: 
     try:
         if targets:
             write_text(f'- targets: ["{host}:{server.server_port}"]\n', targets)
-        yield
+        yield metrics
     finally:
         if targets:
             Path(targets).unlink(missing_ok=True)
