@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from tempfile import TemporaryDirectory
@@ -38,30 +39,36 @@ def listed(name: str) -> list[str]:
 
 @contextmanager
 def local_copies(names: Iterable[str], is_live: Callable[[str], bool] = lambda name: False) -> Iterator[list[str]]:
-    """Context manager: sources, in which a local folder of copies stands for each remote place, removed on exit.
+    """Context manager: sources, in which local copies stand for remote videos, removed on exit.
 
-    Lists ``NAME.txt`` become their lines. Addresses that ``is_live`` stay. Raises InputError as :func:`listed`, or when
-    two remote videos have the same name.
+    Lists ``NAME.txt`` become their lines. Addresses that ``is_live`` stay. The copies lie in one folder as on the
+    store, which the file names of exports count from.
+
+    Raises InputError as :func:`listed`, or when two remote videos have the same name, or local files are among them.
     """
+    found = [(line, is_remote(line) and not is_live(line)) for line in lines_of(names)]
+    files = [(address, copied) for line, copied in found for address in (listed(line) if copied else [line])]
+    remote = [address for address, copied in files if copied]
+    [(name, count)] = Counter(map(posixpath.basename, remote)).most_common(1) or [('', 0)]
+    if count > 1:
+        raise InputError(f'{count} remote videos are called {name}: give one of them, or use detect_videos.py')
+    local = [file for file, copied in files if not (copied or is_live(file))]
+    if remote and local:
+        raise InputError(f'{remote[0]} is remote but {local[0]} a local file: give them in two runs, since outputs '
+                         'name files from one folder')
     with TemporaryDirectory() as folder:
-        seen: set[str] = set()
-        yield [_copied(name, os.path.join(folder, str(k)), seen) if is_remote(name) and not is_live(name) else name
-               for k, name in enumerate(lines_of(names))]
+        yield [_copy(address, folder) if copied else address for address, copied in files]
 
 
-def _copied(place: str, folder: str, seen: set[str]) -> str:
-    os.mkdir(folder)
-    for address in listed(place):
-        name = posixpath.basename(address)
-        if name in seen:
-            raise InputError(f'two remote videos are called {name}, such as {address}: give one of them, or use '
-                             'detect_videos.py')
-        seen.add(name)
-        with _reading(address):
-            files, path = fsspec.core.url_to_fs(address)
-            files.get_file(path, os.path.join(folder, name), callback=TqdmCallback(
-                tqdm_kwargs={'desc': name, 'unit': 'B', 'unit_scale': True, 'mininterval': 1}))
-    return folder
+def _copy(address: str, folder: str) -> str:
+    # Keys on a store may contain '..'.
+    path = folder + posixpath.normpath('/' + address.split('://')[1].lstrip('/'))
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with _reading(address):
+        files, place = fsspec.core.url_to_fs(address)
+        files.get_file(place, path, callback=TqdmCallback(tqdm_kwargs={
+            'desc': posixpath.basename(path), 'unit': 'B', 'unit_scale': True, 'mininterval': 1}))
+    return path
 
 
 @contextmanager
