@@ -4,7 +4,7 @@ A clip has one kind at one of three levels, in bursts of two, four or eight fram
 """
 _base_ = './tsm_faster_rcnn_mobilenetv2_thermal_bursts.py'
 kinds = [
-    *(dict(type='SensorNoise', sigma=sigma) for sigma in (15, 30, 60)),
+    *(dict(type='SensorNoise', sigma=sigma) for sigma in (30, 60, 120)),
     *(dict(type='LowLight', gain=gain) for gain in (0.2, 0.1, 0.05)),
     *(dict(type='LowBitrate', qp=qp) for qp in (30, 38, 46)),
     *(dict(type='Defocus', sigma=sigma) for sigma in (1, 2, 4)),
