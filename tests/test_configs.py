@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from mmdet.registry import MODELS
 from mmengine.dataset import Compose
+from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 
 from tsm_det.config import config_path, load_config
@@ -32,6 +33,7 @@ SITES = {  # backbone, neck
     'tsm_faster_rcnn_mobilenetv2_synthvid': (10, 4),
     'tsm_faster_rcnn_mobilenetv2_thermal': (10, 4),
     'tsm_faster_rcnn_mobilenetv2_thermal_bursts': (10, 4),
+    'tsm_faster_rcnn_mobilenetv2_thermal_bursts_attention': (10, 0),
     'tsm_faster_rcnn_mobilenetv2_thermal_bursts_memory': (10, 4),
     'tsm_faster_rcnn_mobilenetv2_thermal_degraded': (10, 4),
     'tsm_faster_rcnn_mobilenetv2_vid': (10, 4),
@@ -85,6 +87,17 @@ def test_a_baseline_is_its_detector_without_sites(name, detector):
 @pytest.mark.parametrize('name', [name for name in CONFIGS if 'synthvid' in name or 'thermal' in name])
 def test_configs_that_need_no_data_of_others_download_nothing(name):
     assert load(name).model.backbone.get('init_cfg') is None
+
+
+def test_an_operator_on_a_pretrained_backbone_learns_at_the_full_rate():
+    config = load('tsm_faster_rcnn_mobilenetv2_thermal_bursts_attention')
+    model = MODELS.build(config.model)
+    rate_of = {id(p): group['lr'] for group in build_optim_wrapper(model, config.optim_wrapper).param_groups
+               for p in group['params']}
+    full = config.optim_wrapper.optimizer.lr
+    for name, parameter in model.named_parameters():
+        slow = name.startswith('backbone.') and not name.startswith('backbone.temporal.')
+        assert rate_of[id(parameter)] == (full / 10 if slow else full), name
 
 
 @pytest.mark.parametrize('name', CONFIGS)

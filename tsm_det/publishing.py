@@ -23,7 +23,7 @@ from tsm_det.models.loading import build_model
 from tsm_det.models.weights import load_weights
 from tsm_det.sealed import seal
 
-LARGEST_MB, ALL_MB = 10, 20  # per file, and over all files of a metafile
+LARGEST_MB, ALL_MB = 12, 40  # per file, and over all files of a metafile
 _PAPERS = {
     'TSM': {'URL': 'https://arxiv.org/abs/1811.08383',
             'Title': 'TSM: Temporal Shift Module for Efficient Video Understanding'},
@@ -51,7 +51,7 @@ def publish(checkpoint: str, config: Config, config_file: str, metrics: str | os
         trust_checkpoint: load a checkpoint of more than tensors and plain values, which may run any program.
 
     Raises:
-        InputError: the files do not fit together, or exceed 10 MB in one file or 20 MB in all.
+        InputError: the files do not fit together, or exceed 12 MB in one file or 40 MB in all.
     """
     scores, out = _scores(metrics), Path(out)
     if out.suffix != '.pth':
