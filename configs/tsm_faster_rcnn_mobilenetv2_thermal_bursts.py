@@ -1,6 +1,6 @@
 """The detector of tsm_faster_rcnn_mobilenetv2_thermal.py, in training and tests on video with bursts of noise."""
 _base_ = './tsm_faster_rcnn_mobilenetv2_thermal.py'
-bursts = dict(type='Bursts', transforms=[dict(type='SensorNoise', sigma=120)], length=4, gap=4)
+bursts = dict(type='Bursts', transforms=[dict(type='SensorNoise', sigma=60)], length=4, gap=4)
 test_bursts = dict(seed=0, **bursts)
 train_pipeline, test_pipeline = _base_.train_pipeline, _base_.test_pipeline
 train_pipeline[1].transforms.insert(2, bursts)

@@ -1,6 +1,7 @@
 """The detector of tsm_faster_rcnn_mobilenetv2_thermal_bursts.py, trained on bursts of every kind of degradation.
 
 A clip has one kind at one of three levels, in bursts of two, four or eight frames; a clip in six loses frames too.
+The test has bursts of the strongest noise.
 """
 _base_ = './tsm_faster_rcnn_mobilenetv2_thermal_bursts.py'
 kinds = [
@@ -12,7 +13,12 @@ kinds = [
 lengths = (2, 4, 8)
 lost = [dict(transforms=[dict(type='FrozenFrames')], length=n, gap=n) for n in lengths]
 degraded = [dict(transforms=[kind], length=n, gap=n) for kind in kinds for n in lengths]
-train_pipeline = _base_.train_pipeline
+train_pipeline, test_pipeline = _base_.train_pipeline, _base_.test_pipeline
 train_pipeline[1].transforms[2] = dict(type='RandomBursts', bursts=degraded)
 train_pipeline[1].transforms.insert(0, dict(type='RandomBursts', bursts=lost, prob=1 / 6))
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+test_pipeline[0].transforms[2] = test_bursts = dict(_base_.test_bursts, transforms=[dict(type='SensorNoise', sigma=120)])
+val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+val_evaluator = dict(bursts=test_bursts)
+test_evaluator = dict(bursts=test_bursts)
