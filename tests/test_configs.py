@@ -33,7 +33,7 @@ SITES = {  # backbone, neck
     'tsm_faster_rcnn_mobilenetv2_synthvid': (10, 4),
     'tsm_faster_rcnn_mobilenetv2_thermal': (10, 4),
     'tsm_faster_rcnn_mobilenetv2_thermal_bursts': (10, 4),
-    'tsm_faster_rcnn_mobilenetv2_thermal_degraded_attention': (10, 0),
+    'tsm_faster_rcnn_mobilenetv2_thermal_degraded_gate': (10, 0),
     'tsm_faster_rcnn_mobilenetv2_thermal_bursts_memory': (10, 4),
     'tsm_faster_rcnn_mobilenetv2_thermal_degraded': (10, 4),
     'tsm_faster_rcnn_mobilenetv2_vid': (10, 4),
@@ -90,7 +90,7 @@ def test_configs_that_need_no_data_of_others_download_nothing(name):
 
 
 def test_an_operator_on_a_pretrained_backbone_learns_at_the_full_rate():
-    config = load('tsm_faster_rcnn_mobilenetv2_thermal_degraded_attention')
+    config = load('tsm_faster_rcnn_mobilenetv2_thermal_degraded_gate')
     model = MODELS.build(config.model)
     rate_of = {id(p): group['lr'] for group in build_optim_wrapper(model, config.optim_wrapper).param_groups
                for p in group['params']}

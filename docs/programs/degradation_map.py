@@ -1,8 +1,8 @@
-"""Test detectors on bursts of each kind and level of degradation, and compare the shift with 2D on each.
+"""Test detectors on bursts of each kind and level of degradation, and compare the arms with 2D on each.
 
     python docs/programs/degradation_map.py RUNS OUT ANNOTATIONS
 
-RUNS has work directories of tools/train.py, RUNS/shift/SEED and RUNS/2d/SEED. OUT gets a folder per kind and level.
+RUNS has work directories of tools/train.py, RUNS/ARM/SEED. OUT gets a folder per kind and level.
 """
 
 import os
@@ -22,7 +22,10 @@ from tsm_det.comparison.summary import VideoTable
 from tsm_det.config import load_config, parse_options
 from tsm_det.runner import test
 
-CONFIGS = {'shift': 'tsm_faster_rcnn_mobilenetv2_thermal_degraded', '2d': 'faster_rcnn_mobilenetv2_thermal_degraded'}
+CONFIGS = {
+    '2d': 'faster_rcnn_mobilenetv2_thermal_degraded',
+    'shift': 'tsm_faster_rcnn_mobilenetv2_thermal_degraded',
+    'gate': 'tsm_faster_rcnn_mobilenetv2_thermal_degraded_gate'}
 _TRAINED = load_config(CONFIGS['shift'])
 # By name: the degradation and the frames of a burst, and of the gap after it.
 LEVELS = {

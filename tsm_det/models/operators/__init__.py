@@ -4,6 +4,7 @@ Each is an :class:`~tsm_det.sites.Operator` made for a number of channels. At in
 the network equals mmdet's. Weights are plain parameters: mmdet's ``init_cfg`` initialises every layer that it finds.
 """
 
+from tsm_det.models.operators.gated_memory import GatedMemory
 from tsm_det.models.operators.motion_excitation import MotionExcitation
 from tsm_det.models.operators.temporal_attention import TemporalAttention
 from tsm_det.models.operators.temporal_calibration import TemporalCalibration
@@ -14,4 +15,5 @@ OPERATORS = {
     'tea': MotionExcitation,
     'tada': TemporalCalibration,
     'attention': TemporalAttention,
+    'gate': GatedMemory,
 }

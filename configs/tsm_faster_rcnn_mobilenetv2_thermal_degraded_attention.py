@@ -1,3 +1,0 @@
-"""Attention to the last four frames in the backbone, in place of the shift in backbone and neck."""
-_base_ = './tsm_faster_rcnn_mobilenetv2_thermal_degraded.py'
-model = dict(backbone=dict(operator='attention'), neck=dict(shift_levels=()))
