@@ -13,6 +13,7 @@ train_pipeline[1].transforms[2].scale = test_pipeline[0].transforms[2].scale = (
 train_dataloader = dict(batch_size=8, dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
-optim_wrapper = dict(paramwise_cfg=dict(custom_keys={'backbone': dict(lr_mult=0.1), 'backbone.temporal': dict(lr_mult=1)}))
+optim_wrapper = dict(
+    paramwise_cfg=dict(custom_keys={'backbone': dict(lr_mult=0.1), 'backbone.temporal': dict(lr_mult=1)}))
 train_cfg = dict(max_iters=600, val_interval=600)
 param_scheduler = dict(total_steps=600)

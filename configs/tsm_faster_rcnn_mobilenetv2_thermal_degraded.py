@@ -17,7 +17,8 @@ train_pipeline, test_pipeline = _base_.train_pipeline, _base_.test_pipeline
 train_pipeline[1].transforms[2] = dict(type='RandomBursts', bursts=degraded)
 train_pipeline[1].transforms.insert(0, dict(type='RandomBursts', bursts=lost, prob=1 / 6))
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
-test_pipeline[0].transforms[2] = test_bursts = dict(_base_.test_bursts, transforms=[dict(type='SensorNoise', sigma=120)])
+test_bursts = dict(_base_.test_bursts, transforms=[dict(type='SensorNoise', sigma=120)])
+test_pipeline[0].transforms[2] = test_bursts
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 val_evaluator = dict(bursts=test_bursts)
