@@ -25,6 +25,7 @@ SITES = {  # backbone, neck
     'tsm_faster_rcnn_r50_vid': (16, 4),
     'tsm_faster_rcnn_r50_vid_backbone_only': (16, 0),
     'tsm_faster_rcnn_r50_vid_from_coco': (16, 4),
+    'tsm_faster_rcnn_r50_vid_gate': (16, 0),
     'tsm_faster_rcnn_r50_vid_memory': (16, 4),
     'tsm_faster_rcnn_r50_vid_neck_only': (0, 4),
     'tsm_faster_rcnn_r50_vid_offline': (16, 4),
