@@ -99,7 +99,7 @@ $(OUT)/latency.json: | $(OUT)/tsm/trained
 	$(RUN) tools/benchmark.py $(SYNTH) "$$(cat $(OUT)/tsm/last_checkpoint)" --baseline $(SYNTH_2D) --size 128 128 --frames 200 --proposals 100 --json $@
 $(OUT)/detections.mp4: | $(OUT)/tsm/trained
 	$(RUN) tools/detect_video.py $(SYNTH) "$$(cat $(OUT)/tsm/last_checkpoint)" data/synthvid/val/000.mp4 --out $@ --json $(OUT)/detections.jsonl
-# The picture of README.md: the 2D detector of this demo beside the published weights.
+# The 2D detector of this demo beside the published weights.
 $(OUT)/side_by_side.gif: | $(OUT)/2d/trained
 	$(RUN) tools/side_by_side.py data/synthvid/val/019.mp4 --detector 'per-frame (2D)' $(SYNTH_2D) "$$(cat $(OUT)/2d/last_checkpoint)" \
 	  --detector shift $(SYNTH) $(PUBLISHED) --frames 12 --score-thr 0.4 --fps 2 --out $@

@@ -12,8 +12,8 @@ import yaml
 
 from tests.tiny import TINY, tiny_like_the_tools
 from tsm_det import config_path, publishing
-from tsm_det.config import load_config
-from tsm_det.models.loading import build_detector
+from tsm_det.config import load_config, parse_options
+from tsm_det.models.loading import build_detector, build_model
 
 ROOT = Path(__file__).parent.parent
 CLASSES = ('disc', 'square', 'triangle', 'star')
@@ -104,6 +104,17 @@ def test_the_metafile_describes_it(publish):
         'Classes': list(CLASSES), 'File Size (MB)': round(path.stat().st_size / 1e6, 2)}.items()
     assert model['Results'] == [{'Task': 'Video Object Detection', 'Dataset': 'synthvid/val.json', 'Metrics': {
         'coco/AP': 0.25, 'coco/AP50': 0.5123, 'frames_scored': 12}}]
+
+
+def test_an_operator_has_a_collection_without_the_papers_of_the_shift(publish, tmp_path):
+    options = f'{TINY} model.backbone.operator=gate'
+    config = load_config(config_path('tsm_faster_rcnn_r18_synthvid'), parse_options(options.split()))
+    torch.save({'state_dict': build_model(config).state_dict(), 'meta': {'dataset_meta': {'classes': CLASSES}}},
+               tmp_path / 'gate.pth')
+    _, path, _ = publish('--half', checkpoint=tmp_path / 'gate.pth', options=options)
+    collection, = metafile(path)['Collections']
+    assert collection == {'Name': 'Faster R-CNN with gate', 'Metadata': {
+        'Architecture': ['Faster R-CNN', 'ResNet', 'FPN', 'operator gate']}}
 
 
 def test_published_again_it_is_the_same_file_with_the_new_metrics(publish, tmp_path):

@@ -11,7 +11,10 @@ from mmengine.logging import print_log
 from tsm_det.config import config_names, config_path, package_folder
 from tsm_det.errors import InputError
 
-PUBLISHED = {'synthvid': 'tsm_faster_rcnn_r18_synthvid', 'thermal': 'tsm_faster_rcnn_r18_thermal'}
+PUBLISHED = {
+    'synthvid': 'tsm_faster_rcnn_r18_synthvid',
+    'thermal': 'tsm_faster_rcnn_r18_thermal',
+    'thermal-noise': 'tsm_faster_rcnn_mobilenetv2_thermal_degraded_gate'}
 DEFAULT = 'synthvid'
 _CONFIG_SUFFIXES = ('.py', '.json', '.yaml', '.yml')
 

@@ -29,7 +29,7 @@ _PAPERS = {
             'Title': 'TSM: Temporal Shift Module for Efficient Video Understanding'},
     'TPS': {'URL': 'https://arxiv.org/abs/2207.13259',
             'Title': 'Spatiotemporal Self-attention Modeling with Temporal Patch Shift for Action Recognition'}}
-_OPERATORS = {'TSM': 'Temporal Shift Module', 'TPS': 'Temporal Patch Shift'}
+_SHIFTS = {'TSM': 'Temporal Shift Module', 'TPS': 'Temporal Patch Shift'}
 # The parts of a config that define network and training; others hold paths of a machine.
 _KEPT = ('custom_imports', 'default_scope', 'model', 'train_pipeline', 'test_pipeline', 'train_cfg', 'optim_wrapper',
          'param_scheduler')
@@ -124,9 +124,12 @@ def _folder_and_file(path: str) -> str:
 def _collection(model: dict) -> dict:
     parts = [model.type, model.backbone.type, *([model.neck.type] if model.get('neck') else [])]
     names = [re.sub('RCNN$', ' R-CNN', re.sub('^(TSM|TPS)', '', part)) for part in parts]
-    operator = 'TPS' if model.backbone.type.startswith('TPS') else 'TSM'
-    return {'Name': f'{operator} {names[0]}', 'Paper': _PAPERS[operator],
-            'Metadata': {'Architecture': [*names, _OPERATORS[operator]]}}
+    operator = model.backbone.get('operator', 'shift')
+    if operator != 'shift':
+        return {'Name': f'{names[0]} with {operator}', 'Metadata': {'Architecture': [*names, f'operator {operator}']}}
+    shift = 'TPS' if model.backbone.type.startswith('TPS') else 'TSM'
+    return {'Name': f'{shift} {names[0]}', 'Paper': _PAPERS[shift],
+            'Metadata': {'Architecture': [*names, _SHIFTS[shift]]}}
 
 
 def _with_entry(path: Path, collection: dict, entry: dict) -> dict:
