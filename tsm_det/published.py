@@ -13,8 +13,7 @@ from tsm_det.errors import InputError
 
 PUBLISHED = {
     'synthvid': 'tsm_faster_rcnn_r18_synthvid',
-    'thermal': 'tsm_faster_rcnn_r18_thermal',
-    'thermal-noise': 'tsm_faster_rcnn_mobilenetv2_thermal_degraded_gate'}
+    'thermal': 'tsm_faster_rcnn_mobilenetv2_thermal_degraded_gate'}
 DEFAULT = 'synthvid'
 _CONFIG_SUFFIXES = ('.py', '.json', '.yaml', '.yml')
 

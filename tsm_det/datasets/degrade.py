@@ -20,7 +20,11 @@ from mmdet.registry import TRANSFORMS
 from tsm_det.errors import InputError
 
 
-class _Degradation(BaseTransform):
+class Degradation(BaseTransform):
+    """Makes frames worse, to train and to test on. Detectors of live frames leave it out of their pipeline."""
+
+
+class _PixelDegradation(Degradation):
     """Changes ``img`` ``(H, W, 3)`` uint8; ``seed`` None draws from numpy's global generator."""
 
     def __init__(self, seed: int | None = None) -> None:
@@ -44,7 +48,7 @@ class _Degradation(BaseTransform):
 
 
 @TRANSFORMS.register_module()
-class SensorNoise(_Degradation):
+class SensorNoise(_PixelDegradation):
     """Add Gaussian noise of a standard deviation ``sigma``, levels of 0 to 255, the same in all three channels."""
 
     def __init__(self, sigma: float, seed: int | None = None) -> None:
@@ -58,7 +62,7 @@ class SensorNoise(_Degradation):
 
 
 @TRANSFORMS.register_module()
-class LowLight(_Degradation):
+class LowLight(_PixelDegradation):
     """Darken by ``gain`` (0 to 1) and add the noise of few photons and of reading them.
 
     The variance of a pixel of ``level`` is ``shot * gain * level + read ** 2`` (levels of 0 to 255).
@@ -78,7 +82,7 @@ class LowLight(_Degradation):
 
 
 @TRANSFORMS.register_module()
-class Defocus(_Degradation):
+class Defocus(_PixelDegradation):
     """Blur by a Gaussian of ``sigma`` px."""
 
     def __init__(self, sigma: float, seed: int | None = None) -> None:
@@ -92,7 +96,7 @@ class Defocus(_Degradation):
 
 
 @TRANSFORMS.register_module()
-class MotionBlur(_Degradation):
+class MotionBlur(_PixelDegradation):
     """Average along a line of ``length`` px in a random direction, as a moving camera does."""
 
     def __init__(self, length: float, seed: int | None = None) -> None:
@@ -112,7 +116,7 @@ class MotionBlur(_Degradation):
 
 
 @TRANSFORMS.register_module()
-class LowBitrate(_Degradation):
+class LowBitrate(_PixelDegradation):
     """Encode and decode as a key frame of H.264 with a quantiser ``qp``, 0 (best) to 51."""
 
     def __init__(self, qp: int, seed: int | None = None) -> None:
@@ -137,7 +141,7 @@ class LowBitrate(_Degradation):
 
 
 @TRANSFORMS.register_module()
-class FrozenFrames(BaseTransform):
+class FrozenFrames(Degradation):
     """Repeat the last frame before a burst while it lasts, as when frames are lost. Stands before ``LoadFrame``.
 
     Boxes stay those of the true frame. Takes ``frame_in_file`` and ``burst_place`` of :class:`Bursts`.
@@ -156,7 +160,7 @@ class FrozenFrames(BaseTransform):
 
 
 @TRANSFORMS.register_module()
-class Bursts(BaseTransform):
+class Bursts(Degradation):
     """Apply transforms to ``length`` frames in a row, then leave ``gap`` frames alone, and so on.
 
     With a seed, where a video starts in this cycle depends on its ``video_id`` alone; without, it is drawn, and
@@ -198,7 +202,7 @@ class Bursts(BaseTransform):
 
 
 @TRANSFORMS.register_module()
-class RandomBursts(BaseTransform):
+class RandomBursts(Degradation):
     """One of several :class:`Bursts` per clip, drawn at random; ``TransformBroadcaster`` shares it over the clip.
 
     mmcv's ``RandomChoice`` cannot be shared so: mmdet's ``AutoAugment`` registers its random method a second time.

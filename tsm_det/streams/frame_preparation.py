@@ -8,11 +8,13 @@ from collections.abc import Hashable, Sequence
 import cv2
 import numpy as np
 from mmdet.models import BaseDetector
+from mmdet.registry import TRANSFORMS
 from mmengine.config import Config
 from mmengine.dataset import Compose
 
 from tsm_det.config import dataset_config, load_config, override
 from tsm_det.config_errors import config_errors
+from tsm_det.datasets.degrade import Degradation
 from tsm_det.engines import with_engine
 from tsm_det.errors import InputError
 from tsm_det.models.loading import build_detector
@@ -26,7 +28,7 @@ def model_and_pipeline(config: str | Config, checkpoint: str | None = None, devi
     with config_errors(config):
         pipeline = dataset_config(config).pipeline
         steps = image_pipeline(pipeline)
-        model.dataset_meta['value_range'] = _broadcaster(pipeline)['transforms'][0].get('value_range')
+        model.dataset_meta['value_range'] = _frame_transforms(pipeline)[1][0].get('value_range')
         return model, Compose(steps)
 
 
@@ -38,24 +40,27 @@ def config_of(config: str | Config, cfg_options: dict | None = None) -> Config:
 
 
 def image_pipeline(pipeline: Sequence[dict]) -> list[dict]:
-    """A test pipeline over clips that takes images in memory and no annotations.
+    """A test pipeline over clips that takes images in memory, without annotations and degradations.
 
     Raises InputError when the pipeline has no TransformBroadcaster that starts with a loader.
     """
     steps = [dict(step) for step in pipeline]
-    broadcaster = _broadcaster(steps)
+    broadcaster, transforms = _frame_transforms(steps)
     broadcaster['transforms'] = [
         {'type': 'mmdet.LoadImageFromNDArray'},
-        *(step for step in broadcaster['transforms'][1:] if 'Annotations' not in step['type'])]
+        *(transform for transform in transforms[1:] if 'Annotations' not in transform['type'])]
     return steps
 
 
-def _broadcaster(pipeline: Sequence[dict]) -> dict:
-    broadcaster = next((step for step in pipeline if step['type'].endswith('TransformBroadcaster')), None)
-    if broadcaster is None or 'Load' not in broadcaster['transforms'][0]['type']:
+def _frame_transforms(pipeline: Sequence[dict]) -> tuple[dict, list[dict]]:
+    """The broadcaster of a pipeline, and its transforms from the loader on, without degradations."""
+    broadcaster = next((step for step in pipeline if step['type'].endswith('TransformBroadcaster')), {'transforms': ()})
+    transforms = [transform for transform in broadcaster['transforms']
+                  if not issubclass(TRANSFORMS.get(transform['type']) or object, Degradation)]
+    if not transforms or 'Load' not in transforms[0]['type']:
         raise InputError('the test pipeline needs a TransformBroadcaster that starts with a loader: '
                          'take the pipeline of configs/_base_/')
-    return broadcaster
+    return broadcaster, transforms
 
 
 def prepare_image(pipeline: Compose, image: np.ndarray, stream_id: Hashable = None, frame_id: int = 0) -> dict:
