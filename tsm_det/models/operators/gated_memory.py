@@ -14,11 +14,11 @@ class GatedMemory(nn.Module):
     """Remembers features of frames as good as those in memory, or better, and mixes them into each frame.
 
     The minimal gated unit (Zhou et al., 2016) over maps, as in ConvGRU (Ballas et al., ICLR 2016, section 3), without
-    convolutions: ``memory += gate * (frame - memory)``, then ``frame += mix * (memory - frame)`` per channel. The gate
-    judges whole frames: it is one number, the sigmoid of the quality of the frame minus that of the memory, which a
-    small network reads from how strong each channel is on average (Hu et al., CVPR 2018, section 3.1). So a bad frame
-    leaves the memory alone and takes from it, and a good one replaces it. The first frame of a stream fills it. The
-    past holds C + 1 maps.
+    convolutions: ``memory += gate * (frame - memory)``, then ``frame += tanh(10 * mix) * (memory - frame)`` per
+    channel. The gate judges whole frames: it is one number, the sigmoid of the quality of the frame minus that of the
+    memory, which a small network reads from how strong each channel is on average (Hu et al., CVPR 2018, section 3.1).
+    So a bad frame leaves the memory alone and takes from it, and a good one replaces it. The first frame of a stream
+    fills it. The past holds C + 1 maps.
 
     Args:
         channels: C.
@@ -43,6 +43,7 @@ class GatedMemory(nn.Module):
             memory = memory + (1 - seen * (1 - gate)) * (frame - memory)
             memory, seen = memory.to(frames.dtype), torch.ones_like(seen)
             memories.append(memory)
+        # Ten: a few hundred steps of an optimizer move a weight by a tenth, which must suffice for a full mix.
         mixed = frames + torch.tanh(10 * self.mix) * (torch.stack(memories, 1).flatten(0, 1) - frames)
         return mixed.to(frames.dtype), with_ones(memory), None
 
