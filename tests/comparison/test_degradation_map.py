@@ -32,7 +32,7 @@ def test_there_are_three_levels_of_each_kind_and_length():
     assert set(ALL_SEEDS) <= set(LEVELS)
 
 
-def test_every_level_has_both_arms_and_the_first_seed(tmp_path):
+def test_every_level_has_every_arm_and_the_first_seed(tmp_path):
     for arm in CONFIGS:
         for seed in range(3):
             (tmp_path / arm / str(seed)).mkdir(parents=True)
