@@ -2,7 +2,7 @@
 
 Every fifth frame is kept, so that frames in bursts and between them, with a period of eight, are kept alike.
 """
-_base_ = './tsm_faster_rcnn_mobilenetv2_thermal_bursts.py'
+_base_ = './tsm_faster_rcnn_mobilenetv2_thermal_degraded.py'
 model = dict(roi_head=dict(type='MemoryRoIHead', memory=dict(k=16, recent=4, sparse=12, every=5)))
 train_pipeline = _base_.train_pipeline
 train_pipeline[0] = dict(type='SegmentedFrames', num_frames=8, segments=4, distance=10)
