@@ -16,7 +16,7 @@ MMCV_onedl := onedl-mmcv==2.3.6
 MMCV_openmmlab := mmcv==2.1.0
 MMCV := $(MMCV_$(STACK))
 MMCV_WHEEL := $(subst ==,-,$(subst -,_,$(MMCV)))
-SYNTH := configs/tsm_faster_rcnn_r18_synthvid.py
+SYNTH := configs/tsm_faster_rcnn_r18_synthvid_gate.py
 SYNTH_2D := configs/faster_rcnn_r18_synthvid.py
 PUBLISHED := data/checkpoints/tsm_faster_rcnn_r18_synthvid-ae1fb280.pth
 # Spinning threads slow other programs down, and themselves 20 times on busy cores.
@@ -31,7 +31,7 @@ help:  ## list the targets
 
 setup: $(READY)  ## install everything into $(VENV); the first run on a machine compiles mmcv (about 11 minutes)
 
-demo: $(READY) $(OUT)/tsm/metrics.json $(OUT)/2d/metrics.json $(OUT)/latency.json $(OUT)/detections.mp4 $(OUT)/side_by_side.gif  ## train shift and 2D on synthetic video, evaluate, compare, draw (about 15 minutes)
+demo: $(READY) $(OUT)/tsm/metrics.json $(OUT)/2d/metrics.json $(OUT)/latency.json $(OUT)/detections.mp4 $(OUT)/side_by_side.gif  ## train the gated memory and 2D on synthetic video, evaluate, compare, draw (about 15 minutes)
 	@$(RUN) -m tsm_det.benchmark.demo_report $(OUT)
 
 test: $(READY)  ## run the full test suite (installs the environment first if needed)
@@ -102,4 +102,4 @@ $(OUT)/detections.mp4: | $(OUT)/tsm/trained
 # The 2D detector of this demo beside the published weights.
 $(OUT)/side_by_side.gif: | $(OUT)/2d/trained
 	$(RUN) tools/side_by_side.py data/synthvid/val/019.mp4 --detector 'per-frame (2D)' $(SYNTH_2D) "$$(cat $(OUT)/2d/last_checkpoint)" \
-	  --detector shift $(SYNTH) $(PUBLISHED) --frames 12 --score-thr 0.4 --fps 2 --out $@
+	  --detector 'gated memory' $(SYNTH) $(PUBLISHED) --frames 12 --score-thr 0.4 --fps 2 --out $@

@@ -13,6 +13,7 @@ def parse_args() -> Namespace:
                         help='name of a series of points, and results.json of its comparisons; repeat for more')
     parser.add_argument('--subset', nargs='+', default=[], metavar='NAME', help='only these subsets of frames, such as '
                         'burst and degraded (default: all)')
+    parser.add_argument('--arm', nargs='+', default=[], metavar='NAME', help='only these arms (default: all)')
     parser.add_argument('--out', required=True, help='PNG file to write')
     args = parser.parse_args()
     if any(len(words) < 2 for words in args.series):
@@ -23,7 +24,7 @@ def parse_args() -> Namespace:
 def main(args: Namespace) -> None:
     from tsm_det.comparison.gain_plot import draw_gain
 
-    for point in draw_gain({name: files for name, *files in args.series}, args.out, args.subset):
+    for point in draw_gain({name: files for name, *files in args.series}, args.out, args.subset, args.arm):
         interval = '' if point.low is None else f' [{point.low:+.3f}, {point.high:+.3f}]'
         print(f'{point.name}: 2D {point.baseline:.3f}, gain {point.gain:+.3f}{interval}, seeds: {point.seeds}')
 

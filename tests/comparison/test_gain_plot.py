@@ -39,6 +39,20 @@ def test_subsets_are_points_and_without_them_all_frames(written):
     assert gain_points(two, ['other']) == []
 
 
+def test_points_of_chosen_arms_are_named_by_their_frames(written):
+    night = written('night', [EVERY, DARK], ('ours', 'other', '2d'))
+    assert gain_points(night, arms=['other']) == [GainPoint('night dark', 0.25, 0.05, None, None, 2)]
+    both = gain_points(night, arms=['ours', 'other'])
+    assert [point.name for point in both] == ['night ours dark', 'night other dark']
+
+
+@pytest.mark.parametrize('filters', ['--arm theirs', '--subset fog', '--arm ours --subset fog', '--arm 2d'])
+def test_a_series_without_a_point_is_refused(run, written, tmp_path, filters):
+    status, _, err = run(f'plot_gain --series night {written("night", [DARK])} {filters} --out {tmp_path}/gain.png')
+    assert status == 2 and all(fact in err for fact in ('night', *filters.split()[1::2]))
+    assert not (tmp_path / 'gain.png').exists()
+
+
 def test_the_tool_draws_and_prints_every_point(run, written, tmp_path):
     one, two = written('noise', [EVERY]), written('night', [EVERY, DARK])
     status, out, err = run(f'plot_gain --series thermal {one} --series synthetic {two} --out {tmp_path}/gain.png')

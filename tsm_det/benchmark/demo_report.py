@@ -26,10 +26,11 @@ def demo_summary(folder: str | Path) -> str:
         *table, '',
         f'Latency tsm / 2d: {ratio["median"]:.3f} (95 % interval {ratio["low"]:.3f} to {ratio["high"]:.3f}), '
         f'{machine["processor"]}, {machine["threads"]} threads.',
-        'Over three seeds the shift gains on degraded frames; on clean frames no gain is seen (docs/results.md).',
+        'With its gated memory (docs/operators.md), tsm gains on degraded frames over three seeds; on clean frames no',
+        'gain is seen (docs/results.md).',
         'This demo trains one seed per arm, and seeds can differ as much as arms.', '',
         f'Video with detections   {folder / "detections.mp4"}',
-        f'2D and shift, animated  {folder / "side_by_side.gif"}',
+        f'2D and tsm, animated    {folder / "side_by_side.gif"}',
         f'Detections, JSON lines  {folder / "detections.jsonl"}',
         f'Weights                 {(folder / "tsm" / "last_checkpoint").read_text().strip()}',
         f'All metrics             {folder / "tsm" / "metrics.json"}, {folder / "2d" / "metrics.json"}',

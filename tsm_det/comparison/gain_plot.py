@@ -27,18 +27,23 @@ class GainPoint(NamedTuple):
 
 
 def draw_gain(series: Mapping[str, Sequence[str | os.PathLike]], out: str | os.PathLike,
-              subsets: Sequence[str] = ()) -> list[GainPoint]:
+              subsets: Sequence[str] = (), arms: Sequence[str] = ()) -> list[GainPoint]:
     """Write a PNG with a point per comparison, arm and subset of frames (all frames where there are no subsets).
 
     Args:
         series: name of a series to the ``results.json`` files of its comparisons, whose folders name the points.
         out: the PNG.
         subsets: names of those to draw; empty: all.
+        arms: the same of the arms.
 
-    Returns the points. Raises InputError when a file is not of a comparison, or the PNG cannot be written.
+    Returns the points. Raises InputError when a file is not of a comparison, a series has no point, or the PNG cannot
+    be written.
     """
-    points = {name: [point for path in paths for point in gain_points(Path(path), subsets)]
+    points = {name: [point for path in paths for point in gain_points(Path(path), subsets, arms)]
               for name, paths in series.items()}
+    if empty := [name for name, found in points.items() if not found]:
+        raise InputError(f'no file of {", ".join(empty)} has the arms {", ".join(arms) or "but the baseline"} on the '
+                         f'frames {", ".join(subsets) or "of any name"}: take names from its table.md')
     figure = Figure(figsize=(11, 6), dpi=130, layout='constrained')
     axes = figure.add_subplot(xlabel='AP50 of the 2D baseline on these frames (left: difficult)',
                               ylabel='AP50 gained by temporal information',
@@ -59,22 +64,23 @@ def draw_gain(series: Mapping[str, Sequence[str | os.PathLike]], out: str | os.P
     return [point for found in points.values() for point in found]
 
 
-def gain_points(path: Path, subsets: Sequence[str] = ()) -> list[GainPoint]:
+def gain_points(path: Path, subsets: Sequence[str] = (), arms: Sequence[str] = ()) -> list[GainPoint]:
     """The points of one ``results.json``; raise InputError when it is not of a comparison."""
     try:
         content = json.loads(path.read_text())
         by_kind = {kind: [part for part in content['parts'] if part['kind'] == kind] for kind in ('subset', 'all')}
         parts = [part for part in by_kind['subset'] or by_kind['all']
                  if part['kind'] == 'all' or not subsets or part['name'] in subsets]
-        arms = [arm['name'] for arm in content['arms'] if arm['name'] != content['baseline']]
-        return [_point(path.parent.name, arm if len(arms) > 1 else '', part, content['baseline'])
-                for part in parts for arm in arms if arm in part['differences']]
+        drawn = [arm['name'] for arm in content['arms']
+                 if arm['name'] != content['baseline'] and (not arms or arm['name'] in arms)]
+        return [_point(path.parent.name, arm, len(drawn) > 1, part, content['baseline'])
+                for part in parts for arm in drawn if arm in part['differences']]
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise InputError(f'{path} is not results.json of a finished tools/compare.py: {error}') from error
 
 
-def _point(folder: str, arm: str, part: dict, baseline: str) -> GainPoint:
-    found = part['differences'][arm or next(iter(part['differences']))]
-    name = ' '.join(filter(None, [folder, arm, part['name'] if part['kind'] == 'subset' else '']))
+def _point(folder: str, arm: str, names_arm: bool, part: dict, baseline: str) -> GainPoint:
+    found = part['differences'][arm]
+    name = ' '.join([folder, *[arm] * names_arm, *[part['name']] * (part['kind'] == 'subset')])
     return GainPoint(name, part['arms'][baseline]['mean'], found['mean'], found['low'], found['high'],
                      len(found['seeds']))
