@@ -18,7 +18,7 @@ MMCV := $(MMCV_$(STACK))
 MMCV_WHEEL := $(subst ==,-,$(subst -,_,$(MMCV)))
 SYNTH := configs/tsm_faster_rcnn_r18_synthvid_gate.py
 SYNTH_2D := configs/faster_rcnn_r18_synthvid.py
-PUBLISHED := data/checkpoints/tsm_faster_rcnn_r18_synthvid-ae1fb280.pth
+PUBLISHED := data/checkpoints/tsm_faster_rcnn_r18_synthvid_gate-3db5bf2b.pth
 # Spinning threads slow other programs down, and themselves 20 times on busy cores.
 export OMP_WAIT_POLICY ?= PASSIVE
 .DELETE_ON_ERROR:

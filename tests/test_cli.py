@@ -11,7 +11,7 @@ import pytest
 
 from tools.cli import COMMANDS
 from tsm_det.datasets.synthetic_vid import make_synthetic_vid
-from tsm_det.published import PUBLISHED
+from tsm_det.published import DEFAULT, PUBLISHED, published
 
 ROOT = Path(__file__).parent.parent
 # Runs tsm-det from a clone; fails if that imports what makes help slow.
@@ -82,9 +82,8 @@ def installed(install, tmp_path):
 def test_an_installed_detect_gives_what_the_tool_gives_in_a_clone(installed, run, detector, tmp_path):
     make_synthetic_vid(tmp_path / 'data', train_videos=1, val_videos=1, frames_per_video=5)
     video = tmp_path / 'data' / 'val' / '000.mp4'
-    weights, = (ROOT / 'data' / 'checkpoints').glob('tsm_faster_rcnn_r18_synthvid-*.pth')
-    status, _, err = run(f'detect_video {ROOT}/configs/tsm_faster_rcnn_r18_synthvid.py {weights} {video} '
-                         f'--json {tmp_path}/clone.jsonl')
+    config, weights = published(*detector or [DEFAULT])
+    status, _, err = run(f'detect_video {config} {weights} {video} --json {tmp_path}/clone.jsonl')
     assert status == 0, err
     done = installed('detect', *detector, video, '--json', tmp_path / 'installed.jsonl')
     assert done.returncode == 0, done.stdout + done.stderr

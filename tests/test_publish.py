@@ -106,11 +106,27 @@ def test_the_metafile_describes_it(publish):
         'coco/AP': 0.25, 'coco/AP50': 0.5123, 'frames_scored': 12}}]
 
 
+def save(config, path):
+    torch.save({'state_dict': build_model(config).state_dict(), 'meta': {'dataset_meta': {'classes': CLASSES}}}, path)
+
+
+def test_a_collection_names_the_networks_of_all_its_models(publish, tmp_path):
+    options = f'{TINY} model.neck.type=TSMPAFPN'
+    config = load_config(config_path('tsm_faster_rcnn_r18_synthvid'), parse_options(options.split()))
+    save(config, tmp_path / 'pafpn.pth')
+    for _ in range(2):
+        publish('--half')
+        _, path, _ = publish('--half', checkpoint=tmp_path / 'pafpn.pth', name='pafpn', options=options)
+    collection, = metafile(path)['Collections']
+    assert sorted(collection['Metadata']['Architecture']) == [
+        'FPN', 'Faster R-CNN', 'PAFPN', 'ResNet', 'Temporal Shift Module']
+    assert len(metafile(path)['Models']) == 2
+
+
 def test_an_operator_has_a_collection_without_the_papers_of_the_shift(publish, tmp_path):
     options = f'{TINY} model.backbone.operator=gate'
     config = load_config(config_path('tsm_faster_rcnn_r18_synthvid'), parse_options(options.split()))
-    torch.save({'state_dict': build_model(config).state_dict(), 'meta': {'dataset_meta': {'classes': CLASSES}}},
-               tmp_path / 'gate.pth')
+    save(config, tmp_path / 'gate.pth')
     _, path, _ = publish('--half', checkpoint=tmp_path / 'gate.pth', options=options)
     collection, = metafile(path)['Collections']
     assert collection == {'Name': 'Faster R-CNN with gate', 'Metadata': {
@@ -185,7 +201,7 @@ def test_a_checkpoint_of_another_network_is_refused(publish):
     assert 'iter_600.pth' in refused(publish(options='model.backbone.base_channels=32'))
 
 
-@pytest.mark.parametrize('text', ['Models: [1]', 'a: [', '- x'])
+@pytest.mark.parametrize('text', ['Models: [1]', 'a: [', '- x', 'Collections: [{Name: TSM Faster R-CNN}]'])
 def test_a_wrong_metafile_is_refused_and_kept(publish, tmp_path, text):
     (tmp_path / 'published').mkdir()
     (tmp_path / 'published' / 'metafile.yml').write_text(text)

@@ -1,4 +1,4 @@
-"""Make a synthetic video, detect in it with the published detector synthvid, and draw the detections."""
+"""Make a synthetic video, detect in it with the published detector synthvid-gate, and draw the detections."""
 
 from argparse import Namespace
 

@@ -9,7 +9,7 @@ import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 
 ENGINES = 'eager, fast, fast-bf16, compiled, compiled-bf16, openvino-int8'
-DETECTORS = 'synthvid, thermal'
+DETECTORS = 'synthvid, synthvid-gate, thermal'
 CONFIG_HELP = 'config file, which runs as a Python program, or the name of a config of tsm_det'
 
 

@@ -13,8 +13,9 @@ from tsm_det.errors import InputError
 
 PUBLISHED = {
     'synthvid': 'tsm_faster_rcnn_r18_synthvid',
+    'synthvid-gate': 'tsm_faster_rcnn_r18_synthvid_gate',
     'thermal': 'tsm_faster_rcnn_mobilenetv2_thermal_degraded_gate'}
-DEFAULT = 'synthvid'
+DEFAULT = 'synthvid-gate'
 _CONFIG_SUFFIXES = ('.py', '.json', '.yaml', '.yml')
 
 
@@ -51,7 +52,7 @@ def split_detector(words: Sequence[str]) -> tuple[str, str | None, list[str]]:
     """Split ``[DETECTOR] SOURCE ...`` into config, checkpoint and sources.
 
     DETECTOR is a config file or the name of a config, and a checkpoint; a ``.onnx`` file; or a published name. Without
-    it the detector is ``synthvid``, which is logged.
+    it the detector is ``synthvid-gate``, which is logged.
 
     Raises InputError when there is no source, or the first word is a mere name of neither a detector nor a file.
     """

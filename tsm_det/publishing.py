@@ -133,17 +133,19 @@ def _collection(model: dict) -> dict:
 
 
 def _with_entry(path: Path, collection: dict, entry: dict) -> dict:
-    """Read a metafile and put an entry, and its collection, in place of those with their names."""
+    """Read a metafile and put an entry in place of the one with its name; parts of its collection's models add up."""
     try:
         content = yaml.safe_load(path.read_text()) if path.is_file() else {}
         others = [model for model in (content or {}).get('Models', ()) if model['Name'] != entry['Name']]
         files = [path.with_name(Path(model['Weights']).name) for model in others]
+        collections = {old['Name']: old for old in (content or {}).get('Collections', ())}
+        known = collections.get(collection['Name'], collection)['Metadata']['Architecture']
     except (OSError, yaml.YAMLError, AttributeError, TypeError, KeyError) as error:
         raise InputError(f'{path} is not a metafile ({" ".join(str(error).split())}): fix or remove it') from error
     all_mb = entry['Metadata']['File Size (MB)'] + sum(file.stat().st_size for file in files if file.is_file()) / 1e6
     if all_mb > ALL_MB:
         raise InputError(f'{path} would list {all_mb:.1f} MB of weights but the limit is {ALL_MB} MB: remove an entry')
-    collections = [old for old in (content or {}).get('Collections', ())
-                   if old['Name'] != collection['Name']]
+    parts = list(dict.fromkeys([*known, *collection['Metadata']['Architecture']]))
+    collections[collection['Name']] = {**collection, 'Metadata': {'Architecture': parts}}
     models = sorted([*others, entry], key=lambda model: model['Name'])
-    return {'Collections': [*collections, collection], 'Models': models}
+    return {'Collections': list(collections.values()), 'Models': models}

@@ -6,13 +6,13 @@ import os
 from pathlib import Path
 
 from tsm_det.datasets.synthetic_vid import make_synthetic_vid
-from tsm_det.published import published
+from tsm_det.published import DEFAULT, published
 from tsm_det.streams.detect_sources import detect_sources, open_sources
 from tsm_det.streams.online_detector import OnlineDetector
 
 
 def run_demo(folder: str | os.PathLike, seed: int = 0) -> Path:
-    """Make a synthetic video in a folder, detect in it with ``synthvid``, and draw the detections.
+    """Make a synthetic video in a folder, detect in it with the published detector, and draw the detections.
 
     Args:
         folder: gets ``synthvid/`` with the video, ``detections.mp4`` and ``detections.jsonl``.
@@ -24,7 +24,7 @@ def run_demo(folder: str | os.PathLike, seed: int = 0) -> Path:
     Raises InputError when the folder cannot be written, or has a ``synthvid/`` of another seed.
     """
     video, drawn = make_sample(folder, seed), Path(folder, 'detections.mp4')
-    detector = OnlineDetector.from_config(*published('synthvid'))
+    detector = OnlineDetector.from_config(*published(DEFAULT))
     detect_sources(detector, open_sources([str(video)]), str(drawn), str(drawn.with_suffix('.jsonl')))
     return drawn
 
