@@ -18,7 +18,6 @@ MMCV := $(MMCV_$(STACK))
 MMCV_WHEEL := $(subst ==,-,$(subst -,_,$(MMCV)))
 SYNTH := configs/tsm_faster_rcnn_r18_synthvid_gate.py
 SYNTH_2D := configs/faster_rcnn_r18_synthvid.py
-PUBLISHED := data/checkpoints/tsm_faster_rcnn_r18_synthvid_gate-3db5bf2b.pth
 # Spinning threads slow other programs down, and themselves 20 times on busy cores.
 export OMP_WAIT_POLICY ?= PASSIVE
 .DELETE_ON_ERROR:
@@ -31,7 +30,7 @@ help:  ## list the targets
 
 setup: $(READY)  ## install everything into $(VENV); the first run on a machine compiles mmcv (about 11 minutes)
 
-demo: $(READY) $(OUT)/tsm/metrics.json $(OUT)/2d/metrics.json $(OUT)/latency.json $(OUT)/detections.mp4 $(OUT)/side_by_side.gif  ## train the gated memory and 2D on synthetic video, evaluate, compare, draw (about 15 minutes)
+demo: $(READY) $(OUT)/gate/metrics.json $(OUT)/2d/metrics.json $(OUT)/latency.json $(OUT)/detections.mp4 $(OUT)/side_by_side.gif  ## train the gated memory and 2D on synthetic video, evaluate, compare, draw (about 15 minutes)
 	@$(RUN) -m tsm_det.benchmark.demo_report $(OUT)
 
 test: $(READY)  ## run the full test suite (installs the environment first if needed)
@@ -85,21 +84,20 @@ $(READY): setup.py
 	@touch $@
 
 # An interrupted training resumes from its last checkpoint; finished steps are not repeated.
-$(OUT)/tsm/trained: | $(READY)
+$(OUT)/gate/trained: | $(READY)
 	$(RUN) tools/train.py $(SYNTH) --amp --work-dir $(@D) --resume
 	@touch $@
 $(OUT)/2d/trained: | $(READY)
 	$(RUN) tools/train.py $(SYNTH_2D) --amp --work-dir $(@D) --resume
 	@touch $@
-$(OUT)/tsm/metrics.json: | $(OUT)/tsm/trained
+$(OUT)/gate/metrics.json: | $(OUT)/gate/trained
 	$(RUN) tools/test.py $(SYNTH) "$$(cat $(@D)/last_checkpoint)" --work-dir $(@D)/test --metrics $@
 $(OUT)/2d/metrics.json: | $(OUT)/2d/trained
 	$(RUN) tools/test.py $(SYNTH_2D) "$$(cat $(@D)/last_checkpoint)" --work-dir $(@D)/test --metrics $@
-$(OUT)/latency.json: | $(OUT)/tsm/trained
-	$(RUN) tools/benchmark.py $(SYNTH) "$$(cat $(OUT)/tsm/last_checkpoint)" --baseline $(SYNTH_2D) --size 128 128 --frames 200 --proposals 100 --json $@
-$(OUT)/detections.mp4: | $(OUT)/tsm/trained
-	$(RUN) tools/detect_video.py $(SYNTH) "$$(cat $(OUT)/tsm/last_checkpoint)" data/synthvid/val/000.mp4 --out $@ --json $(OUT)/detections.jsonl
-# The 2D detector of this demo beside the published weights.
-$(OUT)/side_by_side.gif: | $(OUT)/2d/trained
+$(OUT)/latency.json: | $(OUT)/gate/trained
+	$(RUN) tools/benchmark.py $(SYNTH) "$$(cat $(OUT)/gate/last_checkpoint)" --baseline $(SYNTH_2D) --size 128 128 --frames 200 --proposals 100 --json $@
+$(OUT)/detections.mp4: | $(OUT)/gate/trained
+	$(RUN) tools/detect_video.py $(SYNTH) "$$(cat $(OUT)/gate/last_checkpoint)" data/synthvid/val/000.mp4 --out $@ --json $(OUT)/detections.jsonl
+$(OUT)/side_by_side.gif: | $(OUT)/2d/trained $(OUT)/gate/trained
 	$(RUN) tools/side_by_side.py data/synthvid/val/019.mp4 --detector 'per-frame (2D)' $(SYNTH_2D) "$$(cat $(OUT)/2d/last_checkpoint)" \
-	  --detector 'gated memory' $(SYNTH) $(PUBLISHED) --frames 12 --score-thr 0.4 --fps 2 --out $@
+	  --detector 'gated memory' $(SYNTH) "$$(cat $(OUT)/gate/last_checkpoint)" --frames 12 --score-thr 0.4 --fps 2 --out $@

@@ -1,6 +1,6 @@
 """Shift and a memory of the best proposals of the last 64 frames, trained on clips of four segments of a video.
 
-Every fifth frame is kept, so that frames in bursts and between them, with a period of eight, are kept alike.
+Every fifth frame is kept: with bursts as long as the gaps, frames of both are kept alike.
 """
 _base_ = './tsm_faster_rcnn_mobilenetv2_thermal_degraded.py'
 model = dict(roi_head=dict(type='MemoryRoIHead', memory=dict(k=16, recent=4, sparse=12, every=5)))

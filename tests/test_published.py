@@ -62,3 +62,11 @@ def test_a_published_name_stands_for_config_and_weights_that_fit(name):
     config, weights = detector_files(name, None)
     assert config == config_path(PUBLISHED[name])
     assert OnlineDetector.from_config(config, weights).classes
+
+
+@pytest.mark.parametrize('tool', ['detect_video', 'test'])
+def test_the_help_lists_the_published_detectors(run, tool):
+    _, out, _ = run(f'{tool} --help')
+    text = ' '.join(out.split())
+    assert ', '.join(PUBLISHED) in text
+    assert tool != 'detect_video' or f'default: {DEFAULT}' in text

@@ -133,7 +133,7 @@ def _collection(model: dict) -> dict:
 
 
 def _with_entry(path: Path, collection: dict, entry: dict) -> dict:
-    """Read a metafile and put an entry in place of the one with its name; parts of its collection's models add up."""
+    """Replace the entry of this name in a metafile; its collection lists the networks of all it ever had."""
     try:
         content = yaml.safe_load(path.read_text()) if path.is_file() else {}
         others = [model for model in (content or {}).get('Models', ()) if model['Name'] != entry['Name']]

@@ -66,7 +66,7 @@ def saving(folder: Path, name: str, engine: str, height: int, width: int, checkp
 
 
 def results(folder: Path) -> dict:
-    """Detect in synthetic videos by the published detector."""
+    """Detect in synthetic videos by the detector synthvid."""
     make_synthetic_vid(folder / 'synthvid', train_videos=1, val_videos=2, frames_per_video=60)
     detector, lines = OnlineDetector.from_config(*published('synthvid')), []
     for video in sorted((folder / 'synthvid' / 'val').iterdir()):

@@ -88,17 +88,17 @@ def test_the_engine_is_that_of_both_detectors_but_not_of_mmdets_arm(tiny_options
 
 
 def test_the_demo_summary_has_both_arms_and_the_ratio(report, tmp_path):
-    for arm, ap50 in (('tsm', 0.5), ('2d', 0.25)):
+    for arm, ap50 in (('gate', 0.5), ('2d', 0.25)):
         (tmp_path / arm).mkdir()
         (tmp_path / arm / 'metrics.json').write_text(json.dumps({
             'coco/AP50': ap50, 'coco/AP50_clean': 0.75, 'coco/AP50_degraded': 0.125, 'frames_scored': 7,
             'frames_total': 9}))
-    (tmp_path / 'tsm' / 'last_checkpoint').write_text('iter_600.pth')
+    (tmp_path / 'gate' / 'last_checkpoint').write_text('iter_600.pth')
     (tmp_path / 'latency.json').write_text(json.dumps(report))
     summary = demo_summary(tmp_path)
     rows = {line.split()[0]: line.split()[1:] for line in summary.splitlines() if line}
     p50 = {arm['name']: f'{arm["p50_ms"]:.1f}' for arm in report['arms']}
-    assert rows['tsm'] == ['0.500', '0.125', '0.750', p50['tsm']]
+    assert rows['gate'] == ['0.500', '0.125', '0.750', p50['tsm']]
     assert rows['2d'] == ['0.250', '0.125', '0.750', p50['2d']]
     for fact in ('7 of 9', f'{report["ratio"]["median"]:.3f}', 'detections.mp4', 'iter_600.pth', 'latency.json'):
         assert fact in summary

@@ -46,10 +46,20 @@ def test_points_of_chosen_arms_are_named_by_their_frames(written):
     assert [point.name for point in both] == ['night ours dark', 'night other dark']
 
 
-@pytest.mark.parametrize('filters', ['--arm theirs', '--subset fog', '--arm ours --subset fog', '--arm 2d'])
-def test_a_series_without_a_point_is_refused(run, written, tmp_path, filters):
-    status, _, err = run(f'plot_gain --series night {written("night", [DARK])} {filters} --out {tmp_path}/gain.png')
-    assert status == 2 and all(fact in err for fact in ('night', *filters.split()[1::2]))
+@pytest.mark.parametrize(('filters', 'wrong'), [
+    ('--arm theirs', 'theirs'), ('--arm ours theirs', 'theirs'), ('--arm 2d', '2d'), ('--subset fog', 'fog'),
+    ('--subset dark fog', 'fog'), ('--subset light', 'light')])
+def test_a_name_that_is_in_no_file_is_refused(run, written, tmp_path, filters, wrong):
+    one, two = written('noise', [EVERY]), written('night', [DARK])
+    status, _, err = run(f'plot_gain --series days {one} --series nights {two} --out {tmp_path}/gain.png {filters}')
+    assert status == 2 and wrong in err and 'dark' not in err and 'ours' not in err
+    assert not (tmp_path / 'gain.png').exists()
+
+
+def test_a_series_without_a_point_is_refused(run, written, tmp_path):
+    one, two = written('noise', [DARK]), written('night', [LIGHT])
+    status, _, err = run(f'plot_gain --series a {one} --series b {two} --subset dark --out {tmp_path}/gain.png')
+    assert status == 2 and 'series b' in err and 'series a' not in err
     assert not (tmp_path / 'gain.png').exists()
 
 

@@ -63,7 +63,7 @@ def test_the_example_of_the_docs_counts_like_a_loop_over_the_tracks(tmp_path):
     exec(code.replace('data/synthvid/', f'{tmp_path}/'), names)
     detector = OnlineDetector.from_config(
         config_path('tsm_faster_rcnn_r18_synthvid'),
-        str(next((ROOT / 'data/checkpoints').glob('tsm_faster_rcnn_r18_synthvid*'))), tracker='bytetrack')
+        str(next((ROOT / 'data/checkpoints').glob('tsm_faster_rcnn_r18_synthvid-*'))), tracker='bytetrack')
     sides, crossings = {}, 0
     for image in VideoFile(tmp_path / 'val' / '000.mp4'):
         instances = detector(image).pred_instances

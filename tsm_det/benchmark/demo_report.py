@@ -10,30 +10,29 @@ from tsm_det.text_table import aligned_table
 
 
 def demo_summary(folder: str | Path) -> str:
-    """Summarise ``2d/metrics.json``, ``tsm/metrics.json`` and ``latency.json`` of the demo's folder."""
+    """Summarise ``2d/metrics.json``, ``gate/metrics.json`` and ``latency.json`` of the demo's folder."""
     folder = Path(folder)
-    metrics = {arm: json.loads((folder / arm / 'metrics.json').read_text()) for arm in ('2d', 'tsm')}
+    metrics = {arm: json.loads((folder / arm / 'metrics.json').read_text()) for arm in ('2d', 'gate')}
     latency = json.loads((folder / 'latency.json').read_text())
-    p50_ms = {arm['name']: arm['p50_ms'] for arm in latency['arms']}
+    p50_ms = {{'tsm': 'gate'}.get(arm['name'], arm['name']): arm['p50_ms'] for arm in latency['arms']}
     keys = ('coco/AP50', 'coco/AP50_degraded', 'coco/AP50_clean')
     table = aligned_table([
         ['', 'AP50', 'degraded frames', 'clean frames', 'ms per frame'],
         *([arm, *(f'{scores[key]:.3f}' for key in keys), f'{p50_ms[arm]:.1f}'] for arm, scores in metrics.items())])
-    ratio, machine, tsm = latency['ratio'], latency['machine'], metrics['tsm']
+    ratio, machine, gate = latency['ratio'], latency['machine'], metrics['gate']
     return '\n'.join([
         '', 'Synthetic video, streamed frame by frame: AP50 on '
-        f'{tsm["frames_scored"]} of {tsm["frames_total"]} held-out frames.', '',
+        f'{gate["frames_scored"]} of {gate["frames_total"]} held-out frames.', '',
         *table, '',
-        f'Latency tsm / 2d: {ratio["median"]:.3f} (95 % interval {ratio["low"]:.3f} to {ratio["high"]:.3f}), '
+        f'Latency gate / 2d: {ratio["median"]:.3f} (95 % interval {ratio["low"]:.3f} to {ratio["high"]:.3f}), '
         f'{machine["processor"]}, {machine["threads"]} threads.',
-        'With its gated memory (docs/operators.md), tsm gains on degraded frames over three seeds; on clean frames no',
-        'gain is seen (docs/results.md).',
+        'Over three seeds the gated memory gains on degraded frames, not on clean ones (docs/results.md).',
         'This demo trains one seed per arm, and seeds can differ as much as arms.', '',
         f'Video with detections   {folder / "detections.mp4"}',
-        f'2D and tsm, animated    {folder / "side_by_side.gif"}',
+        f'2D and gate, animated   {folder / "side_by_side.gif"}',
         f'Detections, JSON lines  {folder / "detections.jsonl"}',
-        f'Weights                 {(folder / "tsm" / "last_checkpoint").read_text().strip()}',
-        f'All metrics             {folder / "tsm" / "metrics.json"}, {folder / "2d" / "metrics.json"}',
+        f'Weights                 {(folder / "gate" / "last_checkpoint").read_text().strip()}',
+        f'All metrics             {folder / "gate" / "metrics.json"}, {folder / "2d" / "metrics.json"}',
         f'All latencies           {folder / "latency.json"}'])
 
 

@@ -34,16 +34,20 @@ def draw_gain(series: Mapping[str, Sequence[str | os.PathLike]], out: str | os.P
         series: name of a series to the ``results.json`` files of its comparisons, whose folders name the points.
         out: the PNG.
         subsets: names of those to draw; empty: all.
-        arms: the same of the arms.
+        arms: names of those to draw; empty: all but the baseline.
 
-    Returns the points. Raises InputError when a file is not of a comparison, a series has no point, or the PNG cannot
-    be written.
+    Returns the points. Raises InputError when a file is not of a comparison, a name is in none, a series has no point,
+    or the PNG cannot be written.
     """
     points = {name: [point for path in paths for point in gain_points(Path(path), subsets, arms)]
               for name, paths in series.items()}
-    if empty := [name for name, found in points.items() if not found]:
-        raise InputError(f'no file of {", ".join(empty)} has the arms {", ".join(arms) or "but the baseline"} on the '
-                         f'frames {", ".join(subsets) or "of any name"}: take names from its table.md')
+    every = [point for found in points.values() for point in found]
+    paths = [Path(path) for series_paths in series.values() for path in series_paths]
+    unknown = [*(f'arm {name}' for name in arms if not any(gain_points(path, subsets, [name]) for path in paths)),
+               *(f'subset {name}' for name in subsets if not any(point.name.endswith(f' {name}') for point in every)),
+               *(f'series {name} with these names' for name, found in points.items() if not found)]
+    if unknown:
+        raise InputError(f'no results for {", ".join(unknown)}: take names from the table.md beside each results.json')
     figure = Figure(figsize=(11, 6), dpi=130, layout='constrained')
     axes = figure.add_subplot(xlabel='AP50 of the 2D baseline on these frames (left: difficult)',
                               ylabel='AP50 gained by temporal information',
@@ -61,7 +65,7 @@ def draw_gain(series: Mapping[str, Sequence[str | os.PathLike]], out: str | os.P
     axes.grid(alpha=0.3)
     figure.legend(loc='outside right upper', frameon=False, fontsize=9)
     write_png(rendered(figure), Path(out))
-    return [point for found in points.values() for point in found]
+    return every
 
 
 def gain_points(path: Path, subsets: Sequence[str] = (), arms: Sequence[str] = ()) -> list[GainPoint]:
