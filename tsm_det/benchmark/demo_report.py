@@ -9,16 +9,20 @@ from pathlib import Path
 from tsm_det.text_table import aligned_table
 
 
+# Folder of an arm in the demo, and its name in latency.json.
+_ARMS = {'2d': '2d', 'gate': 'tsm'}
+
+
 def demo_summary(folder: str | Path) -> str:
     """Summarise ``2d/metrics.json``, ``gate/metrics.json`` and ``latency.json`` of the demo's folder."""
     folder = Path(folder)
-    metrics = {arm: json.loads((folder / arm / 'metrics.json').read_text()) for arm in ('2d', 'gate')}
+    metrics = {arm: json.loads((folder / arm / 'metrics.json').read_text()) for arm in _ARMS}
     latency = json.loads((folder / 'latency.json').read_text())
-    p50_ms = {{'tsm': 'gate'}.get(arm['name'], arm['name']): arm['p50_ms'] for arm in latency['arms']}
+    p50_ms = {arm['name']: arm['p50_ms'] for arm in latency['arms']}
     keys = ('coco/AP50', 'coco/AP50_degraded', 'coco/AP50_clean')
     table = aligned_table([
         ['', 'AP50', 'degraded frames', 'clean frames', 'ms per frame'],
-        *([arm, *(f'{scores[key]:.3f}' for key in keys), f'{p50_ms[arm]:.1f}'] for arm, scores in metrics.items())])
+        *([arm, *(f'{scores[key]:.3f}' for key in keys), f'{p50_ms[_ARMS[arm]]:.1f}'] for arm, scores in metrics.items())])
     ratio, machine, gate = latency['ratio'], latency['machine'], metrics['gate']
     return '\n'.join([
         '', 'Synthetic video, streamed frame by frame: AP50 on '
