@@ -8,7 +8,6 @@ from pathlib import Path
 
 from tsm_det.text_table import aligned_table
 
-
 # Folder of an arm in the demo, and its name in latency.json.
 _ARMS = {'2d': '2d', 'gate': 'tsm'}
 
@@ -22,7 +21,8 @@ def demo_summary(folder: str | Path) -> str:
     keys = ('coco/AP50', 'coco/AP50_degraded', 'coco/AP50_clean')
     table = aligned_table([
         ['', 'AP50', 'degraded frames', 'clean frames', 'ms per frame'],
-        *([arm, *(f'{scores[key]:.3f}' for key in keys), f'{p50_ms[_ARMS[arm]]:.1f}'] for arm, scores in metrics.items())])
+        *([arm, *(f'{scores[key]:.3f}' for key in keys), f'{p50_ms[_ARMS[arm]]:.1f}']
+          for arm, scores in metrics.items())])
     ratio, machine, gate = latency['ratio'], latency['machine'], metrics['gate']
     return '\n'.join([
         '', 'Synthetic video, streamed frame by frame: AP50 on '
