@@ -40,12 +40,11 @@ class GatedMemory(nn.Module):
         qualities, memories = self.quality(clip), []
         for frame, quality in zip(clip.unbind(1), qualities.unbind(1), strict=True):
             gate = torch.sigmoid(quality - self.quality(memory) + self.gate_bias)[..., None, None]
-            memory = memory + (1 - seen * (1 - gate)) * (frame - memory)
-            memory, seen = memory.to(frames.dtype), torch.ones_like(seen)
+            memory, seen = memory.lerp(frame, (1 - seen * (1 - gate)).to(frame.dtype)), torch.ones_like(seen)
             memories.append(memory)
         # Ten: a few hundred steps of an optimizer move a weight by a tenth, which must suffice for a full mix.
-        mixed = frames + torch.tanh(10 * self.mix) * (torch.stack(memories, 1).flatten(0, 1) - frames)
-        return mixed.to(frames.dtype), with_ones(memory), None
+        mixed = frames.lerp(torch.stack(memories, 1).flatten(0, 1), torch.tanh(10 * self.mix).to(frames.dtype))
+        return mixed, with_ones(memory), None
 
     def quality(self, maps: Tensor) -> Tensor:
         """One number per map ``(..., C, H, W)``: ``(..., 1)``."""
