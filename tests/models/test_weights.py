@@ -85,6 +85,29 @@ def test_weights_that_lack_or_exceed_the_network_are_refused_for_detection(model
         assert fitted_weights(model, changed, 'file.pth')
 
 
+MEMORY = dict(roi_head=dict(type='MemoryRoIHead', memory=dict(k=6, recent=2, sparse=1, every=2)))
+GATE = dict(backbone=dict(operator='gate'))
+PLAIN = dict(backbone=dict(shift_stages=()), neck=dict(shift_levels=()))
+
+
+@pytest.mark.parametrize('temporal', [GATE, MEMORY, MEMORY | PLAIN, MEMORY | GATE])
+def test_a_detector_without_operators_takes_the_weights_of_a_temporal_one(temporal, tmp_path):
+    weights = tiny_detector(seed=1, **temporal).state_dict()
+    plain = tiny_detector(**PLAIN)
+    load_weights(plain, written(tmp_path, {'state_dict': weights}))
+    shared = {key: weight for key, weight in weights.items() if key in plain.state_dict()}
+    torch.testing.assert_close(plain.state_dict(), shared, rtol=0, atol=0)
+    assert len(shared) < len(weights)
+
+
+@pytest.mark.parametrize(('ours', 'theirs', 'key'), [
+    ({}, GATE, 'backbone.temporal'), ({}, MEMORY, 'roi_head.memory'), (GATE, MEMORY, 'roi_head.memory'),
+    (MEMORY | PLAIN, MEMORY | GATE, 'backbone.temporal')])
+def test_a_temporal_detector_refuses_the_weights_of_another_kind(ours, theirs, key, tmp_path):
+    with pytest.raises(InputError, match=key):
+        load_weights(tiny_detector(**ours), written(tmp_path, {'state_dict': tiny_detector(**theirs).state_dict()}))
+
+
 @pytest.mark.parametrize('value', [float('nan'), float('inf')])
 def test_weights_that_are_not_finite_are_refused(model, weights, tmp_path, value):
     changed = {key: weight.clone() for key, weight in weights.items()}

@@ -15,19 +15,21 @@ from torch import Tensor, nn
 from tsm_det.errors import InputError
 from tsm_det.models.checkpoint_file import read_checkpoint
 
+_TEMPORAL = ('backbone.temporal.', 'roi_head.memory.')
+
 
 def load_weights(model: nn.Module, checkpoint: str, trust: bool = False) -> dict:
     """Load a checkpoint with exactly the detector's keys, apart from a prefix, and return the content of the file.
 
-    A backbone without sites leaves out the weights of operators. ``trust``: see :func:`read_checkpoint`. Raises
-    InputError when the file cannot be read, its head has another number of classes, it does not match the network, or a
-    weight is not finite.
+    A network without sites and RoI memory leaves out the weights of both. ``trust``: see :func:`read_checkpoint`.
+    Raises InputError when the file cannot be read, its head has another number of classes, it does not match the
+    network, or a weight is not finite.
     """
     content = read_checkpoint(checkpoint, trust=trust)
     weights = fitted_weights(model, content['state_dict'], checkpoint)
-    if not getattr(model.backbone, 'sites', ()):
-        weights = {key: weight for key, weight in weights.items() if not key.startswith('backbone.temporal.')}
     ours = model.state_dict()
+    if not getattr(model.backbone, 'sites', ()) and not any(key.startswith(_TEMPORAL) for key in ours):
+        weights = {key: weight for key, weight in weights.items() if not key.startswith(_TEMPORAL)}
     check_head(model, weights, checkpoint)
     try:
         load_state_dict(model, weights, strict=True)  # knows the renamed keys of older versions
