@@ -17,7 +17,7 @@ class GatedMemory(nn.Module):
     convolutions: ``memory += gate * (frame - memory)``, then ``frame += tanh(10 * mix) * (memory - frame)`` per
     channel. The gate judges whole frames: it is one number, the sigmoid of the quality of the frame minus that of the
     memory, which a small network reads from how strong each channel is on average (Hu et al., CVPR 2018, section 3.1).
-    So a bad frame leaves the memory alone and takes from it, and a good one replaces it. The first frame of a stream
+    So a bad frame can leave the memory alone and take from it, and a good one replace it. The first frame of a stream
     fills it. The past holds C + 1 maps.
 
     Args:
