@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
 
-import torch
 from degradation_map import CONFIGS, LEVELS
 from mmdet.registry import TRANSFORMS
 from tqdm import tqdm
@@ -29,8 +28,8 @@ def watched(detector: OnlineDetector) -> list[float]:
     def watch(module: GatedMemory, inputs: tuple, _: tuple) -> None:
         frames, _, past = inputs
         if past is not None:
-            gates.append(torch.sigmoid(
-                module.quality(frames) - module.quality(past[:, :-1]) + module.gate_bias).item())
+            gates.append(module.gate(module.quality(frames), past[:, :-1]).item())
+
     for module in detector.model.modules():
         if isinstance(module, GatedMemory):
             module.register_forward_hook(watch)

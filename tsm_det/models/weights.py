@@ -21,9 +21,9 @@ _TEMPORAL = ('backbone.temporal.', 'roi_head.memory.')
 def load_weights(model: nn.Module, checkpoint: str, trust: bool = False) -> dict:
     """Load a checkpoint with exactly the detector's keys, apart from a prefix, and return the content of the file.
 
-    A network without sites and RoI memory leaves out the weights of both. ``trust``: see :func:`read_checkpoint`.
-    Raises InputError when the file cannot be read, its head has another number of classes, it does not match the
-    network, or a weight is not finite.
+    A network without RoI memory and without sites in its backbone leaves out the weights of both. ``trust``: see
+    :func:`read_checkpoint`. Raises InputError when the file cannot be read, its head has another number of classes, it
+    does not match the network, or a weight is not finite.
     """
     content = read_checkpoint(checkpoint, trust=trust)
     weights = fitted_weights(model, content['state_dict'], checkpoint)

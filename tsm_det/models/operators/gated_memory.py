@@ -39,12 +39,16 @@ class GatedMemory(nn.Module):
         memory, seen = fit_past(past, with_ones(clip[:, 0])).split([frames.shape[1], 1], dim=1)
         qualities, memories = self.quality(clip), []
         for frame, quality in zip(clip.unbind(1), qualities.unbind(1), strict=True):
-            gate = torch.sigmoid(quality - self.quality(memory) + self.gate_bias)[..., None, None]
+            gate = self.gate(quality, memory)[..., None, None]
             memory, seen = memory.lerp(frame, (1 - seen * (1 - gate)).to(frame.dtype)), torch.ones_like(seen)
             memories.append(memory)
         # Ten: a few hundred steps of an optimizer move a weight by a tenth, which must suffice for a full mix.
         mixed = frames.lerp(torch.stack(memories, 1).flatten(0, 1), torch.tanh(10 * self.mix).to(frames.dtype))
         return mixed, with_ones(memory), None
+
+    def gate(self, quality: Tensor, memory: Tensor) -> Tensor:
+        """How much of a frame of that quality goes into a memory ``(..., C, H, W)``, 0 to 1: ``(..., 1)``."""
+        return torch.sigmoid(quality - self.quality(memory) + self.gate_bias)
 
     def quality(self, maps: Tensor) -> Tensor:
         """One number per map ``(..., C, H, W)``: ``(..., 1)``."""
