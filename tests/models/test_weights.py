@@ -102,7 +102,8 @@ def test_a_detector_without_operators_takes_the_weights_of_a_temporal_one(tempor
 
 @pytest.mark.parametrize(('ours', 'theirs', 'key'), [
     ({}, GATE, 'backbone.temporal'), ({}, MEMORY, 'roi_head.memory'), (GATE, MEMORY, 'roi_head.memory'),
-    (MEMORY | PLAIN, MEMORY | GATE, 'backbone.temporal')])
+    (MEMORY | PLAIN, MEMORY | GATE, 'backbone.temporal'),
+    (dict(backbone=dict(shift_stages=())), GATE, 'backbone.temporal')])
 def test_a_temporal_detector_refuses_the_weights_of_another_kind(ours, theirs, key, tmp_path):
     with pytest.raises(InputError, match=key):
         load_weights(tiny_detector(**ours), written(tmp_path, {'state_dict': tiny_detector(**theirs).state_dict()}))

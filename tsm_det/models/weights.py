@@ -21,14 +21,15 @@ _TEMPORAL = ('backbone.temporal.', 'roi_head.memory.')
 def load_weights(model: nn.Module, checkpoint: str, trust: bool = False) -> dict:
     """Load a checkpoint with exactly the detector's keys, apart from a prefix, and return the content of the file.
 
-    A network without RoI memory and without sites in its backbone leaves out the weights of both. ``trust``: see
-    :func:`read_checkpoint`. Raises InputError when the file cannot be read, its head has another number of classes, it
-    does not match the network, or a weight is not finite.
+    A network without sites and without RoI memory, thus per-frame, leaves out the weights of operators and memory.
+    ``trust``: see :func:`read_checkpoint`. Raises InputError when the file cannot be read, its head has another number
+    of classes, it does not match the network, or a weight is not finite.
     """
     content = read_checkpoint(checkpoint, trust=trust)
     weights = fitted_weights(model, content['state_dict'], checkpoint)
     ours = model.state_dict()
-    if not getattr(model.backbone, 'sites', ()) and not any(key.startswith(_TEMPORAL) for key in ours):
+    parts = (getattr(model, name, None) for name in ('backbone', 'neck'))
+    if not any(getattr(part, 'sites', ()) for part in parts) and not any(key.startswith(_TEMPORAL) for key in ours):
         weights = {key: weight for key, weight in weights.items() if not key.startswith(_TEMPORAL)}
     check_head(model, weights, checkpoint)
     try:
