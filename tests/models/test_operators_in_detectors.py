@@ -85,10 +85,10 @@ def test_bfloat16_streams_are_finite(operator):
 
 
 @EACH
-def test_its_checkpoint_loads_where_the_sites_are_switched_off_and_nowhere_else(operator, tmp_path):
+def test_its_checkpoint_loads_where_all_sites_are_switched_off_and_nowhere_else(operator, tmp_path):
     model, path = build(operator), str(tmp_path / 'weights.pth')
     torch.save({'state_dict': model.state_dict()}, path)
-    plain = tiny_detector(seed=1, backbone=dict(shift_stages=()))
+    plain = tiny_detector(seed=1, backbone=dict(shift_stages=()), neck=dict(shift_levels=()))
     load_weights(plain, path)
     assert all(torch.equal(value, model.state_dict()[key]) for key, value in plain.state_dict().items())
     with pytest.raises(InputError, match='temporal'):
