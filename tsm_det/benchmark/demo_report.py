@@ -30,7 +30,7 @@ def demo_summary(folder: str | Path) -> str:
         *table, '',
         f'Latency gate / 2d: {ratio["median"]:.3f} (95 % interval {ratio["low"]:.3f} to {ratio["high"]:.3f}), '
         f'{machine["processor"]}, {machine["threads"]} threads.',
-        'Over three seeds the gated memory gains on degraded frames, not on clean ones (docs/results.md).',
+        'Over five seeds the gated memory gains on degraded frames, not on clean ones (docs/results.md).',
         'This demo trains one seed per arm, and seeds can differ as much as arms.', '',
         f'Video with detections   {folder / "detections.mp4"}',
         f'2D and gate, animated   {folder / "side_by_side.gif"}',
