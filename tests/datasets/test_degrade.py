@@ -113,10 +113,28 @@ def test_a_lower_bitrate_loses_more():
     (dict(type='SensorNoise', sigma=-1), '-1'), (dict(type='LowLight', gain=float('nan')), 'nan'),
     (dict(type='LowLight', gain=1.5), '1.5'), (dict(type='Defocus', sigma=0), '0'),
     (dict(type='LowBitrate', qp=52), '52'), (dict(type='Bursts', transforms=[], length=0), '0'),
-    (dict(type='Bursts', transforms=[], gap=-1), '-1')], ids=str)
+    (dict(type='Bursts', transforms=[], gap=-1), '-1'), (dict(type='Bursts', transforms=[], length=1.5), '1.5'),
+    (dict(type='RandomBursts', bursts=[]), 'empty')], ids=str)
 def test_a_level_that_makes_no_sense_is_refused(kind, fact):
     with pytest.raises(InputError, match=fact):
         build(kind)
+
+
+@pytest.mark.parametrize('kind', KINDS, ids=str)
+@pytest.mark.parametrize(('shape', 'dtype'), [((8, 8), np.uint8), ((8, 8, 1), np.uint8), ((8, 8, 3), np.float32)])
+def test_an_image_that_is_not_8_bit_colour_is_refused(kind, shape, dtype):
+    with pytest.raises(InputError, match=r'\(H, W, 3\)'):
+        build(kind)({'img': np.zeros(shape, dtype), 'video_id': 1, 'frame_id': 0})
+
+
+@pytest.mark.parametrize('key', ['img_id', 'img_path'])
+def test_images_of_a_set_without_videos_have_noise_of_their_own_and_no_bursts(key):
+    noise = build(KINDS[0], seed=0)
+    one, same, other = (noise({'img': image(), key: name})['img'] for name in ('1.jpg', '1.jpg', '2.jpg'))
+    assert np.array_equal(one, same)
+    assert not np.array_equal(one, other)
+    with pytest.raises(InputError, match='frame_id'):
+        bursts(2, 2, seed=0)({'img': image(), key: '1.jpg'})
 
 
 def bursts(length, gap, seed):

@@ -9,7 +9,7 @@ from mmdet.registry import MODELS
 from torch.testing import assert_close
 
 from tests.models.families import randomized
-from tests.tiny import build, clip_sample, frame_sample, random_clip, tiny_detector, tiny_model_config
+from tests.tiny import build, clip_sample, frame_sample, random_clip, read_config, tiny_detector, tiny_model_config
 from tsm_det import StreamBank, map_state
 from tsm_det.errors import InputError
 from tsm_det.models.roi_memory import RoIMemory
@@ -146,7 +146,9 @@ def test_every_weight_and_past_tokens_have_a_gradient():
     assert changed == sorted(seen_frames(11, 3, 2, 4))
 
 
-@pytest.mark.parametrize('wrong', [dict(k=0), dict(recent=0), dict(sparse=-1), dict(every=0), dict(num_heads=3)])
+@pytest.mark.parametrize('wrong', [
+    dict(k=0), dict(recent=0), dict(sparse=-1), dict(every=0), dict(num_heads=3), dict(num_heads=-4), dict(num_heads=0),
+    dict(reduction=0), dict(k=1.5), dict(recent=2.5), dict(every=2.5)], ids=str)
 def test_numbers_out_of_range_are_refused(wrong):
     with pytest.raises(InputError, match='memory'):
         RoIMemory(16, **wrong)
@@ -318,6 +320,35 @@ def test_a_state_file_continues_the_stream_and_a_plain_one_has_no_memory(tmp_pat
     plain.save_state(tmp_path / 'plain')
     [stream] = torch.load(tmp_path / 'plain')['streams']
     assert set(stream['state']) == {'backbone', 'neck'}
+
+
+@torch.no_grad()
+def test_a_stream_of_mask_rcnn_equals_the_clip_masks_included():
+    extractor = dict(type='SingleRoIExtractor', roi_layer=dict(type='RoIAlign', output_size=14, sampling_ratio=0),
+                     out_channels=16, featmap_strides=[4, 8, 16, 32])
+    mask_head = dict(type='FCNMaskHead', num_convs=1, in_channels=16, conv_out_channels=16, num_classes=4)
+    model = tiny_detector(
+        type='TSMMaskRCNN', test_cfg=dict(rcnn=dict(mask_thr_binary=0.5)),
+        roi_head=dict(type='MemoryRoIHead', memory=KEYS, mask_roi_extractor=extractor, mask_head=mask_head))
+    clip, past, streamed = random_clip(1, 9), None, []
+    whole, _ = model.detect(clip, [frame_sample(k) for k in range(9)])
+    for k in range(9):
+        found, past = model.detect(clip[:, k:k + 1], [frame_sample(k)], past)
+        streamed += found
+    assert past.memory[0].any()
+    assert_alike(streamed, whole)
+    for mine, theirs in zip(streamed, whole, strict=True):
+        assert (mine.pred_instances.masks != theirs.pred_instances.masks).float().mean() < 0.01
+
+
+def test_heads_without_a_layer_to_read_in_are_refused():
+    with pytest.raises(InputError, match='DoubleConvFCBBoxHead'):
+        tiny_detector(roi_head=dict(type='MemoryRoIHead', bbox_head=dict(
+            _delete_=True, type='DoubleConvFCBBoxHead', in_channels=16, num_classes=4, num_convs=1, num_fcs=1)))
+    cascade = read_config('tsm_cascade_rcnn_r50_vid').model
+    cascade.roi_head.type = 'MemoryRoIHead'
+    with pytest.raises(InputError, match='num_stages'):
+        MODELS.build(cascade)
 
 
 def test_direction_both_is_refused():

@@ -12,6 +12,8 @@ import torch
 
 from tsm_det.errors import InputError
 
+MEMORY = dict(roi_head=dict(type='MemoryRoIHead', memory=dict(k=6, recent=2, sparse=2, every=2)))
+
 
 def frame(stream, k):
     return np.random.default_rng([stream, k]).integers(0, 255, (96, 96, 3), dtype=np.uint8)
@@ -23,10 +25,11 @@ def streamed(detector, stream, frames=5):
     return [(sample.pred_instances.bboxes, sample.metainfo['reset']) for sample in samples]
 
 
-def test_threads_that_share_a_detector_get_what_each_stream_gets_alone(make_detector):
+@pytest.mark.parametrize('changes', [{}, MEMORY], ids=['shift', 'memory'])
+def test_threads_that_share_a_detector_get_what_each_stream_gets_alone(make_detector, changes):
     streams = range(6)
-    alone = [streamed(make_detector(), stream) for stream in streams]
-    shared = make_detector(capacity=len(streams))
+    alone = [streamed(make_detector(changes=changes), stream) for stream in streams]
+    shared = make_detector(capacity=len(streams), changes=changes)
     with ThreadPoolExecutor(len(streams)) as pool:
         together = list(pool.map(lambda stream: streamed(shared, stream), streams))
     for expected, given in zip(alone, together, strict=True):

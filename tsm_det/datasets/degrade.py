@@ -25,20 +25,28 @@ class Degradation(BaseTransform):
 
 
 class _PixelDegradation(Degradation):
-    """Changes ``img`` ``(H, W, 3)`` uint8; ``seed`` None draws from numpy's global generator."""
+    """Changes ``img`` ``(H, W, 3)`` uint8; ``seed`` None draws from numpy's global generator.
+
+    Raises InputError when the image has another shape or type.
+    """
 
     def __init__(self, seed: int | None = None) -> None:
         self.seed = seed
 
     def generator(self, results: dict) -> np.random.Generator:
-        """A generator of random numbers for this frame: ``video_id`` and ``frame_id`` of ``results``."""
+        """A generator of random numbers for this frame of this video, or, where there are no videos, for this image."""
         if self.seed is None:
             return np.random.default_rng(np.random.randint(2 ** 31))
-        return _generator(self.seed, type(self).__name__, results.get('video_id'), results.get('frame_id'))
+        frame = next((results[key] for key in ('frame_id', 'img_id', 'img_path') if key in results), None)
+        return _generator(self.seed, type(self).__name__, results.get('video_id'), frame)
 
     def transform(self, results: dict) -> dict:
         """Degrade the image."""
-        changed = self.degrade(results['img'], self.generator(results))
+        image = results['img']
+        if image.shape[2:] != (3,) or image.dtype != np.uint8:
+            raise InputError(f'{type(self).__name__} got an image of shape {image.shape} and type {image.dtype} but '
+                             'needs (H, W, 3) and uint8: put it right after the image is loaded in colour')
+        changed = self.degrade(image, self.generator(results))
         results['img'] = changed.clip(0, 255).round().astype(np.uint8)
         return results
 
@@ -117,7 +125,10 @@ class MotionBlur(_PixelDegradation):
 
 @TRANSFORMS.register_module()
 class LowBitrate(_PixelDegradation):
-    """Encode and decode as a key frame of H.264 with a quantiser ``qp``, 0 (best) to 51."""
+    """Encode and decode as a key frame of H.264 with a quantiser ``qp``, 0 (best) to 51.
+
+    Each frame stands alone, so it has the blocks of coarse quantisation but no errors carried over from other frames.
+    """
 
     def __init__(self, qp: int, seed: int | None = None) -> None:
         super().__init__(seed)
@@ -175,8 +186,9 @@ class Bursts(Degradation):
     """
 
     def __init__(self, transforms: Sequence[dict], length: int = 8, gap: int = 16, seed: int | None = None) -> None:
-        if length < 1 or gap < 0:
-            raise InputError(f'length is {length} and gap {gap}: set length from 1 and gap from 0')
+        if not (isinstance(length, int) and isinstance(gap, int) and length >= 1 and gap >= 0):
+            raise InputError(f'length is {length} and gap {gap} but must be whole numbers of frames, length at least 1 '
+                             'and gap at least 0')
         self.length, self.gap, self.seed = length, gap, seed
         self.transforms = Compose(transforms)
         for transform in self.transforms:
@@ -196,6 +208,9 @@ class Bursts(Degradation):
 
     def transform(self, results: dict) -> dict:
         """Apply the transforms if the frame is in a burst."""
+        if 'frame_id' not in results:
+            raise InputError('Bursts needs to know which frame of a video it gets (frame_id), but the data set has '
+                             'images alone: use a video data set, or the transforms without Bursts')
         place = self.place(results.get('video_id'), results['frame_id'])
         results['burst_place'] = place
         return results if place is None else self.transforms(results)
@@ -214,6 +229,8 @@ class RandomBursts(Degradation):
 
     def __init__(self, bursts: Sequence[dict], prob: float = 1.0) -> None:
         _check(1, prob=prob)
+        if not bursts:
+            raise InputError('bursts is empty: give RandomBursts the arguments of at least one Bursts')
         self.bursts, self.prob = [Bursts(**one) for one in bursts], prob
 
     def __iter__(self) -> Iterator[Bursts]:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
 
+from tsm_det.errors import InputError
 from tsm_det.models.box_selection import TopKRoIHead
 from tsm_det.models.roi_memory import RoIMemory
 from tsm_det.sites import Tape, bound_tape
@@ -81,10 +82,19 @@ class MemoryRoIHead(TopKRoIHead):
     Args:
         memory: keys of :class:`RoIMemory`.
         kwargs: the parent's keys; ``bbox_head`` has shared fully connected layers.
+
+    Raises InputError when it has none, or for a head of several stages.
     """
 
     def __init__(self, *args, memory: dict | None = None, **kwargs) -> None:
+        if 'num_stages' in kwargs:
+            raise InputError('MemoryRoIHead is a head of one stage but the config has one of several (num_stages): '
+                             'choose Faster R-CNN or Mask R-CNN')
         super().__init__(*args, **kwargs)
+        if not len(getattr(self.bbox_head, 'shared_fcs', ())):
+            raise InputError('MemoryRoIHead reads its memory in the last shared fully connected layer of the box head, '
+                             f'but {type(self.bbox_head).__name__} has none: set roi_head.bbox_head.type to '
+                             'Shared2FCBBoxHead')
         self.memory = RoIMemory(self.bbox_head.shared_out_channels, **(memory or {}))
         self.bbox_head.shared_fcs[-1].register_forward_hook(self._use_memory)
 

@@ -41,9 +41,10 @@ class RoIMemory(nn.Module):
     def __init__(self, channels: int, k: int = 16, recent: int = 4, sparse: int = 8, every: int = 8,
                  num_heads: int = 4, reduction: int = 4) -> None:
         super().__init__()
-        for key, number, least in (('k', k, 1), ('recent', recent, 1), ('sparse', sparse, 0), ('every', every, 1)):
-            if number < least:
-                raise InputError(f'memory.{key} is {number} but must be at least {least}')
+        for key, number, least in (('k', k, 1), ('recent', recent, 1), ('sparse', sparse, 0), ('every', every, 1),
+                                   ('num_heads', num_heads, 1), ('reduction', reduction, 1)):
+            if not isinstance(number, int) or number < least:
+                raise InputError(f'memory.{key} is {number} but must be a whole number, at least {least}')
         self.width = channels // reduction
         if channels % (reduction * num_heads):
             raise InputError(f'memory has {num_heads} heads and reduction {reduction} but {channels} channels: choose '
