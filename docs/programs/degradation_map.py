@@ -1,4 +1,4 @@
-"""Test detectors on bursts of each kind and level of degradation, and compare the arms with 2D on each.
+"""Test detectors on each kind and level of degradation, in bursts and throughout, and compare the arms with 2D on each.
 
     python docs/programs/degradation_map.py RUNS OUT ANNOTATIONS
 
@@ -27,11 +27,14 @@ CONFIGS = {
     'shift': 'tsm_faster_rcnn_mobilenetv2_thermal_degraded',
     'gate': 'tsm_faster_rcnn_mobilenetv2_thermal_degraded_gate'}
 _TRAINED = load_config(CONFIGS['shift'])
-# By name: the degradation and the frames of a burst, and of the gap after it.
+_KINDS = {f'{kind["type"]}_{kind[level]}': kind for kind in _TRAINED.kinds for level in kind if level != 'type'}
+# By name: the degradation, the frames of a burst, and those of the gap after it.
 LEVELS = {
-    **{f'{kind["type"]}_{kind[level]}': (kind, 4) for kind in _TRAINED.kinds for level in kind if level != 'type'},
-    **{f'FrozenFrames_{n}': (dict(type='FrozenFrames'), n) for n in _TRAINED.lengths},
-    **{f'SensorNoise_120_length_{n}': (dict(type='SensorNoise', sigma=120), n) for n in _TRAINED.lengths if n != 4}}
+    **{name: (kind, 4, 4) for name, kind in _KINDS.items()},
+    **{f'FrozenFrames_{n}': (dict(type='FrozenFrames'), n, n) for n in _TRAINED.lengths},
+    **{f'SensorNoise_120_length_{n}': (_KINDS['SensorNoise_120'], n, n) for n in _TRAINED.lengths if n != 4},
+    # The second of three levels of each kind, on every frame.
+    **{f'{name}_always': (kind, 1, 0) for name, kind in list(_KINDS.items())[1::3]}}
 # Tested with every seed; the others with the first.
 ALL_SEEDS = ('SensorNoise_120',)
 
@@ -46,18 +49,18 @@ def jobs(runs: Path, out: Path) -> Iterator[tuple[str, str, Path, Path]]:
 
 def options(name: str, annotations: str) -> list[str]:
     """Config keys of the test frames, and of which of them are in a burst."""
-    length = LEVELS[name][1]
+    _, length, gap = LEVELS[name]
     return [f'test_dataloader.dataset.ann_file={annotations}', f'test_evaluator.ann_file={annotations}',
-            f'test_evaluator.bursts.length={length}', f'test_evaluator.bursts.gap={length}']
+            f'test_evaluator.bursts.length={length}', f'test_evaluator.bursts.gap={gap}']
 
 
 def config_of(name: str, arm: str, annotations: str, work_dir: str) -> Config:
     """The config of an arm, tested at a level."""
     config = load_config(config_path(CONFIGS[arm]), parse_options(options(name, annotations)), work_dir)
     transforms = config.test_dataloader.dataset.pipeline[0].transforms
-    kind, length = LEVELS[name]
+    kind, length, gap = LEVELS[name]
     bursts = transforms.pop(2)
-    bursts.update(transforms=[kind], length=length, gap=length)
+    bursts.update(transforms=[kind], length=length, gap=gap)
     transforms.insert(0 if kind['type'] == 'FrozenFrames' else 2, bursts)
     return config
 

@@ -41,10 +41,10 @@ def main(checkpoint: str, videos: Sequence[str]) -> None:
     detector = OnlineDetector.from_config(CONFIGS['gate'], checkpoint)
     gates = watched(detector)
     print('| level | in bursts | between them |\n|---|---|---|')
-    for name, (kind, length) in tqdm(LEVELS.items()):
-        if kind['type'] == 'FrozenFrames':  # its frames are as good as the others
+    for name, (kind, length, gap) in tqdm(LEVELS.items()):
+        if kind['type'] == 'FrozenFrames' or not gap:  # frozen frames are as good as the others
             continue
-        bursts = TRANSFORMS.build(dict(type='Bursts', seed=0, transforms=[kind], length=length, gap=length))
+        bursts = TRANSFORMS.build(dict(type='Bursts', seed=0, transforms=[kind], length=length, gap=gap))
         found = defaultdict(list)
         for video in videos:
             detector.reset()

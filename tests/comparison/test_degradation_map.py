@@ -13,13 +13,13 @@ from degradation_map import ALL_SEEDS, CONFIGS, LEVELS, config_of, jobs
 
 @pytest.mark.parametrize('name', LEVELS)
 def test_a_level_degrades_the_frames_that_are_scored_as_degraded(name):
-    kind, length = LEVELS[name]
+    kind, length, gap = LEVELS[name]
     for arm in CONFIGS:
         config = config_of(name, arm, 'some.json', 'work')
         transforms = [transform['type'] for transform in config.test_dataloader.dataset.pipeline[0].transforms]
         assert transforms.index('Bursts') - transforms.index('LoadFrame') == (-1 if 'Frozen' in name else 2)
         bursts = config.test_dataloader.dataset.pipeline[0].transforms[transforms.index('Bursts')]
-        assert (bursts.transforms, bursts.length, bursts.gap) == ([kind], length, length)
+        assert (bursts.transforms, bursts.length, bursts.gap) == ([kind], length, gap)
         init_default_scope('mmdet')
         shown, scored = (TRANSFORMS.build(bursts) for bursts in (bursts, config.test_evaluator.bursts))
         for video in range(3):
@@ -27,8 +27,10 @@ def test_a_level_degrades_the_frames_that_are_scored_as_degraded(name):
         assert config.test_dataloader.dataset.ann_file == config.test_evaluator.ann_file == 'some.json'
 
 
-def test_there_are_three_levels_of_each_kind_and_length():
-    assert len(LEVELS) == 15 + 3 + 2
+def test_there_are_three_levels_of_each_kind_and_length_and_one_of_each_kind_without_gaps():
+    assert len(LEVELS) == 15 + 3 + 2 + 5
+    throughout = [kind['type'] for kind, _, gap in LEVELS.values() if gap == 0]
+    assert len(throughout) == len(set(throughout)) == 5
     assert set(ALL_SEEDS) <= set(LEVELS)
 
 

@@ -20,12 +20,13 @@ def unit(inputs, outputs, size=1, stride=1, groups=1):
 
 
 class Block(nn.Module):
-    def __init__(self, inputs, outputs, expansion, stride):
+    def __init__(self, inputs, outputs, expansion, stride, is_flat):
         super().__init__()
         inner = inputs * expansion
-        self.conv = nn.Sequential(*([unit(inputs, inner)] if expansion > 1 else []),
-                                  unit(inner, inner, 3, stride, inner),
-                                  nn.Conv2d(inner, outputs, 1, bias=False), nn.BatchNorm2d(outputs))
+        units = [*([unit(inputs, inner)] if expansion > 1 else []), unit(inner, inner, 3, stride, inner)]
+        if is_flat:
+            units = [layer for one in units for layer in one]
+        self.conv = nn.Sequential(*units, nn.Conv2d(inner, outputs, 1, bias=False), nn.BatchNorm2d(outputs))
         self.is_residual = stride == 1 and inputs == outputs
 
     def forward(self, x):
@@ -33,23 +34,23 @@ class Block(nn.Module):
 
 
 class MobileNetV2(nn.Module):
-    """The modules in torchvision's order, which gives its names."""
+    """The modules in torchvision's order, which gives its names; flat as in its first releases."""
 
-    def __init__(self):
+    def __init__(self, is_flat):
         super().__init__()
         layers, channels = [unit(3, 32, 3, 2)], 32
         for expansion, outputs, number, stride in STAGES:
             for k in range(number):
-                layers.append(Block(channels, outputs, expansion, stride if k == 0 else 1))
+                layers.append(Block(channels, outputs, expansion, stride if k == 0 else 1, is_flat))
                 channels = outputs
         self.features = nn.Sequential(*layers, unit(channels, 1280))
         self.classifier = nn.Sequential(nn.Dropout(), nn.Linear(1280, 1000))
 
 
-@pytest.fixture
-def network():
+@pytest.fixture(params=['nested', 'flat'])
+def network(request):
     torch.manual_seed(0)
-    network = MobileNetV2().eval()
+    network = MobileNetV2(request.param == 'flat').eval()
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.running_mean.normal_(0, 0.1)
