@@ -11,8 +11,7 @@ model = dict(
 train_pipeline, test_pipeline = _base_.train_pipeline, _base_.test_pipeline
 train_pipeline[1].transforms[2].scale = test_pipeline[0].transforms[2].scale = (480, 384)
 train_dataloader = dict(batch_size=8, dataset=dict(pipeline=train_pipeline))
-val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
-test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+val_dataloader = test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 optim_wrapper = dict(
     paramwise_cfg=dict(custom_keys={'backbone': dict(lr_mult=0.1), 'backbone.temporal': dict(lr_mult=1)}))
 train_cfg = dict(max_iters=600, val_interval=600)

@@ -19,7 +19,5 @@ train_pipeline[1].transforms.insert(0, dict(type='RandomBursts', bursts=lost, pr
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 test_bursts = dict(_base_.test_bursts, transforms=[dict(type='SensorNoise', sigma=120)])
 test_pipeline[0].transforms[2] = test_bursts
-val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
-test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
-val_evaluator = dict(bursts=test_bursts)
-test_evaluator = dict(bursts=test_bursts)
+val_dataloader = test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+val_evaluator = test_evaluator = dict(bursts=test_bursts)
