@@ -18,6 +18,7 @@ from tsm_det.config import load_config
 from tsm_det.datasets.synthetic_vid import make_synthetic_vid, plan_scene
 from tsm_det.engines import with_engine
 from tsm_det.errors import InputError
+from tsm_det.models.roi_memory import RoIMemory
 from tsm_det.shift import tensors_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(
@@ -39,11 +40,21 @@ def folder(tmp_path_factory):
 @pytest.fixture
 def make(folder):
     """Make the published detector, calibrated by that data."""
-    def make(engine='openvino-int8', **options):
+    def make(engine='openvino-int8', config='tsm_faster_rcnn_r18_synthvid', weights=WEIGHTS, **options):
         options = {'train_dataloader.dataset.data_root': f'{folder}/data', **options}
-        return OnlineDetector.from_config(
-            config_path('tsm_faster_rcnn_r18_synthvid'), str(WEIGHTS), engine=engine, cfg_options=options)
+        return OnlineDetector.from_config(config_path(config), str(weights), engine=engine, cfg_options=options)
     return make
+
+
+def weights_with_memory(path):
+    """The published weights, and random ones of a memory that changes what they detect."""
+    torch.manual_seed(0)
+    memory = RoIMemory(256)
+    torch.nn.init.normal_(memory.to_output.weight, std=0.05)
+    weights = torch.load(WEIGHTS)['state_dict']
+    torch.save({'state_dict': {**weights, **{f'roi_head.memory.{key}': tensor
+                                             for key, tensor in memory.state_dict().items()}}}, path)
+    return path
 
 
 def frames(n, video=0):
@@ -83,15 +94,20 @@ def test_states_own_their_memory_and_reach_the_next_frame(make):
     assert not torch.equal(detector(images[-1]).pred_instances.bboxes, last.pred_instances.bboxes)
 
 
-def test_nearly_all_detections_of_eager_mode_stay(make):
+@pytest.mark.parametrize('has_memory', [False, True])
+def test_nearly_all_detections_of_eager_mode_stay(make, has_memory, tmp_path):
     """Boxes that score at least 0.5 have an int8 box of their class with an IoU of 0.8."""
-    int8, exact, found = make(), make('eager'), []
+    keys = {}
+    if has_memory:
+        keys = dict(config='tsm_faster_rcnn_r18_synthvid_memory', weights=weights_with_memory(tmp_path / 'weights.pth'))
+    int8, exact, found = make(**keys), make('eager', **keys), []
     for image in frames(12):
         boxes, expected = int8(image).pred_instances, exact(image).pred_instances
         expected = expected[expected.scores >= 0.5]
         overlaps = bbox_overlaps(expected.bboxes, boxes.bboxes) * (expected.labels[:, None] == boxes.labels)
         found += (overlaps.amax(1) >= 0.8).tolist()
     assert len(found) > 20
+    assert bool(int8.bank.held()[0].state.memory) == has_memory
     assert np.mean(found) > 0.9
 
 
