@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 
 import torch
+from mmdet.models.roi_heads import BaseRoIHead, CascadeRoIHead
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from mmdet.structures.bbox import bbox2roi
@@ -72,52 +73,52 @@ class MemoryTape(Tape):
         self.numbers = numbers
 
 
-@MODELS.register_module()
-class MemoryRoIHead(TopKRoIHead):
-    """``TopKRoIHead`` whose box head reads a :class:`~tsm_det.models.roi_memory.RoIMemory` in its last shared layer.
+class _WithMemory(BaseRoIHead):
+    """Lets the box head, of several the first, read a :class:`~tsm_det.models.roi_memory.RoIMemory`.
 
-    A frame is remembered by the proposals with the highest RPN scores: by their outputs of that layer, without what
-    they read. In training these are computed apart from the sampled boxes, which contain ground truth.
+    In its last shared layer. A frame is remembered by the proposals with the highest RPN scores: by their outputs of
+    that layer, without what they read. In training these are computed apart from the sampled boxes, which contain
+    ground truth.
 
     Args:
         memory: keys of :class:`RoIMemory`.
         kwargs: the parent's keys; ``bbox_head`` has shared fully connected layers.
 
-    Raises InputError when it has none, or for a head of several stages.
+    Raises InputError when it has none.
     """
 
+    first_stage: tuple = ()  # what names it in calls of the parent
+
     def __init__(self, *args, memory: dict | None = None, **kwargs) -> None:
-        if 'num_stages' in kwargs:
-            raise InputError('MemoryRoIHead is a head of one stage but the config has one of several (num_stages): '
-                             'choose Faster R-CNN or Mask R-CNN')
         super().__init__(*args, **kwargs)
-        if not len(getattr(self.bbox_head, 'shared_fcs', ())):
-            raise InputError('MemoryRoIHead reads its memory in the last shared fully connected layer of the box head, '
-                             f'but {type(self.bbox_head).__name__} has none: set roi_head.bbox_head.type to '
+        head = self.bbox_head[0] if self.first_stage else self.bbox_head
+        if not len(getattr(head, 'shared_fcs', ())):
+            raise InputError(f'{type(self).__name__} reads its memory in the last shared fully connected layer of the '
+                             f'box head, but {type(head).__name__} has none: set roi_head.bbox_head.type to '
                              'Shared2FCBBoxHead')
-        self.memory = RoIMemory(self.bbox_head.shared_out_channels, **(memory or {}))
-        self.bbox_head.shared_fcs[-1].register_forward_hook(self._use_memory)
+        self.memory = RoIMemory(head.shared_out_channels, **(memory or {}))
+        head.shared_fcs[-1].register_forward_hook(self._use_memory)
 
     def loss(self, x: Sequence[Tensor], rpn_results_list: list[InstanceData],
              batch_data_samples: list[DetDataSample]) -> dict:
-        """Losses of the frames of clips: see ``StandardRoIHead``."""
+        """Losses of the frames of clips: see the parent."""
         boxes = [proposals.bboxes[:self.memory.k] for proposals in rpn_results_list]
         with box_rows(BoxRows([len(frame) for frame in boxes], reads=False)):
-            super()._bbox_forward(x, bbox2roi(boxes))
+            super()._bbox_forward(*self.first_stage, x, bbox2roi(boxes))
             return super().loss(x, rpn_results_list, batch_data_samples)
 
     def predict_bbox(
             self, x: Sequence[Tensor], batch_img_metas: list[dict], rpn_results_list: list[InstanceData],
             rcnn_test_cfg: ConfigDict, rescale: bool = False) -> list[InstanceData]:
-        """Detect in proposals, the highest-scoring first: see ``StandardRoIHead``."""
+        """Detect in proposals, the highest-scoring first: see the parent."""
         if not any(map(len, rpn_results_list)):  # the parent calls no box head then, but time passes
-            self._bbox_forward(x, x[0].new_zeros(0, 5))
+            self._bbox_forward(*self.first_stage, x, x[0].new_zeros(0, 5))
         return super().predict_bbox(x, batch_img_metas, rpn_results_list, rcnn_test_cfg, rescale)
 
-    def _bbox_forward(self, x: Sequence[Tensor], rois: Tensor) -> dict:
+    def _rows(self, x: Sequence[Tensor], rois: Tensor) -> AbstractContextManager[BoxRows]:
+        """The rows of a call of the box head."""
         counts, outer = rois[:, 0].long().bincount(minlength=len(x[0])).tolist(), _bound.rows
-        with box_rows(BoxRows(counts, best=outer.best if outer else None)):
-            return super()._bbox_forward(x, rois)
+        return box_rows(BoxRows(counts, best=outer.best if outer else None))
 
     def _use_memory(self, _layer: nn.Module, _inputs: tuple, outputs: Tensor) -> Tensor | None:
         rows, tape = _bound.rows, bound_tape()
@@ -141,6 +142,32 @@ class MemoryRoIHead(TopKRoIHead):
         best = torch.stack([F.pad(F.pad(frame[:k], (0, 1), value=1), (0, 0, 0, k))[:k]
                             for frame in features.split(rows.counts)])
         return best[..., :-1], best[..., -1] != 0
+
+
+@MODELS.register_module()
+class MemoryRoIHead(_WithMemory, TopKRoIHead):
+    """``TopKRoIHead`` whose box head reads a memory, for Faster R-CNN and Mask R-CNN; see the parent."""
+
+    def __init__(self, *args, **kwargs) -> None:
+        if 'num_stages' in kwargs:
+            raise InputError('MemoryRoIHead has one stage but the config says num_stages: set roi_head.type to '
+                             'MemoryCascadeRoIHead')
+        super().__init__(*args, **kwargs)
+
+    def _bbox_forward(self, x: Sequence[Tensor], rois: Tensor) -> dict:
+        with self._rows(x, rois):
+            return super()._bbox_forward(x, rois)
+
+
+@MODELS.register_module()
+class MemoryCascadeRoIHead(_WithMemory, CascadeRoIHead):
+    """mmdet's ``CascadeRoIHead`` whose first box head, that of the proposals, reads a memory; see the parent."""
+
+    first_stage = (0,)
+
+    def _bbox_forward(self, stage: int, x: Sequence[Tensor], rois: Tensor) -> dict:
+        with self._rows(x, rois):
+            return super()._bbox_forward(stage, x, rois)
 
 
 def _by_frame(rows: Tensor, counts: Sequence[int]) -> Tensor:
