@@ -73,7 +73,7 @@ class MemoryTape(Tape):
         self.numbers = numbers
 
 
-class _WithMemory(BaseRoIHead):
+class RoIHeadWithMemory(BaseRoIHead):
     """Lets the box head, of several the first, read a :class:`~tsm_det.models.roi_memory.RoIMemory`.
 
     In its last shared layer. A frame is remembered by the proposals with the highest RPN scores: by their outputs of
@@ -145,8 +145,8 @@ class _WithMemory(BaseRoIHead):
 
 
 @MODELS.register_module()
-class MemoryRoIHead(_WithMemory, TopKRoIHead):
-    """``TopKRoIHead`` whose box head reads a memory, for Faster R-CNN and Mask R-CNN; see the parent."""
+class MemoryRoIHead(RoIHeadWithMemory, TopKRoIHead):
+    """``TopKRoIHead`` whose box head reads a memory, for Faster R-CNN and Mask R-CNN; see :class:`RoIHeadWithMemory`."""
 
     def __init__(self, *args, **kwargs) -> None:
         if 'num_stages' in kwargs:
@@ -160,8 +160,8 @@ class MemoryRoIHead(_WithMemory, TopKRoIHead):
 
 
 @MODELS.register_module()
-class MemoryCascadeRoIHead(_WithMemory, CascadeRoIHead):
-    """mmdet's ``CascadeRoIHead`` whose first box head, that of the proposals, reads a memory; see the parent."""
+class MemoryCascadeRoIHead(RoIHeadWithMemory, CascadeRoIHead):
+    """mmdet's ``CascadeRoIHead`` whose first stage reads a memory; see :class:`RoIHeadWithMemory`."""
 
     first_stage = (0,)
 
