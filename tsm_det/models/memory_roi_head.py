@@ -146,7 +146,7 @@ class RoIHeadWithMemory(BaseRoIHead):
 
 @MODELS.register_module()
 class MemoryRoIHead(RoIHeadWithMemory, TopKRoIHead):
-    """``TopKRoIHead`` whose box head reads a memory, for Faster R-CNN and Mask R-CNN; see :class:`RoIHeadWithMemory`."""
+    """``TopKRoIHead`` whose box head reads a memory, for Faster and Mask R-CNN; see :class:`RoIHeadWithMemory`."""
 
     def __init__(self, *args, **kwargs) -> None:
         if 'num_stages' in kwargs:
