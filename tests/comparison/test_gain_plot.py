@@ -5,7 +5,8 @@ import json
 import cv2
 import pytest
 
-from tsm_det.comparison.gain_plot import GainPoint, gain_points
+from tsm_det.comparison import gain_plot
+from tsm_det.comparison.gain_plot import GainPoint, gain_points, rendered
 
 
 def part(kind, name, means, differences):
@@ -69,6 +70,18 @@ def test_the_tool_draws_and_prints_every_point(run, written, tmp_path):
     assert status == 0, err
     assert 'noise: 2D 0.500, gain +0.100 [+0.050, +0.150], seeds: 2' in out and 'night dark: 2D 0.250' in out
     assert min(cv2.imread(str(tmp_path / 'gain.png')).shape[:2]) > 500
+
+
+@pytest.mark.parametrize('number', [3, 60])
+def test_the_legend_fits_into_the_picture(written, tmp_path, monkeypatch, number):
+    figures = []
+    monkeypatch.setattr(gain_plot, 'rendered', lambda figure: figures.append(figure) or rendered(figure))
+    paths = [written(f'night{k}', [EVERY]) for k in range(number)]
+    gain_plot.draw_gain({'nights': [str(path) for path in paths]}, str(tmp_path / 'gain.png'))
+    [legend] = figures[0].legends
+    box = legend.get_window_extent()
+    assert box.y0 >= 0 and box.y1 <= figures[0].bbox.height
+    assert len(legend.get_texts()) == number + 1
 
 
 @pytest.mark.parametrize('line', ['--series thermal {bad}', '--series thermal missing.json', '--series thermal'])

@@ -48,7 +48,8 @@ def draw_gain(series: Mapping[str, Sequence[str | os.PathLike]], out: str | os.P
                *(f'series {name} with these names' for name, found in points.items() if not found)]
     if unknown:
         raise InputError(f'no results for {", ".join(unknown)}: take names from the table.md beside each results.json')
-    figure = Figure(figsize=(11, 6), dpi=130, layout='constrained')
+    lines = len(points) + len(every)  # of the legend
+    figure = Figure(figsize=(11, max(6, 0.5 + 0.19 * lines)), dpi=130, layout='constrained')
     axes = figure.add_subplot(xlabel='AP50 of the 2D baseline on these frames (left: difficult)',
                               ylabel='AP50 gained by temporal information',
                               title='Where temporal information pays (bars: 95 % intervals, in brackets: seeds)')
