@@ -98,7 +98,7 @@ def test_states_own_their_memory_and_reach_the_next_frame(make):
 def test_nearly_all_detections_of_eager_mode_stay(make, has_memory, tmp_path, monkeypatch):
     """Boxes that score at least 0.5 have an int8 box of their class with an IoU of 0.8."""
     keys = {}
-    if has_memory:  # its graph is none of the module's cache
+    if has_memory:  # another test counts the graphs in the cache of this module
         monkeypatch.setenv('TSM_DET_CACHE', str(tmp_path))
         keys = dict(config='tsm_faster_rcnn_r18_synthvid_memory', weights=weights_with_memory(tmp_path / 'weights.pth'))
     int8, exact, found = make(**keys), make('eager', **keys), []

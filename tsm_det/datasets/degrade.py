@@ -25,10 +25,7 @@ class Degradation(BaseTransform):
 
 
 class _PixelDegradation(Degradation):
-    """Changes ``img`` ``(H, W, 3)`` uint8; ``seed`` None draws from numpy's global generator.
-
-    Raises InputError when the image has another shape or type.
-    """
+    """Changes ``img`` ``(H, W, 3)`` uint8, refuses others; ``seed`` None draws from numpy's global generator."""
 
     def __init__(self, seed: int | None = None) -> None:
         self.seed = seed
@@ -44,10 +41,9 @@ class _PixelDegradation(Degradation):
         """Degrade the image."""
         image = results['img']
         if image.shape[2:] != (3,) or image.dtype != np.uint8:
-            raise InputError(f'{type(self).__name__} got an image of shape {image.shape} and type {image.dtype} but '
-                             'needs (H, W, 3) and uint8: put it right after the image is loaded in colour')
-        changed = self.degrade(image, self.generator(results))
-        results['img'] = changed.clip(0, 255).round().astype(np.uint8)
+            raise InputError(f'{type(self).__name__} got an image {image.shape} of {image.dtype} but needs (H, W, 3) '
+                             'of uint8: load it in colour, and put this right after')
+        results['img'] = self.degrade(image, self.generator(results)).clip(0, 255).round().astype(np.uint8)
         return results
 
     def degrade(self, image: np.ndarray, generator: np.random.Generator) -> np.ndarray:
@@ -175,8 +171,7 @@ class Bursts(Degradation):
     """Apply transforms to ``length`` frames in a row, then leave ``gap`` frames alone, and so on.
 
     With a seed, where a video starts in this cycle depends on its ``video_id`` alone; without, it is drawn, and
-    ``TransformBroadcaster`` shares it over a clip. Adds ``burst_place``: 0 in the
-    first frame of a burst, None outside.
+    ``TransformBroadcaster`` shares it over a clip. Adds ``burst_place``: 0 in a burst's first frame, None outside.
 
     Args:
         transforms: of a pipeline, for example ``[dict(type='SensorNoise', sigma=30)]``.
@@ -187,8 +182,7 @@ class Bursts(Degradation):
 
     def __init__(self, transforms: Sequence[dict], length: int = 8, gap: int = 16, seed: int | None = None) -> None:
         if not (isinstance(length, int) and isinstance(gap, int) and length >= 1 and gap >= 0):
-            raise InputError(f'length is {length} and gap {gap} but must be whole numbers of frames, length at least 1 '
-                             'and gap at least 0')
+            raise InputError(f'length is {length} and gap {gap} but must be whole numbers, at least 1 and 0')
         self.length, self.gap, self.seed = length, gap, seed
         self.transforms = Compose(transforms)
         for transform in self.transforms:
@@ -209,8 +203,7 @@ class Bursts(Degradation):
     def transform(self, results: dict) -> dict:
         """Apply the transforms if the frame is in a burst."""
         if 'frame_id' not in results:
-            raise InputError('Bursts needs to know which frame of a video it gets (frame_id), but the data set has '
-                             'images alone: use a video data set, or the transforms without Bursts')
+            raise InputError('Bursts got an image without frame_id: use a video data set, or leave Bursts out')
         place = self.place(results.get('video_id'), results['frame_id'])
         results['burst_place'] = place
         return results if place is None else self.transforms(results)

@@ -74,11 +74,11 @@ class MemoryTape(Tape):
 
 
 class RoIHeadWithMemory(BaseRoIHead):
-    """Lets the box head, of several the first, read a :class:`~tsm_det.models.roi_memory.RoIMemory`.
+    """A RoI head whose box head, of several stages the first, reads a memory in its last shared layer.
 
-    In its last shared layer. A frame is remembered by the proposals with the highest RPN scores: by their outputs of
-    that layer, without what they read. In training these are computed apart from the sampled boxes, which contain
-    ground truth.
+    The memory is a :class:`~tsm_det.models.roi_memory.RoIMemory`. A frame is remembered by the proposals with the
+    highest RPN scores: by their outputs of that layer, without what they read. In training these are computed apart
+    from the sampled boxes, which contain ground truth. ``stage_args`` are the parent's arguments for the first stage.
 
     Args:
         memory: keys of :class:`RoIMemory`.
@@ -87,11 +87,11 @@ class RoIHeadWithMemory(BaseRoIHead):
     Raises InputError when it has none.
     """
 
-    first_stage: tuple = ()  # what names it in calls of the parent
+    stage_args: tuple = ()
 
     def __init__(self, *args, memory: dict | None = None, **kwargs) -> None:
         super().__init__(*args, **kwargs)
-        head = self.bbox_head[0] if self.first_stage else self.bbox_head
+        head = self.bbox_head[0] if self.stage_args else self.bbox_head
         if not len(getattr(head, 'shared_fcs', ())):
             raise InputError(f'{type(self).__name__} reads its memory in the last shared fully connected layer of the '
                              f'box head, but {type(head).__name__} has none: set roi_head.bbox_head.type to '
@@ -104,7 +104,7 @@ class RoIHeadWithMemory(BaseRoIHead):
         """Losses of the frames of clips: see the parent."""
         boxes = [proposals.bboxes[:self.memory.k] for proposals in rpn_results_list]
         with box_rows(BoxRows([len(frame) for frame in boxes], reads=False)):
-            super()._bbox_forward(*self.first_stage, x, bbox2roi(boxes))
+            super()._bbox_forward(*self.stage_args, x, bbox2roi(boxes))
             return super().loss(x, rpn_results_list, batch_data_samples)
 
     def predict_bbox(
@@ -112,7 +112,7 @@ class RoIHeadWithMemory(BaseRoIHead):
             rcnn_test_cfg: ConfigDict, rescale: bool = False) -> list[InstanceData]:
         """Detect in proposals, the highest-scoring first: see the parent."""
         if not any(map(len, rpn_results_list)):  # the parent calls no box head then, but time passes
-            self._bbox_forward(*self.first_stage, x, x[0].new_zeros(0, 5))
+            self._bbox_forward(*self.stage_args, x, x[0].new_zeros(0, 5))
         return super().predict_bbox(x, batch_img_metas, rpn_results_list, rcnn_test_cfg, rescale)
 
     def _rows(self, x: Sequence[Tensor], rois: Tensor) -> AbstractContextManager[BoxRows]:
@@ -163,7 +163,7 @@ class MemoryRoIHead(RoIHeadWithMemory, TopKRoIHead):
 class MemoryCascadeRoIHead(RoIHeadWithMemory, CascadeRoIHead):
     """mmdet's ``CascadeRoIHead`` whose first stage reads a memory; see :class:`RoIHeadWithMemory`."""
 
-    first_stage = (0,)
+    stage_args = (0,)
 
     def _bbox_forward(self, stage: int, x: Sequence[Tensor], rois: Tensor) -> dict:
         with self._rows(x, rois):
