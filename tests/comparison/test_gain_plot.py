@@ -16,6 +16,14 @@ def part(kind, name, means, differences):
 
 
 @pytest.fixture
+def figures(monkeypatch):
+    """The figures drawn in a test."""
+    figures = []
+    monkeypatch.setattr(gain_plot, 'rendered', lambda figure: figures.append(figure) or rendered(figure))
+    return figures
+
+
+@pytest.fixture
 def written(tmp_path):
     def written(folder, parts, arms=('ours', '2d')):
         path = tmp_path / folder / 'results.json'
@@ -73,15 +81,21 @@ def test_the_tool_draws_and_prints_every_point(run, written, tmp_path):
 
 
 @pytest.mark.parametrize('number', [3, 60])
-def test_the_legend_fits_into_the_picture(written, tmp_path, monkeypatch, number):
-    figures = []
-    monkeypatch.setattr(gain_plot, 'rendered', lambda figure: figures.append(figure) or rendered(figure))
+def test_the_legend_fits_into_the_picture(written, tmp_path, figures, number):
     paths = [written(f'night{k}', [EVERY]) for k in range(number)]
     gain_plot.draw_gain({'nights': [str(path) for path in paths]}, str(tmp_path / 'gain.png'))
     [legend] = figures[0].legends
     box = legend.get_window_extent()
     assert box.y0 >= 0 and box.y1 <= figures[0].bbox.height
     assert len(legend.get_texts()) == number + 1
+
+
+def test_only_points_whose_interval_excludes_zero_are_filled(written, tmp_path, figures):
+    gains = [(0.1, 0.05, 0.15), (-0.1, -0.15, -0.05), (0.1, -0.05, 0.2), (0.1, None, None)]
+    paths = [written(f'night{k}', [part('all', 'all', {'2d': 0.5}, {'ours': gain})]) for k, gain in enumerate(gains)]
+    gain_plot.draw_gain({'nights': [str(path) for path in paths]}, str(tmp_path / 'gain.png'))
+    points = [line for line in figures[0].axes[0].lines if line.get_marker() == 'o']
+    assert [line.get_markerfacecolor() == 'white' for line in points] == [False, False, True, True]
 
 
 @pytest.mark.parametrize('line', ['--series thermal {bad}', '--series thermal missing.json', '--series thermal'])

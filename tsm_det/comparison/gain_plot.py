@@ -25,6 +25,11 @@ class GainPoint(NamedTuple):
     high: float | None
     seeds: int
 
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether there is an interval and it excludes zero."""
+        return self.low is not None and self.high is not None and not self.low <= 0 <= self.high
+
 
 def draw_gain(series: Mapping[str, Sequence[str | os.PathLike]], out: str | os.PathLike,
               subsets: Sequence[str] = (), arms: Sequence[str] = ()) -> list[GainPoint]:
@@ -52,13 +57,15 @@ def draw_gain(series: Mapping[str, Sequence[str | os.PathLike]], out: str | os.P
     figure = Figure(figsize=(11, max(6, 0.5 + 0.19 * lines)), dpi=130, layout='constrained')
     axes = figure.add_subplot(xlabel='AP50 of the 2D baseline on these frames (left: difficult)',
                               ylabel='AP50 gained by temporal information',
-                              title='Where temporal information pays (bars: 95 % intervals, in brackets: seeds)')
+                              title='Where temporal information pays\n'
+                                   '(bars: 95 % intervals; filled: they exclude 0; in brackets: seeds)')
     axes.axhline(0, color='black', linewidth=1)
     numbers = count(1)
     for (name, found), colour in zip(points.items(), cycle(COLOURS), strict=False):
         axes.plot([], [], ' ', label=name)
         for point, number in zip(found, numbers, strict=False):
-            axes.plot(point.baseline, point.gain, 'o', color=colour, label=f'{number}  {point.name} ({point.seeds})')
+            axes.plot(point.baseline, point.gain, 'o', label=f'{number}  {point.name} ({point.seeds})', color=colour,
+                      markerfacecolor=colour if point.excludes_zero else 'white')
             if point.low is not None:
                 axes.plot([point.baseline] * 2, [point.low, point.high], color=colour, linewidth=1.2, alpha=0.7)
             axes.annotate(str(number), (point.baseline, point.gain), xytext=(5, 3), textcoords='offset points',

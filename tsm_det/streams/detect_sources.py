@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 
@@ -31,6 +31,7 @@ from tsm_det.video.sources import RecordedSource, Source, in_levels, open_source
 from tsm_det.video.stage_times import StageTimes
 
 _Detected = tuple[StreamFrame, list[dict], str | None]  # with detections and the reason of a reset
+_Drawn = tuple[StreamFrame, list[dict], str | None, np.ndarray | None]  # with the picture
 
 
 def detect_sources(detector: OnlineDetector | OfflineDetector, sources: Sequence[Source], out: str | None = None,
@@ -93,10 +94,7 @@ def detect_sources(detector: OnlineDetector | OfflineDetector, sources: Sequence
     last = {name: position.frame_id for name, position in positions.items()} if resume_state else None
     steps = {name: 1 if fill else number for name, number in strides.items()}
     starts = first_frames(positions, sources, steps)
-    totals = [max_frames if source.num_frames is None else
-              len(range(starts.get(source.name, 0), source.num_frames, steps[source.name])[:max_frames])
-              for source in sources]
-    stages, num_frames = stages or StageTimes(), 0
+    stages = stages or StageTimes()
     with ExitStack() as stack:
         stack.enter_context(locked(*written))
         outputs = stack.enter_context(Outputs(sources, out, json_lines, show, steps, last, encoding, exports,
@@ -108,25 +106,12 @@ def detect_sources(detector: OnlineDetector | OfflineDetector, sources: Sequence
             detected = _detect(detector, batches(sources, starts, steps, max_frames, most_open, stages), strides,
                                score_thr, selection, stages)
         results = stack.enter_context(closing(prefetch(_draw(outputs, prefetch(detected), stages))))
-        total = None if None in totals else sum(filter(None, totals))
-        bar = stack.enter_context(tqdm(total=total, unit='frame', mininterval=1))
         progress = RunProgress(detector, sources, strides, fill,  # type: ignore[arg-type]
                                save_state, save_every, positions)
         stack.callback(progress.write)
-        for batch, streams in results:
-            with stages.measure('write'):
-                for drawn in batch:
-                    outputs.write(*drawn)
-                    on_frame(drawn[0], drawn[2])
-                frames = [frame for frame, *_ in batch]
-                outputs.finish_others({frame.stream for frame in frames})
-                progress.keep(frames, streams)
-            num_frames += len(batch)
-            stages.num_frames += len(batch)
-            bar.update(len(batch))
-            if dropped := sum(getattr(source, 'dropped', 0) for source in sources):
-                bar.set_postfix(dropped=dropped, refresh=False)
-    return num_frames
+        bar = stack.enter_context(tqdm(total=_frames_to_come(sources, starts, steps, max_frames), unit='frame',
+                                       mininterval=1))
+        return _write(results, sources, outputs, progress, bar, stages, on_frame)
 
 
 def check_options(detector: OnlineDetector | OfflineDetector, strides: Sequence[int], save_every: int,
@@ -173,6 +158,15 @@ def _per_source(sources: Sequence[Source], stride: int | Sequence[int]) -> dict[
     return {source.name: number for source, number in zip(sources, numbers, strict=True)}
 
 
+def _frames_to_come(sources: Sequence[Source], starts: Mapping[str, int], steps: Mapping[str, int],
+                    max_frames: int | None) -> int | None:
+    """The number of frames of all sources; None when one does not know it."""
+    numbers = [max_frames if source.num_frames is None else
+               len(range(starts.get(source.name, 0), source.num_frames, steps[source.name])[:max_frames])
+               for source in sources]
+    return None if None in numbers else sum(filter(None, numbers))
+
+
 def _detect(detector: OnlineDetector, stream: Generator[list[StreamFrame]], strides: Mapping[str, int],
             score_thr: float, selection: Selection,
             stages: StageTimes) -> Generator[tuple[list[_Detected], list[HeldStream]]]:
@@ -201,11 +195,31 @@ def _is_due(detector: OnlineDetector, frame: StreamFrame, stride: int) -> bool:
 
 
 def _draw(outputs: Outputs, stream: Generator[tuple[list[_Detected], list[HeldStream]]],
-          stages: StageTimes) -> Generator[
-              tuple[list[tuple[StreamFrame, list[dict], str | None, np.ndarray | None]], list[HeldStream]]]:
+          stages: StageTimes) -> Generator[tuple[list[_Drawn], list[HeldStream]]]:
     """Add the drawn pictures."""
     with closing(stream):
         for batch, streams in stream:
             with stages.measure('draw'):
                 drawn = [(*detected, outputs.draw(*detected[:2])) for detected in batch]
             yield drawn, streams
+
+
+def _write(results: Iterable[tuple[list[_Drawn], list[HeldStream]]], sources: Sequence[Source], outputs: Outputs,
+           progress: RunProgress, bar: tqdm, stages: StageTimes,
+           on_frame: Callable[[StreamFrame, str | None], object]) -> int:
+    """Write the results of each batch, then its place in the sources; return the number of frames."""
+    num_frames = 0
+    for batch, streams in results:
+        with stages.measure('write'):
+            for drawn in batch:
+                outputs.write(*drawn)
+                on_frame(drawn[0], drawn[2])
+            frames = [frame for frame, *_ in batch]
+            outputs.finish_others({frame.stream for frame in frames})
+            progress.keep(frames, streams)
+        num_frames += len(batch)
+        stages.num_frames += len(batch)
+        bar.update(len(batch))
+        if dropped := sum(getattr(source, 'dropped', 0) for source in sources):
+            bar.set_postfix(dropped=dropped, refresh=False)
+    return num_frames
