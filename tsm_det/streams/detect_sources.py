@@ -78,9 +78,7 @@ def detect_sources(detector: OnlineDetector | OfflineDetector, sources: Sequence
     """
     strides = _per_source(sources, stride)
     check_options(detector, [*strides.values()], save_every, score_thr, fill)
-    for flag, number in (('--max-frames', max_frames), ('--at-once', most_open)):
-        if number is not None and number < 1:
-            raise InputError(f'{flag} is {number} but must be at least 1')
+    _at_least_one(max_frames=max_frames, at_once=most_open)
     selection.check(detector.classes)
     out, json_lines, save_state, resume_state, *exported = (
         path and os.path.expanduser(path) for path in (out, json_lines, save_state, resume_state, *exports))
@@ -117,9 +115,7 @@ def detect_sources(detector: OnlineDetector | OfflineDetector, sources: Sequence
 def check_options(detector: OnlineDetector | OfflineDetector, strides: Sequence[int], save_every: int,
                   score_thr: float, fill: bool) -> None:
     """Raise InputError when an option is wrong whatever the sources."""
-    for flag, number in (*(('--stride', number) for number in strides), ('--save-every', save_every)):
-        if number < 1:
-            raise InputError(f'{flag} is {number} but must be at least 1')
+    _at_least_one(stride=min(strides), save_every=save_every)
     if not 0 <= score_thr <= 1:
         raise InputError(f'--score-thr is {score_thr} but must be from 0 to 1')
     if fill and isinstance(detector, OnlineDetector) and detector.tracker is None:
@@ -148,6 +144,12 @@ def open_sources(names: Sequence[str], every_frame: bool = False, stall_limit_s:
     # Files of the same name in several folders go by their paths.
     return [replace(source, name=name) if counts[source.name] > 1 and isinstance(source, RecordedSource) else source
             for (name, _), source in zip(found, sources, strict=True)]
+
+
+def _at_least_one(**options: int | None) -> None:
+    for name, number in options.items():
+        if number is not None and number < 1:
+            raise InputError(f'--{name.replace("_", "-")} is {number} but must be at least 1')
 
 
 def _per_source(sources: Sequence[Source], stride: int | Sequence[int]) -> dict[str, int]:
