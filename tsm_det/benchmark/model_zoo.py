@@ -67,7 +67,8 @@ def _page(reports: dict[str, dict], scores: dict[str, list[str]], published: dic
         'frame of the size of the test pipeline, eager mode. CPU time is the ratio of medians over '
         f'{frames} interleaved frames with random weights. GFLOPs count a multiply-add as two. AP50 and that of the '
         '2D baseline are means over seeds, on the test set of the config; the comparisons are in `docs/results`. '
-        'Published weights are in `data/checkpoints`.', '',
+        'Only detectors named after their 2D baseline are listed; `data/checkpoints/metafile.yml` has all published '
+        'weights.', '',
         *markdown_table(_HEAD, rows), ''])
 
 

@@ -56,7 +56,7 @@ def draw_gain(series: Mapping[str, Sequence[str | os.PathLike]], out: str | os.P
     lines = len(points) + len(every)  # of the legend
     figure = Figure(figsize=(11, max(6, 0.5 + 0.19 * lines)), dpi=130, layout='constrained')
     axes = figure.add_subplot(xlabel='AP50 of the 2D baseline on these frames (left: difficult)',
-                              ylabel='AP50 gained by temporal information',
+                              ylabel=f'AP50 gained by {" / ".join(arms) or "temporal information"}',
                               title='Where temporal information pays\n'
                                    '(bars: 95 % intervals; filled: they exclude 0; in brackets: seeds)')
     axes.axhline(0, color='black', linewidth=1)
