@@ -19,7 +19,6 @@ THERMAL = os.environ.get('TSM_DET_THERMAL')
 
 @pytest.fixture
 def folder(tmp_path):
-    """Where the videos are."""
     folder = tmp_path / 'videos'
     folder.mkdir()
     return folder
