@@ -27,14 +27,14 @@ CONFIGS = {
     'shift': 'tsm_faster_rcnn_mobilenetv2_thermal_degraded',
     'gate': 'tsm_faster_rcnn_mobilenetv2_thermal_degraded_gate'}
 _TRAINED = load_config(CONFIGS['shift'])
-_KINDS = {f'{kind["type"]}_{kind[level]}': kind for kind in _TRAINED.kinds for level in kind if level != 'type'}
+KINDS = {f'{kind["type"]}_{kind[level]}': kind for kind in _TRAINED.kinds for level in kind if level != 'type'}
 # By name: the degradation, the frames of a burst, and those of the gap after it.
 LEVELS = {
-    **{name: (kind, 4, 4) for name, kind in _KINDS.items()},
+    **{name: (kind, 4, 4) for name, kind in KINDS.items()},
     **{f'FrozenFrames_{n}': (dict(type='FrozenFrames'), n, n) for n in _TRAINED.lengths},
-    **{f'SensorNoise_120_length_{n}': (_KINDS['SensorNoise_120'], n, n) for n in _TRAINED.lengths if n != 4},
+    **{f'SensorNoise_120_length_{n}': (KINDS['SensorNoise_120'], n, n) for n in _TRAINED.lengths if n != 4},
     # The second of three levels of each kind, on every frame.
-    **{f'{name}_always': (kind, 1, 0) for name, kind in list(_KINDS.items())[1::3]}}
+    **{f'{name}_always': (kind, 1, 0) for name, kind in list(KINDS.items())[1::3]}}
 # Tested with every seed; the others with the first.
 ALL_SEEDS = ('SensorNoise_120',)
 
@@ -61,8 +61,13 @@ def config_of(name: str, arm: str, annotations: str, work_dir: str) -> Config:
     kind, length, gap = LEVELS[name]
     bursts = transforms.pop(2)
     bursts.update(transforms=[kind], length=length, gap=gap)
-    transforms.insert(0 if kind['type'] == 'FrozenFrames' else 2, bursts)
+    insert_bursts(transforms, bursts)
     return config
+
+
+def insert_bursts(transforms: list[dict], bursts: dict) -> None:
+    """Put bursts where they belong: lost frames before loading, degraded pixels after it."""
+    transforms.insert(0 if bursts['transforms'][0]['type'] == 'FrozenFrames' else 2, bursts)
 
 
 def detect(name: str, arm: str, folder: Path, file: Path, annotations: str) -> None:
