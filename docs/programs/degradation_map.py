@@ -82,12 +82,17 @@ def main(runs: Path, out: Path, annotations: str) -> None:
     with ProcessPoolExecutor(os.cpu_count(), get_context('spawn')) as pool:
         for done in tqdm(as_completed([pool.submit(detect, *job, annotations) for job in todo]), total=len(todo)):
             done.result()
-    groups = VideoTable(f'{os.environ["TSM_DET_THERMAL"]}/scenes.csv')
     for name in LEVELS:
-        words = [[arm, config_path(CONFIGS[arm]), *(str(file) for level, other, _, file in jobs(runs, out)
-                                                    if (level, other) == (name, arm))] for arm in CONFIGS]
-        compare(runs_of_results(words, out / name, options(name, annotations)), '2d', out / name, videos=groups,
-                latency_frames=0, command=f'docs/programs/degradation_map.py: {name}')
+        compare_arms(name, {arm: [job[-1] for job in jobs(runs, out) if job[:2] == (name, arm)] for arm in CONFIGS},
+                     out / name, annotations)
+
+
+def compare_arms(name: str, files: dict[str, list[Path]], out: Path, annotations: str) -> None:
+    """Compare the arms with 2D by their files of detections at a level, one per seed."""
+    words = [[arm, config_path(CONFIGS[arm]), *map(str, found)] for arm, found in files.items()]
+    compare(runs_of_results(words, out, options(name, annotations)), '2d', out, latency_frames=0,
+            videos=VideoTable(f'{os.environ["TSM_DET_THERMAL"]}/scenes.csv'),
+            command=f'docs/programs/{Path(sys.argv[0]).name}: {name}')
 
 
 if __name__ == '__main__':

@@ -14,14 +14,10 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import torch
-from degradation_map import CONFIGS, KINDS, LEVELS, config_of, insert_bursts, options
+from degradation_map import KINDS, LEVELS, compare_arms, config_of, insert_bursts
 from mmengine.config import Config
 from tqdm import tqdm
 
-from tsm_det import config_path
-from tsm_det.comparison.comparison import compare
-from tsm_det.comparison.runs import runs_of_results
-from tsm_det.comparison.summary import VideoTable
 from tsm_det.runner import test, train
 
 ARMS = ('2d', 'shift')
@@ -55,7 +51,7 @@ def train_and_test(name: str, arm: str, seed: int, file: Path, annotations: str,
     """Write the detections of one arm at one level."""
     torch.set_num_threads(1)
     config = training_config(name, arm, seed, annotations, backbone, str(file.with_suffix('')))
-    checkpoint = train(config, amp=True, resume=True)
+    checkpoint = train(config, amp=True, resume=True)  # changes the config
     config = training_config(name, arm, seed, annotations, backbone, str(file.with_suffix('')))
     test(config, str(checkpoint), str(file), engine='fast')
 
@@ -67,12 +63,9 @@ def main(out: Path, annotations: str, backbone: str, names: list[str]) -> None:
         runs = [pool.submit(train_and_test, *job, annotations, backbone) for job in todo]
         for done in tqdm(as_completed(runs), total=len(todo)):
             done.result()
-    groups = VideoTable(f'{os.environ["TSM_DET_THERMAL"]}/scenes.csv')
     for name in names:
-        words = [[arm, config_path(CONFIGS[arm]), *(str(job[-1]) for job in jobs([name], out) if job[1] == arm)]
-                 for arm in ARMS]
-        compare(runs_of_results(words, out / name, options(name, annotations)), '2d', out / name, videos=groups,
-                latency_frames=0, command=f'docs/programs/level_trainings.py: {name}')
+        compare_arms(name, {arm: [job[-1] for job in jobs([name], out) if job[1] == arm] for arm in ARMS}, out / name,
+                     annotations)
 
 
 if __name__ == '__main__':
