@@ -1,4 +1,4 @@
-"""Plot what arms gain over the 2D baseline against how difficult the frames are, from results of tools/compare.py."""
+"""Plot what arms gain over the baseline against how difficult the frames are, from results of tools/compare.py."""
 
 from argparse import Namespace
 
@@ -24,9 +24,13 @@ def parse_args() -> Namespace:
 def main(args: Namespace) -> None:
     from tsm_det.comparison.gain_plot import draw_gain
 
-    for point in draw_gain({name: files for name, *files in args.series}, args.out, args.subset, args.arm):
+    series = {}
+    for name, *files in args.series:
+        series.setdefault(name, []).extend(files)
+    for point in draw_gain(series, args.out, args.subset, args.arm):
         interval = '' if point.low is None else f' [{point.low:+.3f}, {point.high:+.3f}]'
-        print(f'{point.name}: 2D {point.baseline:.3f}, gain {point.gain:+.3f}{interval}, seeds: {point.seeds}')
+        print(f'{point.name}: {point.baseline_arm} {point.baseline:.3f}, gain {point.gain:+.3f}{interval}, '
+              f'seeds: {point.seeds}')
 
 
 if __name__ == '__main__':

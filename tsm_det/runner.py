@@ -25,6 +25,7 @@ from tsm_det.engines import with_engine
 from tsm_det.errors import InputError
 from tsm_det.evaluation.dumping import DrawDetections, DumpDetections
 from tsm_det.evaluation.score_averaging import ScoreAveraging
+from tsm_det.evaluation.subsets import check_bursts
 from tsm_det.evaluation.vid_metric import VIDMetric
 from tsm_det.files import check_folder, check_writable, needing_room, write_json
 from tsm_det.locks import locked
@@ -213,6 +214,8 @@ def check_data(config: Config, loader: str, *optional: str) -> None:
         for evaluator in evaluators_of(config, name.replace('dataloader', 'evaluator')):
             if evaluator.get('type') in ('VIDMetric', 'mmdet.VIDMetric', VIDMetric):
                 read_coco_vid(evaluator['ann_file'])
+                if evaluator.get('bursts') and isinstance(dataset, CocoVIDDataset):
+                    check_bursts(evaluator['bursts'], dataset.steps)
 
 
 def _check_classes(runner: Runner, content: dict, checkpoint: str | None) -> None:

@@ -50,17 +50,18 @@ def jobs(runs: Path, out: Path) -> Iterator[tuple[str, str, Path, Path]]:
 def options(name: str, annotations: str) -> list[str]:
     """Config keys of the test frames, and of which of them are in a burst."""
     _, length, gap = LEVELS[name]
+    places = 'test_dataloader.dataset.pipeline.0.transforms.2', 'test_evaluator.bursts'
     return [f'test_dataloader.dataset.ann_file={annotations}', f'test_evaluator.ann_file={annotations}',
-            f'test_evaluator.bursts.length={length}', f'test_evaluator.bursts.gap={gap}']
+            *(f'{place}.{key}={number}' for place in places for key, number in (('length', length), ('gap', gap)))]
 
 
 def config_of(name: str, arm: str, annotations: str, work_dir: str) -> Config:
     """The config of an arm, tested at a level."""
     config = load_config(config_path(CONFIGS[arm]), parse_options(options(name, annotations)), work_dir)
     transforms = config.test_dataloader.dataset.pipeline[0].transforms
-    kind, length, gap = LEVELS[name]
+    kind, _, _ = LEVELS[name]
     bursts = transforms.pop(2)
-    bursts.update(transforms=[kind], length=length, gap=gap)
+    bursts.transforms = [kind]
     insert_bursts(transforms, bursts)
     return config
 

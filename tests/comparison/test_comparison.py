@@ -349,7 +349,9 @@ def test_wrong_arguments_are_refused_before_anything_runs(runs, tmp_path, keys, 
 
 @pytest.mark.parametrize(('arms', 'keys', 'facts'), [
     ([], dict(seeds=[-1, 0]), '--seeds has -1 .*0'), ([], dict(engine='warp'), 'warp .*eager, fast'),
-    ([('good',), ('poor', 'test_evaluator.count_key_frame=True')], {}, 'good and poor .*evaluator.count_key_frame')])
+    ([('good',), ('poor', 'test_evaluator.count_key_frame=True')], {}, 'good and poor .*evaluator.count_key_frame'),
+    ([('good',), ('poor', 'test_dataloader.dataset.metainfo.classes=(star,disc,square,triangle)')], {},
+     'good .*disc, square.* poor star, disc')])
 def test_runs_that_cannot_be_compared_are_refused(runs, tmp_path, arms, keys, facts):
     with pytest.raises(InputError, match=facts):
         judge(runs(*arms, **keys), tmp_path)

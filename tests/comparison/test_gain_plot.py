@@ -40,9 +40,10 @@ LIGHT = part('subset', 'light', {'ours': 0.7, '2d': 0.7}, {'ours': (0.0, None, N
 
 
 def test_subsets_are_points_and_without_them_all_frames(written):
-    assert gain_points(written('noise', [EVERY])) == [GainPoint('noise', 0.5, 0.1, 0.05, 0.15, 2)]
+    assert gain_points(written('noise', [EVERY])) == [GainPoint('noise', '2d', 0.5, 0.1, 0.05, 0.15, 2)]
     assert gain_points(written('night', [EVERY, DARK], ('ours', 'other', '2d'))) == [
-        GainPoint('night ours dark', 0.25, 0.1, 0.0, 0.2, 2), GainPoint('night other dark', 0.25, 0.05, None, None, 2)]
+        GainPoint('night ours dark', '2d', 0.25, 0.1, 0.0, 0.2, 2),
+        GainPoint('night other dark', '2d', 0.25, 0.05, None, None, 2)]
     two = written('two', [EVERY, DARK, LIGHT])
     assert [point.name for point in gain_points(two, ['light', 'other'])] == ['two light']
     assert gain_points(two, ['other']) == []
@@ -50,7 +51,7 @@ def test_subsets_are_points_and_without_them_all_frames(written):
 
 def test_points_of_chosen_arms_are_named_by_their_frames(written):
     night = written('night', [EVERY, DARK], ('ours', 'other', '2d'))
-    assert gain_points(night, arms=['other']) == [GainPoint('night dark', 0.25, 0.05, None, None, 2)]
+    assert gain_points(night, arms=['other']) == [GainPoint('night dark', '2d', 0.25, 0.05, None, None, 2)]
     both = gain_points(night, arms=['ours', 'other'])
     assert [point.name for point in both] == ['night ours dark', 'night other dark']
 
@@ -76,8 +77,17 @@ def test_the_tool_draws_and_prints_every_point(run, written, tmp_path):
     one, two = written('noise', [EVERY]), written('night', [EVERY, DARK])
     status, out, err = run(f'plot_gain --series thermal {one} --series synthetic {two} --out {tmp_path}/gain.png')
     assert status == 0, err
-    assert 'noise: 2D 0.500, gain +0.100 [+0.050, +0.150], seeds: 2' in out and 'night dark: 2D 0.250' in out
+    assert 'noise: 2d 0.500, gain +0.100 [+0.050, +0.150], seeds: 2' in out and 'night dark: 2d 0.250' in out
     assert min(cv2.imread(str(tmp_path / 'gain.png')).shape[:2]) > 500
+
+
+def test_a_series_may_be_named_twice_and_the_baseline_is_named_as_it_is(run, written, tmp_path, figures):
+    one, two = written('noise', [EVERY]), written('night', [EVERY])
+    two.write_text(two.read_text().replace('2d', 'shift'))
+    status, out, err = run(f'plot_gain --series days {one} --series days {two} --out {tmp_path}/gain.png')
+    assert status == 0, err
+    assert 'noise: 2d 0.500' in out and 'night: shift 0.500' in out
+    assert '2d / shift' in figures[0].axes[0].get_xlabel()
 
 
 @pytest.mark.parametrize('number', [3, 60])

@@ -1,5 +1,6 @@
 """AP50 on draws of videos, against a slow protocol on videos that are repeated in fact."""
 
+import json
 import math
 
 import numpy as np
@@ -7,6 +8,8 @@ import pytest
 
 from tests.evaluation.random_scene import CLASSES, random_scene
 from tests.evaluation.slow_protocols import MOTION, coco, read_frames
+from tsm_det.comparison.comparison import compare
+from tsm_det.comparison.runs import runs_of_results
 from tsm_det.comparison.summary import PartScores, VideoTable
 from tsm_det.errors import InputError
 from tsm_det.evaluation.bootstrap import drawn_groups
@@ -101,7 +104,7 @@ def test_stability_of_a_draw_is_the_mean_over_the_tracks_of_videos_repeated_in_f
         if score is None:
             assert np.isnan(found.errors[:, k]).all()
             continue
-        assert score.boxes == len(found.errors)
+        assert score.boxes == np.count_nonzero(~np.isnan(found.errors[:, k]))
         assert score.values[0] == pytest.approx(whole[f'stability/{name}'], nan_ok=True)
         for draw, value in zip(weights, score.values, strict=True):
             copies = [errors[k] for errors, video in zip(found.errors, videos, strict=True) if not np.isnan(errors[k])
@@ -176,3 +179,28 @@ def test_results_of_other_frames_are_refused(written):
     parts, number = PartScores(config), len(content['images'])
     with pytest.raises(InputError, match=f'{number - 1} frames.* {number - 1} .* {number} of'):
         parts.score(results_file, drawn_groups(len(parts.names), 1))
+
+
+def test_a_measure_that_is_defined_in_one_group_has_no_interval(written, tmp_path):
+    """Each arm finds the boxes of one video alone, not the same: only there is a centre."""
+    boxes = [[10, 10, 20, 20], [40, 10, 60, 20]]
+    images = [dict(id=10 * video + k, video_id=video, frame_id=k, file_name=f'{video}/{k}.png', width=64, height=64)
+              for video in (1, 2, 3) for k in range(4)]
+    annotations = [dict(image_id=image['id'], video_id=image['video_id'], category_id=1, iscrowd=0, area=200,
+                        instance_id=track, bbox=[x, y, right - x, bottom - y])
+                   for image in images for track, (x, y, right, bottom) in enumerate(boxes, 1)]
+    content = dict(videos=[dict(id=video) for video in (1, 2, 3)], images=images, categories=[dict(id=1, name='cat')],
+                   annotations=[dict(box, id=number) for number, box in enumerate(annotations, 1)])
+    arms = []
+    for arm, video in (('one', 1), ('other', 2)):
+        found = [(image['id'], *((np.add(boxes, image['frame_id'] % 2).tolist(), [0.9, 0.8], [0, 0])
+                                 if image['video_id'] == video else ([], [], []))) for image in images]
+        config, path = written(content, found, ['cat'], name=arm)
+        config.dump(tmp_path / 'config.py')
+        arms.append([arm, str(tmp_path / 'config.py'), str(path)])
+    compare(runs_of_results(arms, tmp_path), 'other', tmp_path / 'out', latency_frames=0, draws=20)
+    parts = {part['name']: part for part in json.loads((tmp_path / 'out' / 'results.json').read_text())['parts']}
+    assert (parts['fragment']['boxes'], parts['fragment']['groups']) == (6, 3)
+    assert (parts['centre']['boxes'], parts['centre']['groups']) == (2, 1)
+    assert parts['fragment']['differences']['one']['low'] is not None
+    assert parts['centre']['differences']['one']['low'] is None

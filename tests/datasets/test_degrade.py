@@ -1,6 +1,7 @@
 """Degradations of frames: their size, and that a frame is always degraded alike."""
 
 import hashlib
+import json
 import subprocess
 import sys
 from itertools import pairwise
@@ -8,7 +9,7 @@ from itertools import pairwise
 import cv2
 import numpy as np
 import pytest
-from mmdet.registry import TRANSFORMS
+from mmdet.registry import DATASETS, TRANSFORMS
 from mmengine.registry import init_default_scope
 
 from tsm_det.errors import InputError
@@ -211,3 +212,23 @@ def test_stills_and_streams_without_a_number_are_degraded_too(video_id):
 def test_transforms_inherit_the_seed_of_their_bursts():
     transform = build(dict(type='Bursts', transforms=[dict(type='SensorNoise', sigma=30)], length=1, gap=0, seed=5))
     assert np.array_equal(degraded(transform), degraded(build(KINDS[0], seed=5)))
+
+
+@pytest.mark.parametrize(('numbers', 'is_refused'), [
+    ([(0, 0), (1, 1), (2, 2)], False), ([(0, 40), (1, 41), (5, 45)], False), ([(0, 0), (5, 5), (10, 10)], False),
+    ([(0, 0), (1, 5), (2, 10)], True), ([(0, 0), (1, 1), (2, 7)], True)])
+@pytest.mark.parametrize('random', [False, True])
+def test_frozen_frames_need_frame_ids_that_run_like_the_frames_of_the_file(tmp_path, numbers, is_refused, random):
+    images = [dict(id=k, file_name='a.mp4', width=8, height=8, video_id=1, frame_id=frame_id, frame_in_file=in_file)
+              for k, (frame_id, in_file) in enumerate(numbers)]
+    (tmp_path / 'some.json').write_text(json.dumps(dict(
+        videos=[dict(id=1, name='street')], images=images, annotations=[], categories=[dict(id=1, name='cat')])))
+    lost = dict(transforms=[dict(type='FrozenFrames')], length=2, gap=2)
+    step = dict(type='RandomBursts', bursts=[lost]) if random else dict(type='Bursts', **lost)
+    config = dict(type='CocoVIDDataset', ann_file=str(tmp_path / 'some.json'),
+                  pipeline=[dict(type='TransformBroadcaster', transforms=[step])])
+    if is_refused:
+        with pytest.raises(InputError, match='street .*--renumber'):
+            DATASETS.build(config)
+    else:
+        assert len(DATASETS.build(config)) == 1

@@ -1,10 +1,14 @@
 """Class scores averaged over time."""
 
+import json
+
 import pytest
 import torch
 from mmdet.structures import DetDataSample, TrackDataSample
+from mmengine import dump
 from mmengine.structures import InstanceData
 
+from tsm_det.evaluation.evaluation_set import read_evaluation_set
 from tsm_det.evaluation.score_averaging import ScoreAveraging, average_scores
 
 
@@ -61,3 +65,19 @@ def test_a_detectors_streams_are_averaged_as_they_come_and_start_over_with_it():
         for pair, result in zip(clips, expected[video], strict=True):
             found = pair[video][0].pred_instances
             assert all(torch.equal(found[key], result['pred_instances'][key]) for key in ('bboxes', 'scores', 'labels'))
+
+
+@pytest.mark.parametrize('ids', [[3, 2, 1, 7, 6, 5], [1, 3, 5, 2, 4, 6]])
+def test_files_are_averaged_in_the_order_of_time_whatever_the_ids(tmp_path, ids):
+    images = [dict(id=number, file_name=f'{number}.png', width=64, height=64, video_id=1 + k // 3, frame_id=k % 3)
+              for k, number in enumerate(ids)]
+    (tmp_path / 'truth.json').write_text(json.dumps(dict(
+        images=images, videos=[dict(id=1), dict(id=2)], annotations=[],
+        categories=[dict(id=1, name='cat'), dict(id=2, name='dog')])))
+    dump([frame(image['id'], (HERE, score, 0), video_id=image['video_id'])
+          for image, score in zip(images, [0.9, 0.3, 0.6, 0.2, 0.4, 0.6], strict=True)], str(tmp_path / 'found.pkl'))
+    data = read_evaluation_set(tmp_path / 'truth.json')
+    found = data.read_detections(tmp_path / 'found.pkl', average=9)
+    by_id = {data.images[place]['id']: score for place, score, label in zip(
+        found.frames, found.scores, found.labels, strict=True) if label == 0}
+    assert [by_id[number] for number in ids] == pytest.approx([0.9, 0.6, 0.6, 0.2, 0.3, 0.4], abs=1e-6)

@@ -59,3 +59,60 @@ def test_boxes_without_a_track_and_of_another_class_do_not_count_as_tracked(scor
 def test_another_video_is_refused(score):
     with pytest.raises(InputError, match='road'):
         score(TRUTH, stream='gate.mp4')
+
+
+def lines_of(path, *streams, track_id=1, name='cat'):
+    """A line per stream, of frame 0 with one box."""
+    path.write_text(''.join(json.dumps(dict(frame_id=0, stream=stream, detections=[
+        {'bbox': [0, 0, 10, 10], 'class': name, **({'track_id': track_id} if track_id else {})}])) + '\n'
+        for stream in streams))
+    return path
+
+
+def truth_of(path, *videos, crowd=(), stills=0):
+    """A frame with one cat per video, dogs that are crowds in some, and images without a video."""
+    images = [dict(id=k, file_name=f'{k}.png', width=64, height=64, video_id=k, frame_id=0)
+              for k in range(1, len(videos) + 1)]
+    boxes = [dict(image_id=image['id'], category_id=1, bbox=[0, 0, 10, 10], area=100, iscrowd=0, instance_id=7)
+             for image in images]
+    boxes += [dict(image_id=k, category_id=2, bbox=[20, 20, 9, 9], area=81, iscrowd=1) for k in crowd]
+    images += [dict(id=100 + k, file_name=f's{k}.png', width=64, height=64) for k in range(stills)]
+    boxes += [dict(image_id=100 + k, category_id=1, bbox=[0, 0, 9, 9], area=81, iscrowd=0) for k in range(stills)]
+    path.write_text(json.dumps(dict(
+        videos=[dict(id=k, name=name) for k, name in enumerate(videos, 1)], images=images,
+        annotations=[dict(box, id=k) for k, box in enumerate(boxes, 1)],
+        categories=[dict(id=1, name='cat'), dict(id=2, name='dog')])))
+    return path
+
+
+def test_videos_of_one_name_in_two_folders_are_two_videos(tmp_path):
+    truth = truth_of(tmp_path / 'truth.json', 'cam1/0001', 'cam2/0001')
+    lines = lines_of(tmp_path / 'lines.jsonl', 'val/cam2/0001.mp4', 'val/cam1/0001.mp4')
+    assert track_scores(truth, lines)['MOTA'] == 1
+    assert track_scores(truth, lines_of(lines, 'val/cam1/0001.mp4'))['MOTA'] == 0.5
+
+
+def test_crowds_make_no_class_and_stills_no_video(tmp_path):
+    truth = truth_of(tmp_path / 'truth.json', 'a', 'b', crowd=[1, 2], stills=2)
+    scores = track_scores(truth, lines_of(tmp_path / 'lines.jsonl', 'a.mp4', 'b.mp4'))
+    assert scores['HOTA'] == pytest.approx(1) and not any(key.startswith('dog') for key in scores)
+
+
+@pytest.mark.parametrize('text', ['{"coco/AP50": 0.5}\n', '[1, 2]\n', '7\n', '{"stream": '])
+def test_what_is_no_run_is_refused(tmp_path, text):
+    (tmp_path / 'lines.jsonl').write_text(text)
+    with pytest.raises(InputError, match='lines.jsonl .*--json'):
+        track_scores(truth_of(tmp_path / 'truth.json', 'a'), tmp_path / 'lines.jsonl')
+
+
+def test_a_run_without_tracks_is_said_and_one_of_other_classes_refused(run, tmp_path):
+    truth = truth_of(tmp_path / 'truth.json', 'a')
+    status, out, err = run(f'score_tracks {truth} {lines_of(tmp_path / "lines.jsonl", "a.mp4", track_id=None)}')
+    assert status == 0 and 'lines.jsonl has no track' in out + err and '--track' in out + err
+    with pytest.raises(InputError, match='Cat .*cat, dog'):
+        track_scores(truth, lines_of(tmp_path / 'lines.jsonl', 'a.mp4', name='Cat'))
+    with pytest.raises(InputError, match='annotation 1 .*instance_id'):
+        truth.write_text(truth.read_text().replace('"instance_id": 7', '"instance_id": 0'))
+        track_scores(truth, lines_of(tmp_path / 'lines.jsonl', 'a.mp4'))
+    with pytest.raises(InputError, match='truth.json'):
+        track_scores(truth_of(tmp_path / 'truth.json'), lines_of(tmp_path / 'lines.jsonl', 'a.mp4'))

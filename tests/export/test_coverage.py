@@ -15,6 +15,8 @@ from tsm_det.graphs.graph import check_coverage
 @pytest.mark.parametrize(('changes', 'facts'), [
     (dict(test_cfg=dict(rcnn=dict(nms=dict(type='soft_nms')))), 'rcnn.nms .*soft_nms'),
     (dict(test_cfg=dict(rpn=dict(nms=dict(class_agnostic=True)))), 'rpn.nms .*class_agnostic'),
+    (dict(test_cfg=dict(rcnn=dict(max_per_img=-1))), 'rcnn.max_per_img is -1 .* 1'),
+    (dict(test_cfg=dict(rpn=dict(max_per_img=0))), 'rpn.max_per_img is 0 .* 1'),
     (dict(roi_head=dict(bbox_roi_extractor=dict(type='SingleRoIExtractor', roi_layer=dict(aligned=False)))),
      'RoI layer .*aligned=False'),
     (dict(roi_head=dict(bbox_roi_extractor=dict(type='SingleRoIExtractor', roi_layer=dict(pool_mode='max')))),

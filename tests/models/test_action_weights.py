@@ -105,6 +105,8 @@ def test_converting_twice_gives_the_same_order_again():
 @pytest.mark.parametrize(('change', 'fact'), [
     (lambda weights: {key.replace('.net', ''): tensor for key, tensor in weights.items()}, 'shifted ResNet'),
     (lambda _: {'fc.weight': torch.zeros(1)}, 'shifted ResNet'),
+    (lambda weights: {re.sub(r'(layer\d\.\d+)\.(conv1)\.net', r'\1.net.\2', key): tensor
+                      for key, tensor in weights.items()}, r'layer1\.0\.net\.conv1.*blockres'),
     (lambda weights: {**weights, 'module.base_model.layer2.0.nl.g.weight': torch.zeros(1)}, r'layer2\.0\.nl')])
 def test_other_checkpoints_are_refused(tmp_path, change, fact):
     torch.save({'state_dict': change(as_authors(network(18).state_dict()))}, tmp_path / 'tsm.pth')

@@ -11,6 +11,7 @@ from tests.models.families import randomized
 from tests.tiny import clip_sample, frame_sample, random_clip, tiny_detector
 from tsm_det import StreamBank, map_state
 from tsm_det.errors import InputError
+from tsm_det.models.clip_samples import frame_numbers
 from tsm_det.models.roi_memory import RoIMemory
 
 KEYS = dict(k=3, recent=3, sparse=2, every=4)
@@ -206,6 +207,13 @@ def test_a_frame_changes_detections_beyond_the_reach_of_the_shift_and_never_thos
     changed = [t for t in range(9)
                if not torch.equal(one[t].pred_instances.scores, two[t].pred_instances.scores)]
     assert changed == [t for t in range(9) if 4 in seen_frames(t, 3, 2, 4)]
+
+
+def test_clips_of_a_batch_count_their_frames_by_steps_of_their_own():
+    ids = [[0, 5, 50, 55], [3, 4, 11, 12], [8, 8, 8, 8], [0, 0, 4, 8]]
+    numbers = frame_numbers([frame_sample(number) for clip in ids for number in clip], 4)
+    assert numbers.tolist() == [[0, 1, 10, 11], [0, 1, 8, 9], [0, 0, 0, 0], [0, 0, 1, 2]]
+    assert frame_numbers([frame_sample(number) for number in (4, 9)], 2).tolist() == [[0], [0]]
 
 
 def test_segments_of_a_clip_have_the_features_of_clips_and_one_memory():

@@ -6,6 +6,7 @@ import os
 from collections import defaultdict
 from pathlib import Path
 
+from tsm_det.cocovid.motion import video_key
 from tsm_det.cocovid.read import read_coco_vid
 from tsm_det.errors import InputError
 from tsm_det.files import write_json
@@ -36,7 +37,7 @@ def select_frames(file: str | os.PathLike, out: str | os.PathLike, every: int = 
     content = read_coco_vid(file)
     videos = defaultdict(list)
     for image in sorted(content['images'], key=lambda image: image.get('frame_id') or 0):
-        videos[image.get('video_id', ('image', image['id']))].append(image)
+        videos[video_key(image)].append(image)
     kept = []
     for images in videos.values():
         for number, image in enumerate(images[::every][:first]):

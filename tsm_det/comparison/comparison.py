@@ -25,7 +25,7 @@ from tsm_det.comparison.runs import Run, differing_keys
 from tsm_det.comparison.summary import PartScores, Summary, VideoTable
 from tsm_det.engines import check_engine
 from tsm_det.errors import InputError
-from tsm_det.evaluation.evaluation_set import ground_truth_evaluator
+from tsm_det.evaluation.evaluation_set import ground_truth_evaluator, tested_classes
 from tsm_det.files import check_folder, write_json, write_text
 from tsm_det.locks import locked
 from tsm_det.runner import check_data
@@ -98,7 +98,8 @@ def _check(runs: Sequence[Run], baseline: str, numbers: dict[str, int | None]) -
     first = {run.arm.name: run for run in reversed(runs)}
     if baseline not in first:
         raise InputError(f'the baseline is {baseline} but the arms are {", ".join(sorted(first))}: name one of them')
-    evaluator = ground_truth_evaluator(first[baseline].arm.load(0))
+    expected = first[baseline].arm.load(0)
+    evaluator, classes = ground_truth_evaluator(expected), tested_classes(expected)
     for name, run in first.items():
         check_engine(run.engine)
         config = run.arm.load(run.seed)
@@ -106,6 +107,9 @@ def _check(runs: Sequence[Run], baseline: str, numbers: dict[str, int | None]) -
         if keys := differing_keys(ground_truth_evaluator(config), evaluator):
             raise InputError(f'{name} and {baseline} are tested differently (test_evaluator.{keys[0]}): give both the '
                              'same test_evaluator')
+        if (own := tested_classes(config)) != classes:
+            raise InputError(f'{name} has the classes {", ".join(own)} but {baseline} {", ".join(classes)}: compare '
+                             'arms whose test_dataloader.dataset.metainfo.classes are the same, in the same order')
 
 
 def run_all(runs: Sequence[Run], jobs: int, threads: int, after_each: Callable[[], object]) -> None:

@@ -1,4 +1,4 @@
-"""Gain over the 2D baseline against difficulty: many comparisons in one picture."""
+"""Gain over the baseline against difficulty: many comparisons in one picture."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from tsm_det.png import COLOURS, rendered, write_png
 
 
 class GainPoint(NamedTuple):
-    """AP50 of the 2D baseline on some frames, and what an arm gains on them, with its 95 % interval if known."""
+    """AP50 of the baseline on some frames, and what an arm gains on them, with its 95 % interval if known."""
 
     name: str
+    baseline_arm: str
     baseline: float
     gain: float
     low: float | None
@@ -53,9 +54,10 @@ def draw_gain(series: Mapping[str, Sequence[str | os.PathLike]], out: str | os.P
                *(f'series {name} with these names' for name, found in points.items() if not found)]
     if unknown:
         raise InputError(f'no results for {", ".join(unknown)}: take names from the table.md beside each results.json')
+    baselines = dict.fromkeys(point.baseline_arm for point in every)
     lines = len(points) + len(every)  # of the legend
     figure = Figure(figsize=(11, max(6, 0.5 + 0.19 * lines)), dpi=130, layout='constrained')
-    axes = figure.add_subplot(xlabel='AP50 of the 2D baseline on these frames (left: difficult)',
+    axes = figure.add_subplot(xlabel=f'AP50 of {" / ".join(baselines)} on these frames (left: difficult)',
                               ylabel=f'AP50 gained by {" / ".join(arms) or "temporal information"}',
                               title='Where temporal information pays\n'
                                    '(bars: 95 % intervals; filled: they exclude 0; in brackets: seeds)')
@@ -94,5 +96,5 @@ def gain_points(path: Path, subsets: Sequence[str] = (), arms: Sequence[str] = (
 def _point(folder: str, arm: str, names_arm: bool, part: dict, baseline: str) -> GainPoint:
     found = part['differences'][arm]
     name = ' '.join([folder, *[arm] * names_arm, *[part['name']] * (part['kind'] == 'subset')])
-    return GainPoint(name, part['arms'][baseline]['mean'], found['mean'], found['low'], found['high'],
+    return GainPoint(name, baseline, part['arms'][baseline]['mean'], found['mean'], found['low'], found['high'],
                      len(found['seeds']))

@@ -36,7 +36,7 @@ class VideoTable(NamedTuple):
 
 
 class Score(NamedTuple):
-    """AP50 of a part with ``boxes`` true boxes in ``groups`` groups of videos, or the stability of as many tracks.
+    """AP50 of a part with ``boxes`` true boxes in ``groups`` groups of videos, or a stability of as many tracks.
 
     ``values`` ``(1 + B,)`` are on the data set itself, then on each draw.
     """
@@ -113,7 +113,7 @@ class PartScores:
                                 for of_track in (errors[defined], None))
                 with np.errstate(invalid='ignore'):  # a draw without such a track
                     values = weights @ sums / (weights @ tracks)
-                scores['stability', name] = Score(len(errors), len(np.unique(groups)), values)
+                scores['stability', name] = Score(int(tracks.sum()), np.count_nonzero(tracks), values)
         return scores
 
 
@@ -145,7 +145,7 @@ class Summary:
                 self._scores[run] = self.parts.score(run.results, self._weights)
         seeds = {arm.name: {run.seed: self._scores[run] for run in self.runs if run.arm == arm and run in self._scores}
                  for arm in self.arms}
-        every = {key: score for scores in self._scores.values() for key, score in scores.items()}
+        every = dict.fromkeys(key for scores in self._scores.values() for key in scores)
         return {
             'baseline': self.baseline,
             'test': {'frames': len(self.parts.data.images), 'boxes': len(self.parts.data.annotations),
@@ -153,16 +153,18 @@ class Summary:
             'arms': [{'name': arm.name, 'config': arm.config, 'options': list(arm.options),
                       'differs_in': self._differing[arm.name], 'seeds': sum(run.arm == arm for run in self.runs),
                       'finished': len(seeds[arm.name]), 'latency': latency.get(arm.name)} for arm in self.arms],
-            'parts': [self._part(key, score, seeds) for key, score in every.items() if score.boxes],
+            'parts': [part for part in (self._part(key, seeds) for key in every) if part['boxes']],
             'runs': [{**run.summary(), 'ap50': {'/'.join(key): _number(score.values[0]) for key, score
                                                 in self._scores[run].items() if key[0] != 'stability'}
                       if run in self._scores else None} for run in self.runs]}
 
-    def _part(self, key: tuple[str, str], score: Score, seeds: dict[str, dict[int, dict]]) -> dict:
+    def _part(self, key: tuple[str, str], seeds: dict[str, dict[int, dict]]) -> dict:
+        """A part; a measure of stability counts the tracks that the run with the fewest has it on."""
         values = {arm: {seed: scores[key] for seed, scores in of_seed.items() if key in scores}
                   for arm, of_seed in seeds.items()}
-        baseline = values[self.baseline]
-        return {'kind': key[0], 'name': key[1], 'boxes': score.boxes, 'groups': score.groups,
+        baseline, scores = values[self.baseline], [score for of_seed in values.values() for score in of_seed.values()]
+        return {'kind': key[0], 'name': key[1], **{field: min(getattr(score, field) for score in scores)
+                                                   for field in ('boxes', 'groups')},
                 'arms': {arm: _spread({seed: float(score.values[0]) for seed, score in of_seed.items()})
                          for arm, of_seed in values.items() if of_seed},
                 'differences': {arm: _difference(of_seed, baseline) for arm, of_seed in values.items()
@@ -177,10 +179,10 @@ def _spread(values: dict[int, float]) -> dict:
 
 
 def _difference(arm: dict[int, Score], baseline: dict[int, Score]) -> dict:
-    """With its interval, unless one group of videos has all boxes: its draws are all alike."""
+    """With its interval, unless one group of videos has all boxes of a run: its draws are all alike."""
     seeds = sorted(arm.keys() & baseline.keys())
     difference = paired_difference(*(np.stack([scores[seed].values for seed in seeds]) for scores in (arm, baseline)))
-    if arm[seeds[0]].groups < 2:
+    if min(scores[seed].groups for seed in seeds for scores in (arm, baseline)) < 2:
         difference = difference._replace(low=np.nan, high=np.nan)
     return {**{name: _number(value) for name, value in difference._asdict().items()}, 'seeds': seeds}
 

@@ -88,8 +88,8 @@ class SegmentedFrames(ConsecutiveFrames):
     Args:
         num_frames: T, frames per clip.
         segments: number of segments; divides ``num_frames``.
-        distance: of the first frames of neighbouring segments, in frames of the video; a multiple of the memory's
-            ``every``, so that it keeps the first frame of each.
+        distance: of the first frames of neighbouring segments, in frames of the video; a multiple of ``stride`` times
+            the memory's ``every``, so that it keeps the first frame of each.
         kwargs: keys of :class:`ConsecutiveFrames`.
 
     Raises InputError when a number is out of range.

@@ -11,8 +11,10 @@ from mmdet.registry import DATASETS
 from mmengine.dist import get_world_size
 from torch.utils.data import Dataset
 
+from tsm_det.cocovid.motion import video_key
 from tsm_det.cocovid.read import TRAINING, category_ids, read_coco_vid
 from tsm_det.datasets.clips import ConsecutiveFrames
+from tsm_det.datasets.degrade import FrozenFrames
 from tsm_det.errors import InputError
 from tsm_det.randomness import seeded
 from tsm_det.video.decord_file import check_reader
@@ -49,9 +51,14 @@ class CocoVIDDataset(BaseVideoDataset):
         self.hint, self.reader = hint, reader
         self.num_ignored = 0  # boxes of ignored regions
         super().__init__(*args, **kwargs)
-        if mixing := sorted({type(step).__name__ for step in _steps(self.pipeline) if hasattr(step, 'get_indexes')}):
+        if mixing := sorted({type(step).__name__ for step in self.steps if hasattr(step, 'get_indexes')}):
             raise InputError(f'the pipeline for {self.ann_file} has {", ".join(mixing)}, which puts other images into '
                              'a frame, but a clip must show one video: remove it from the pipeline')
+
+    @property
+    def steps(self) -> Iterator[object]:
+        """All transforms of the pipeline, those inside others too."""
+        return _steps(self.pipeline)
 
     @property
     def clip_length(self) -> int:
@@ -72,8 +79,7 @@ class CocoVIDDataset(BaseVideoDataset):
     def parse_data_info(self, raw_data_info: dict) -> dict:
         """Return a frame as pipeline input; ``BaseVideoDataset`` reads the boxes."""
         image = raw_data_info['raw_img_info']
-        # A still is its own video; a tuple never equals a video's id.
-        alone = {'video_id': ('image', image['id']), 'frame_id': 0, 'frame_in_file': None, 'is_vid_train_frame': True}
+        alone = {'video_id': video_key(image), 'frame_id': 0, 'frame_in_file': None, 'is_vid_train_frame': True}
         stated = {key: value for key, value in image.items() if value is not None}
         ours = {'img_id': image['id'], 'reader': self.reader}
         info = super().parse_data_info({**raw_data_info, 'raw_img_info': {**alone, **stated, **ours}})
@@ -112,9 +118,13 @@ class CocoVIDDataset(BaseVideoDataset):
         for image in content['images']:
             frame = self.parse_data_info({'raw_img_info': image, 'raw_ann_info': boxes[image['id']]})
             frames[frame['video_id']].append(frame)
-        return [{'video_id': video_id, 'name': names.get(video_id) or str(video_id), 'video_length': len(images),
-                 'images': sorted(images, key=lambda image: image['frame_id']), 'is_still': is_still}
-                for video_id, images in frames.items()]
+        videos = [{'video_id': video_id, 'name': names.get(video_id) or str(video_id), 'video_length': len(images),
+                   'images': sorted(images, key=lambda image: image['frame_id']), 'is_still': is_still}
+                  for video_id, images in frames.items()]
+        if any(isinstance(step, FrozenFrames) for step in self.steps):
+            for video in videos:
+                FrozenFrames.check_video(video['name'], video['images'])
+        return videos
 
 
 def wrapper_error(dataset: Dataset) -> InputError:

@@ -121,9 +121,10 @@ class MotionBlur(_PixelDegradation):
 
 @TRANSFORMS.register_module()
 class LowBitrate(_PixelDegradation):
-    """Encode and decode as a key frame of H.264 with a quantiser ``qp``, 0 (best) to 51.
+    """Encode and decode as a key frame of H.264 with x264's ``qp``, 0 (best) to 51.
 
-    Each frame stands alone, so it has the blocks of coarse quantisation but no errors carried over from other frames.
+    That is the quantiser of predicted frames; x264 codes key frames about 3 lower. Each frame stands alone, so it has
+    the blocks of coarse quantisation but no errors carried over from other frames.
     """
 
     def __init__(self, qp: int, seed: int | None = None) -> None:
@@ -153,8 +154,21 @@ class FrozenFrames(Degradation):
 
     Boxes stay those of the true frame. Takes ``frame_in_file`` and ``burst_place`` of :class:`Bursts`.
 
-    Raises InputError when frames are image files, or outside of :class:`Bursts`.
+    Raises InputError when frames are image files, or outside of :class:`Bursts`, or when numbers in a video's file run
+    otherwise than its frame ids.
     """
+
+    @staticmethod
+    def check_video(name: str, images: Sequence[dict]) -> None:
+        """Raise InputError when counting frame ids back does not lead to the frame before a burst."""
+        first = images[0]
+        for image in images:
+            if None not in (image['frame_in_file'], first['frame_in_file']) and (
+                    image['frame_in_file'] - first['frame_in_file'] != image['frame_id'] - first['frame_id']):
+                raise InputError(
+                    f'FrozenFrames counts frame ids back, but in video {name} frame {image["frame_id"]} is frame '
+                    f'{image["frame_in_file"]} of its file where frame {first["frame_id"]} is '
+                    f'{first["frame_in_file"]}: keep the frame ids of the file (select without --renumber)')
 
     def transform(self, results: dict) -> dict:
         """Let ``frame_in_file`` name the frame before the burst, or the first of the video."""
@@ -188,6 +202,11 @@ class Bursts(Degradation):
         for transform in self.transforms:
             if getattr(transform, 'seed', 0) is None:
                 transform.seed = seed
+
+    @property
+    def cycle(self) -> dict:
+        """What the places of the bursts follow from."""
+        return {'length': self.length, 'gap': self.gap, 'seed': self.seed}
 
     @cache_randomness
     def _random_start(self) -> int:
@@ -224,19 +243,19 @@ class RandomBursts(Degradation):
         _check(1, prob=prob)
         if not bursts:
             raise InputError('bursts is empty: give RandomBursts the arguments of at least one Bursts')
-        self.bursts, self.prob = [Bursts(**one) for one in bursts], prob
+        self.transforms, self.prob = [Bursts(**one) for one in bursts], prob
 
     def __iter__(self) -> Iterator[Bursts]:
-        return iter(self.bursts)
+        return iter(self.transforms)
 
     @cache_randomness
     def _random_choice(self) -> int | None:
-        return np.random.randint(len(self.bursts)) if np.random.rand() < self.prob else None
+        return np.random.randint(len(self.transforms)) if np.random.rand() < self.prob else None
 
     def transform(self, results: dict) -> dict:
         """Apply the bursts that were drawn, if any."""
         chosen = self._random_choice()
-        return results if chosen is None else self.bursts[chosen](results)
+        return results if chosen is None else self.transforms[chosen](results)
 
 
 def _generator(*key: Hashable) -> np.random.Generator:

@@ -12,7 +12,7 @@ from mmdet.registry import DATASETS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from tsm_det.cocovid.motion import number_tracks
+from tsm_det.cocovid.motion import number_tracks, video_key
 from tsm_det.cocovid.read import category_ids, read_coco_vid
 from tsm_det.config import dataset_config, evaluators_of
 from tsm_det.errors import InputError
@@ -70,7 +70,9 @@ class EvaluationSet:
 
         frames = read_results(path)
         if average:
-            frames = average_scores(sorted(frames, key=lambda frame: frame['img_id']), len(self.classes), average)
+            times = {image['id']: (str(video_key(image)), image.get('frame_id')) for image in self.images}
+            frames = average_scores(sorted(frames, key=lambda frame: times.get(frame['img_id'], ('',))),
+                                    len(self.classes), average)
         return self.detections([
             (img_id(frame), *(np.asarray(frame['pred_instances'][key]) for key in ('bboxes', 'scores', 'labels')))
             for frame in frames], path)
@@ -97,11 +99,16 @@ def evaluation_set_of(config: Config) -> EvaluationSet:
 
     Raises InputError as :func:`read_evaluation_set` does, or when the config names no such file.
     """
-    init_default_scope(config.get('default_scope', 'mmdet'))
     evaluator = ground_truth_evaluator(config)
+    return read_evaluation_set(evaluator['ann_file'], tested_classes(config), bool(evaluator.get('count_key_frame')))
+
+
+def tested_classes(config: Config) -> tuple[str, ...]:
+    """The classes of a config's test in the order of labels; raise InputError as :func:`evaluation_set_of` does."""
+    init_default_scope(config.get('default_scope', 'mmdet'))
     dataset = DATASETS.build({**dataset_config(config), 'lazy_init': True})
-    return read_evaluation_set(evaluator['ann_file'], dataset.metainfo.get('classes'),
-                               bool(evaluator.get('count_key_frame')))
+    ann_file = ground_truth_evaluator(config)['ann_file']
+    return tuple(category_ids(read_coco_vid(ann_file)['categories'], dataset.metainfo.get('classes'), ann_file))
 
 
 def ground_truth_evaluator(config: Config) -> dict:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,12 +11,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from mmengine.logging import print_log
 from pycocotools import mask
 
 from tsm_det.cocovid.read import COCO_VID, read_coco_vid
 from tsm_det.errors import InputError
+from tsm_det.evaluation.stream_names import match_streams
 
-_TRACKED = {**COCO_VID, 'annotations': 'id image_id category_id bbox iscrowd instance_id'}
+_TRACKED = {**COCO_VID, 'annotations': 'id image_id category_id bbox iscrowd instance_id?'}
 
 
 class _Boxes(NamedTuple):
@@ -25,31 +28,40 @@ class _Boxes(NamedTuple):
     boxes: list
 
 
+# Boxes by the id of the video, frame id and class.
+_Videos = dict[int, dict[int, dict[str, _Boxes]]]
+
+
 def track_scores(truth: str | os.PathLike, lines: str | os.PathLike) -> dict[str, float]:
     """Score the tracks in the JSON lines of a run, class by class.
 
-    Frames that the run left out have no boxes; detections without a track id and boxes marked as crowd are left out.
+    Frames that the run left out have no boxes; streams that are no video of the truth, stills, detections without a
+    track id and boxes marked as crowd are left out.
 
     Args:
-        truth: CocoVID file; its videos are named as the streams, but for folders and suffixes.
+        truth: CocoVID file; its videos are named as the streams, see :func:`match_streams`.
         lines: JSON lines of ``tools/detect_video.py --track``.
 
     Returns ``HOTA``, ``MOTA``, ``IDF1``, means over the classes of the truth, ``IDSW``, the number of id switches, and
     the first three as ``CLASS/HOTA``, ...
 
-    Raises InputError when a file cannot be read, TrackEval is not installed, or no stream is a video of the truth.
+    Raises InputError when a file cannot be read, TrackEval is not installed, streams and videos do not match, or the
+    truth has no boxes, one without a track, or none of the classes of the tracks.
     """
     try:
         from trackeval.metrics import CLEAR, HOTA, Identity
     except ImportError as error:
         raise InputError('tracks are scored by TrackEval: pip install --no-deps trackeval tabulate') from error
     content = read_coco_vid(truth, _TRACKED)
-    found = _read_lines(lines, [video['name'] for video in content['videos']])
-    expected = _read_truth(content)
     names = {category['id']: category['name'] for category in content['categories']}
+    videos = {video['id']: str(video.get('name', video['id'])) for video in content['videos']}
+    found = _read_lines(lines, videos, set(names.values()))
+    expected, classes = _read_truth(content, names)
+    if not classes:
+        raise InputError(f'{truth} has no boxes of videos: give the annotations of the videos that were run')
     metrics = HOTA(), CLEAR({'PRINT_CONFIG': False}), Identity({'PRINT_CONFIG': False})
     scores, switches = {}, 0
-    for name in (names[number] for number in sorted({box['category_id'] for box in content['annotations']})):
+    for name in classes:
         data = {video: _sequence(frames, found[video], name) for video, frames in expected.items()}
         hota, clear, identity = (
             metric.combine_sequences({video: metric.eval_sequence(one) for video, one in data.items()})
@@ -62,44 +74,50 @@ def track_scores(truth: str | os.PathLike, lines: str | os.PathLike) -> dict[str
             **{f'{name}/{key}': value for name, one in scores.items() for key, value in one.items()}}
 
 
-def _read_truth(content: Mapping) -> dict[str, dict[int, dict[str, _Boxes]]]:
-    """Boxes by video, frame id and class."""
-    videos = {video['id']: video['name'] for video in content['videos']}
-    classes = {category['id']: category['name'] for category in content['categories']}
-    frames, places = {name: {} for name in videos.values()}, {}
+def _read_truth(content: Mapping, names: Mapping[int, str]) -> tuple[_Videos, list[str]]:
+    """Boxes by the id of the video, frame id and class; and the classes that have some, by their ids."""
+    frames: _Videos = {video['id']: {} for video in content['videos']}
+    places, classes = {}, set()
     for image in content['images']:
-        places[image['id']] = frames[videos[image['video_id']]].setdefault(
-            image['frame_id'], defaultdict(lambda: _Boxes([], [])))
+        if image.get('video_id') is not None:
+            places[image['id']] = frames[image['video_id']].setdefault(
+                image['frame_id'], defaultdict(lambda: _Boxes([], [])))
     for box in content['annotations']:
-        if not box['iscrowd']:
-            boxes = places[box['image_id']][classes[box['category_id']]]
+        if not box['iscrowd'] and box['image_id'] in places:
+            if not box.get('instance_id'):
+                raise InputError(f'annotation {box["id"]} of the truth has no instance_id, the number of its track: '
+                                 'add it, or give annotations with tracks')
+            classes.add(box['category_id'])
+            boxes = places[box['image_id']][names[box['category_id']]]
             boxes.ids.append(box['instance_id'])
             boxes.boxes.append(box['bbox'])
-    return frames
+    return frames, [names[number] for number in sorted(classes)]
 
 
-def _read_lines(path: str | os.PathLike, videos: Sequence[str]) -> dict[str, dict[int, dict[str, _Boxes]]]:
-    """Boxes of a run by video of the truth, frame id and class."""
-    by_name = {key: video for video in videos for key in (Path(video).name, Path(video).stem)}
-    frames = {video: defaultdict(lambda: defaultdict(lambda: _Boxes([], []))) for video in videos}
-    is_known = False
+def _read_lines(path: str | os.PathLike, videos: Mapping[int, str], classes: set[str]) -> _Videos:
+    """Boxes of a run by the id of the video, frame id and class."""
     try:
-        content = [json.loads(line) for line in Path(path).read_text().splitlines()]
-    except (OSError, ValueError) as error:
-        raise InputError(f'{path} cannot be read as JSON lines ({error}): give the --json of a run') from error
-    for line in content:
-        stream = Path(line['stream'])
-        video = by_name.get(stream.name, by_name.get(stream.stem))
-        is_known |= video is not None
-        for box in line['detections'] if video else ():
+        lines = [json.loads(line) for line in Path(path).read_text().splitlines()]
+        streams = list(dict.fromkeys(line['stream'] for line in lines))
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise InputError(f'{path} is not the JSON lines of a run ({type(error).__name__}: {error}): give the --json of '
+                         'detect_video.py --track') from error
+    shown = match_streams(streams, videos)
+    frames: _Videos = {video: defaultdict(lambda: defaultdict(lambda: _Boxes([], []))) for video in videos}
+    for line in lines:
+        for box in line['detections'] if line['stream'] in shown else ():
             if 'track_id' in box:
                 left, top, right, bottom = box['bbox']
-                boxes = frames[video][line['frame_id']][box['class']]
+                boxes = frames[shown[line['stream']]][line['frame_id']][box['class']]
                 boxes.ids.append(box['track_id'])
                 boxes.boxes.append([left, top, right - left, bottom - top])
-    if not is_known:
-        raise InputError(f'no stream of {path} has the name of a video of the truth ({", ".join(videos[:3])}, ...): '
-                         'give the annotations of the videos that were run')
+    found = {name for video in frames.values() for frame in video.values() for name in frame}
+    if not found:
+        print_log(f'{path} has no track: run detect_video.py with --track, or lower the scores at which tracks start',
+                  'current', logging.WARNING)
+    elif not found & classes:
+        raise InputError(f'{path} has tracks of {", ".join(sorted(found))} but the classes of the truth are '
+                         f'{", ".join(sorted(classes))}: name them alike')
     return frames
 
 

@@ -11,7 +11,15 @@ from mmdet.models.task_modules.coders import DeltaXYWHBBoxCoder, DistancePointBB
 from mmdet.models.task_modules.prior_generators import AnchorGenerator, MlvlPointGenerator
 from torch import Tensor, nn
 
-from tsm_det.graphs.graph import ANY_SCORE, NO_SCORE, DetectorGraph, clipped, highest, kept_boxes
+from tsm_det.graphs.graph import (
+    ANY_SCORE,
+    NO_SCORE,
+    DetectorGraph,
+    clipped,
+    highest,
+    kept_boxes,
+    limit_differences,
+)
 
 _HEADS = (RetinaHead, FCOSHead, ATSSHead, RTMDetSepBNHead)
 _PRIORS = (AnchorGenerator, MlvlPointGenerator)
@@ -33,9 +41,7 @@ def dense_differences(model: nn.Module) -> Iterator[tuple[str, str, str]]:
             yield part, type(module).__name__, ' or '.join(kind.__name__ for kind in types)
     if getattr(head.loss_cls, 'custom_cls_channels', False):
         yield 'head', 'one with custom scores', 'sigmoid or softmax scores'
-    nms = dict(head.test_cfg.nms)
-    if nms.pop('type', 'nms') != 'nms' or set(nms) != {'iou_threshold'}:
-        yield 'test_cfg.nms', str(dict(head.test_cfg.nms)), "dict(type='nms', iou_threshold=...)"
+    yield from limit_differences('test_cfg', head.test_cfg)
 
 
 class DenseGraph(DetectorGraph):

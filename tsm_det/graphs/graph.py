@@ -73,10 +73,17 @@ def _differences(model: nn.Module) -> Iterator[tuple[str, str, str]]:
     for part, coder in (('RPN coder', rpn.bbox_coder), ('box coder', head.bbox_coder)):
         if coder.add_ctr_clamp:
             yield part, 'one with add_ctr_clamp', 'add_ctr_clamp=False'
-    for name, config in (('rpn', rpn.test_cfg), ('rcnn', roi.test_cfg)):
-        nms = dict(config.nms)
-        if nms.pop('type', 'nms') != 'nms' or set(nms) != {'iou_threshold'}:
-            yield f'test_cfg.{name}.nms', str(dict(config.nms)), "dict(type='nms', iou_threshold=...)"
+    yield from limit_differences('test_cfg.rpn', rpn.test_cfg)
+    yield from limit_differences('test_cfg.rcnn', roi.test_cfg)
+
+
+def limit_differences(name: str, config: dict) -> Iterator[tuple[str, str, str]]:
+    """Yield limits of detections that the graph does not cover, as :func:`raise_difference` takes them."""
+    keys = dict(config.nms)
+    if keys.pop('type', 'nms') != 'nms' or set(keys) != {'iou_threshold'}:
+        yield f'{name}.nms', str(dict(config.nms)), "dict(type='nms', iou_threshold=...)"
+    if config.max_per_img < 1:
+        yield f'{name}.max_per_img', str(config.max_per_img), 'numbers from 1'
 
 
 class DetectorGraph(nn.Module):

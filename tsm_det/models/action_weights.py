@@ -24,7 +24,7 @@ def backbone_weights(state_dict: Mapping[str, Tensor]) -> tuple[dict[str, Tensor
     """Rename the weights of a shifted ResNet; return none if no convolution of them is shifted, and the other keys.
 
     The authors wrap the first convolution of a block in ``net``; mmaction2 has convolutions and norms in one module.
-    Raises InputError when a block has other layers.
+    Raises InputError when a block has other layers, or is shifted as a whole.
     """
     weights, rest, is_shifted = {}, [], False
     for key, tensor in state_dict.items():
@@ -33,6 +33,9 @@ def backbone_weights(state_dict: Mapping[str, Tensor]) -> tuple[dict[str, Tensor
             name = re.sub(pattern, plain, name)
         if is_backbone and re.fullmatch(_RESNET, name):
             weights[name] = tensor
+            if re.search(r'\.\d+\.net\.', key):
+                raise InputError(f'{key} is of a network that shifts the input of whole blocks, their identity path '
+                                 'too: give one whose shift_place is "blockres"')
             is_shifted |= '.net.' in key
         elif is_backbone and name.startswith('layer'):
             raise InputError(f"{key} is of a block that mmdet's ResNet does not have: give a checkpoint without "

@@ -16,10 +16,10 @@ def frames_of(samples: Sequence[DetDataSample] | Sequence[TrackDataSample]) -> l
 
 
 def frame_numbers(frames: Sequence[DetDataSample], num_clips: int) -> Tensor:
-    """Numbers ``(N, T)`` of the frames in their streams, minus the first: frame ids in units of their smallest step."""
+    """Numbers ``(N, T)`` of the frames in their streams, minus the first: ids in units of each clip's smallest step."""
     ids = torch.tensor([frame.frame_id for frame in frames]).view(num_clips, -1)
-    step = min((step for step in ids.diff(dim=1).unique().tolist() if step > 0), default=1)
-    return (ids - ids[:, :1]) // step
+    steps = [min((step for step in of_clip if step > 0), default=1) for of_clip in ids.diff(dim=1).tolist()]
+    return (ids - ids[:, :1]) // torch.tensor(steps).unsqueeze(1)
 
 
 def clips_of(frames: list[DetDataSample], like: Sequence[TrackDataSample],
