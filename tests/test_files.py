@@ -2,11 +2,12 @@
 
 import errno
 import os
+import stat
 
 import pytest
 
 from tsm_det.errors import InputError
-from tsm_det.files import check_folder, check_writable, refuse_overwriting, write_atomically, write_json
+from tsm_det.files import check_folder, check_writable, refuse_overwriting, write_atomically, write_json, write_text
 
 
 def test_a_file_is_replaced_when_the_block_ends(tmp_path):
@@ -60,3 +61,25 @@ def test_new_files_and_json_files_in_an_input_folder_may_be_written(tmp_path):
     refuse_overwriting([tmp_path / 'all.json', tmp_path / 'new.csv', tmp_path], [tmp_path])
     with pytest.raises(InputError, match='another output'):
         refuse_overwriting([tmp_path / 'a', tmp_path / 'b' / '..' / 'a'], [])
+
+
+def test_a_link_leads_to_the_new_content_and_stays_a_link(tmp_path):
+    real, link = tmp_path / 'folder' / 'real.json', tmp_path / 'link.json'
+    real.parent.mkdir()
+    real.write_text('old')
+    link.symlink_to(real)
+    write_text('new', link)
+    assert link.is_symlink() and real.read_text() == 'new'
+    dangling = tmp_path / 'later.json'
+    dangling.symlink_to(tmp_path / 'folder' / 'later.json')
+    write_text('new', dangling)
+    assert dangling.is_symlink() and (tmp_path / 'folder' / 'later.json').read_text() == 'new'
+
+
+@pytest.mark.skipif(not hasattr(os, 'mkfifo'), reason='needs named pipes')
+def test_a_pipe_is_not_replaced(tmp_path):
+    os.mkfifo(tmp_path / 'pipe')
+    with pytest.raises(InputError, match='pipe cannot be written .*pipe'):
+        write_text('new', tmp_path / 'pipe')
+    assert stat.S_ISFIFO((tmp_path / 'pipe').stat().st_mode)
+    assert [path.name for path in tmp_path.iterdir()] == ['pipe']

@@ -17,17 +17,20 @@ from tsm_det.errors import InputError
 def write_atomically(path: str | os.PathLike, *errors: type[Exception]) -> Iterator[Path]:
     """Give a temporary path in the same folder that replaces ``path`` when the block succeeds.
 
-    Missing parent folders are created. When the block fails, ``path`` keeps its old content.
+    Missing parent folders are created. When the block fails, ``path`` keeps its old content. A link stays one: the file
+    that it leads to is replaced.
 
     Args:
         path: file to write; or a new folder.
         errors: exceptions of the block that also mean a failed write.
 
     Raises:
-        InputError: ``path`` cannot be written.
+        InputError: ``path`` cannot be written, or is a device or a pipe.
     """
-    path = Path(path)
     with writing(path, *errors):
+        path = Path(os.path.realpath(path))
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise OSError('it is a device or a pipe, which a file would replace')
         path.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix=f'.{path.name}.', dir=path.parent) as folder:
             yield Path(folder, path.name)

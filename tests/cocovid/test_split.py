@@ -207,3 +207,16 @@ def test_a_video_in_two_groups_is_an_error(tmp_path):
 def test_missing_groups_are_an_error(tmp_path):
     with pytest.raises(InputError, match='cannot be read'):
         read_groups(tmp_path / 'scenes.csv', 'clip', 'scene')
+
+
+def test_spaces_and_empty_lines_of_a_table_make_no_group(tmp_path):
+    (tmp_path / 'scenes.csv').write_text('clip,scene\n n1, a\nn2,a \n,\n\nn3,b b\n')
+    groups = read_groups(tmp_path / 'scenes.csv', 'clip', 'scene')
+    assert {name: group for name, group in groups.items() if name} == {'n1': 'a', 'n2': 'a', 'n3': 'b b'}
+
+
+@pytest.mark.parametrize('line', ['n2', 'n2,', 'n2, '])
+def test_a_video_without_a_group_is_named(tmp_path, line):
+    (tmp_path / 'scenes.csv').write_text(f'clip,scene\nn1,a\n{line}\n')
+    with pytest.raises(InputError, match=r'scenes.csv .*scene in line 3 \(n2'):
+        read_groups(tmp_path / 'scenes.csv', 'clip', 'scene')

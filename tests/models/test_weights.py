@@ -143,3 +143,10 @@ def test_class_counts_of_dense_heads_are_known(head, ours, theirs):
             self.bbox_head = MODELS.build(dict(type=head, num_classes=count, **options))
     with pytest.raises(InputError, match=f'{theirs} classes .* {ours}: set model.bbox_head.num_classes to {theirs}'):
         module.check_head(Detector(ours), Detector(theirs).state_dict(), 'file.pth')
+
+
+def test_boxes_per_class_are_not_taken_for_other_classes(tmp_path):
+    model, other = (tiny_detector(roi_head=dict(bbox_head=dict(reg_class_agnostic=flag))) for flag in (True, False))
+    with pytest.raises(InputError, match=r'fc_reg\.weight') as refusal:
+        load_weights(model, written(tmp_path, {'state_dict': other.state_dict()}))
+    assert 'num_classes' not in str(refusal.value)

@@ -121,3 +121,10 @@ def test_no_file_per_source_is_written_beside_its_source(make_detector, video_fi
     with pytest.raises(InputError, match=f'--{option} is {tmp_path}'):
         detect_sources(make_detector(), open_sources([str(path)]), exports=Exports(**{option: str(tmp_path)}))
     assert [one.name for one in tmp_path.iterdir()] == ['road.mp4']
+
+
+def test_rows_of_a_source_do_not_take_the_name_of_the_file_of_classes(make_detector, video_file, tmp_path):
+    source = open_sources([str(video_file('labels.mp4', n=3))])
+    with pytest.raises(InputError, match='labels.txt'):
+        detect_sources(make_detector(), source, exports=Exports(mot=str(tmp_path / 'rows')))
+    assert [one.name for one in tmp_path.iterdir()] == ['labels.mp4']

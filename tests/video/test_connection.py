@@ -1,6 +1,7 @@
 """Connections to servers of this process, with numbered frames."""
 
 from contextlib import closing
+from pathlib import Path
 from urllib.parse import quote
 
 import av
@@ -201,9 +202,19 @@ def test_an_address_without_such_a_password_passes(address):
 
 @pytest.mark.parametrize(('source', 'is_live'), [
     ('0', True), ('/dev/video0', True), ('RTSP://camera', True), ('https://a/b.mp4', True), ('udp://@:5000', True),
-    ('a.mp4', False), ('²', False), ('folder/http://', False), ('', False)])
+    ('a.mp4', False), ('²', False), ('0000', False), ('12', True), ('٣', False),
+    ('folder/http://', False), ('', False)])
 def test_an_address_is_known_by_its_form(source, is_live):
     assert is_live_address(source) == is_live
+
+
+@pytest.mark.parametrize('make', [Path.mkdir, Path.touch])
+def test_a_number_that_is_a_folder_or_a_file_too_is_refused(tmp_path, monkeypatch, make):
+    monkeypatch.chdir(tmp_path)
+    make(Path('5'))
+    with pytest.raises(InputError, match=r'5 is .*\./5'):
+        is_live_address('5')
+    assert is_live_address('6') and not is_live_address('./5')
 
 
 @pytest.mark.parametrize(('end', 'is_recorded'), [('', False), ('#EXT-X-ENDLIST\n', True)])

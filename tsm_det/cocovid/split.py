@@ -63,14 +63,18 @@ def split_file(file: str | os.PathLike, out: tuple[str, str], groups: str | os.P
 def read_groups(path: str | os.PathLike, video_column: str, group_column: str) -> dict[str, str]:
     """Read the group of each video from two columns of a CSV file.
 
-    Raises InputError when the file or a column is missing, or a video is in two groups.
+    Spaces around values and empty lines do not count.
+
+    Raises InputError when the file, a column or a group is missing, or a video is in two groups.
     """
     groups: dict[str, str] = {}
     try:
         with Path(path).open(newline='', encoding='utf-8-sig') as file:
             reader = csv.DictReader(file)
             for record in reader:
-                video, group = record[video_column], record[group_column]
+                video, group = ((record[column] or '').strip() for column in (video_column, group_column))
+                if not group and any(record.values()):
+                    raise InputError(f'{path} has no {group_column} in line {reader.line_num} ({video}): add it')
                 if groups.setdefault(video, group) != group:
                     raise InputError(f'{path} puts the video {video} into the groups {groups[video]} and {group}: '
                                      'keep one')

@@ -81,6 +81,9 @@ def check_head(model: nn.Module, weights: Mapping[str, Tensor], checkpoint: str)
     """Raise InputError when a head's outputs are those of another number of classes."""
     ours = model.state_dict()
     for name, head in heads_of(model):
+        if any(re.fullmatch(rf'{name}\.\w*cls(\.\d+)?\.weight', key) and key in ours and ours[key].shape == weight.shape
+               for key, weight in weights.items()):
+            continue
         sizes = [(ours[key].shape[0], weight.shape[0]) for key, weight in weights.items()
                  if key.startswith(f'{name}.') and key in ours and ours[key].shape != weight.shape
                  and ours[key].shape[1:] == weight.shape[1:]]

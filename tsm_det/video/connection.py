@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Callable, Generator, Iterator
 from fractions import Fraction
+from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -56,8 +57,12 @@ class Connection(NamedTuple):
 
 
 def is_live_address(source: str) -> bool:
-    """Whether a source is a webcam or a network stream."""
-    return source.isdecimal() or source.lower().startswith(_ADDRESSES)
+    """Whether a source is a webcam or a network stream; raise InputError when it may be a file or a folder too."""
+    is_webcam = re.fullmatch(r'0|[1-9]\d*', source, re.ASCII) is not None
+    if is_webcam and Path(source).exists():
+        raise InputError(f'{source} is the number of a webcam and the name of a file or folder here: write ./{source} '
+                         'for the latter, or start in another folder')
+    return is_webcam or source.lower().startswith(_ADDRESSES)
 
 
 def without_password(address: str) -> str:

@@ -123,6 +123,9 @@ def check_outputs(sources: Sequence[Source], out: str | None = None, json_lines:
     outputs: list[str | os.PathLike] = [*videos, *dict.fromkeys(_lines_paths(sources, json_lines).values()),
                                          *dict.fromkeys(states), *exported]
     refuse_overwriting([*outputs, *(path.with_suffix('.part.mp4') for path in videos)], files)
+    if exports.mot and any(path.name == 'labels.txt' for path in exported):
+        raise InputError('--mot writes the names of the classes into labels.txt, which is the name of the rows of a '
+                         'source here too: rename that source')
     for path in exported:  # they are written last
         check_writable(path)
     return outputs

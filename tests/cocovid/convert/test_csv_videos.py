@@ -398,3 +398,12 @@ def test_thermal_videos_are_whole(tmp_path, part, videos, frames, boxes):
     assert [item['name'] for item in content['categories']] == ['AIRPLANE', 'BIRD', 'DRONE', 'HELICOPTER']
     tracks = Counter(video for video, _ in {(box['video_id'], box['instance_id']) for box in content['annotations']})
     assert sum(count == 1 for count in tracks.values()) > 0.75 * videos
+
+
+@pytest.mark.parametrize(('rows', 'is_guess'), [(rows_from(3, 3), True), (rows_from(1, 1), True),
+                                                (rows_from(0, 3), False), (rows_from(2, 5), False)])
+def test_a_count_that_no_row_shows_is_said(folder, rows, is_guess):
+    add(folder, 'a', rows)
+    notes = ' '.join(convert(folder)[1].notes)
+    assert ('--first-frame' in notes) == is_guess
+    assert '--first-frame' not in ' '.join(convert(folder, first_frame=0)[1].notes)

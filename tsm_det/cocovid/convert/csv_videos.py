@@ -43,11 +43,14 @@ def convert_csv_videos(folder: str | os.PathLike, out: str | os.PathLike, classe
               if row.label is not None}
     categories = number_classes(labels, classes, ignore)
     frames = [video_frames(video, video.name) for video, *_ in progress(sources)]
-    first_frame = _first_frame([RowNumbers(table, {row.frame for row in rows}, its[-1].frame_id)
+    given, first_frame = first_frame, _first_frame([RowNumbers(table, {row.frame for row in rows}, its[-1].frame_id)
                                 for (_, table, rows), its in zip(sources, frames, strict=True)], first_frame)
     builder = CocoVIDBuilder(categories, max_gap, first_frame, ignore=ignore, labelled_frames_only=labelled_frames_only)
     if first_frame:
         builder.report.notes.append(f'frames in the CSV files count from {first_frame}')
+    elif given is None and not any(row.frame == 0 for *_, rows in sources for row in rows):
+        builder.report.notes.append('frames in the CSV files are taken to count from 0, as no row is of frame 0 or '
+                                    'beyond the last: give --first-frame 1 if they count from 1')
     for (video, table, rows), its in zip(sources, frames, strict=True):
         builder.add_video(video.stem, its, [row._replace(frame=row.frame - first_frame) for row in rows], table)
     return builder.write(out)
