@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from decimal import Decimal
 from glob import glob, has_magic
+from itertools import pairwise
 from pathlib import Path
+from statistics import mean, pstdev
 from typing import NamedTuple
 
 from tsm_det.errors import InputError
@@ -15,6 +18,8 @@ from tsm_det.video.connection import is_live_address
 IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
 VIDEO_SUFFIXES = ('.3gp', '.asf', '.avi', '.flv', '.gif', '.m2ts', '.m4v', '.mkv', '.mov', '.mp4', '.mpeg', '.mpg',
                   '.mts', '.ogv', '.ts', '.vob', '.webm', '.wmv')
+EPOCH_DIGITS = 9  # seconds since 1970 have nine or ten digits
+_DECIMAL = re.compile(r'(?<![\d.])(\d+)\.(\d+)\.[^.]+$')  # at the end of a name, before the suffix
 
 
 class SourceName(NamedTuple):
@@ -59,14 +64,37 @@ def files_of(place: str) -> list[str]:
         raise InputError(f'{place} holds {len(images)} image(s) and {len(videos)} video(s), such as '
                          f'{os.path.basename(images[0])} and {os.path.basename(videos[0])}, but must hold one kind: '
                          "give a pattern such as 'FOLDER/*.mp4'")
-    # Splitting by a group puts the numbers at odd positions.
-    return sorted(images or videos, key=lambda path: [
-        int(part) if k % 2 else part.lower() for k, part in enumerate(re.split(r'(\d+)', path))])
+    return _in_natural_order(images or videos)
+
+
+def are_decimals(numbers: Collection[tuple[str, str]]) -> bool:
+    """Whether digits before and after points are decimal numbers, as in 0.1, 0.15, 0.2, not counted, as in 1.9, 1.10.
+
+    Seconds since 1970 are; other numbers where this makes the steps between them more regular. False where all have
+    as many digits after the point, whose order does not depend on it.
+    """
+    if len({len(after) for _, after in numbers}) < 2:
+        return False
+    if all(len(before) >= EPOCH_DIGITS for before, _ in numbers):
+        return True
+    values = sorted(Decimal(f'{before}.{after}') for before, after in numbers)
+    pairs = sorted((int(before), int(after)) for before, after in numbers)
+    steps = [float(later - earlier) for earlier, later in pairwise(values)]
+    counts = [later[1] - earlier[1] for earlier, later in pairwise(pairs) if later[0] == earlier[0]]
+    return bool(counts) and pstdev(steps) * mean(counts) < pstdev(counts) * mean(steps)
 
 
 def is_many(name: str) -> bool:
     """Whether a name is a folder or a pattern."""
     return os.path.isdir(name) or (has_magic(name) and not os.path.exists(name))
+
+
+def _in_natural_order(paths: list[str]) -> list[str]:
+    found = (_DECIMAL.search(os.path.basename(path)) for path in paths)
+    number = r'(\d+(?:\.\d+)?)' if are_decimals([(match[1], match[2]) for match in found if match]) else r'(\d+)'
+    # Splitting by a group puts the numbers at odd positions.
+    return sorted(paths, key=lambda path: [
+        Decimal(part) if k % 2 else part.lower() for k, part in enumerate(re.split(number, path))])
 
 
 def _resolve(name: str) -> list[SourceName]:

@@ -55,7 +55,9 @@ def test_videos_are_folders_or_what_stands_before_the_number(folder, names, vide
 
 
 @pytest.mark.parametrize('numbers', [
-    [1700000000000, 1700000000033, 1700000000067], [40, 80, 120, 160], [5, 100033333, 100066667, 900000000]])
+    [1700000000000, 1700000000033, 1700000000067], [40, 80, 120, 160], [5, 100033333, 100066667, 900000000],
+    ['1305031102.0999', '1305031102.13', '1305031103.01'], ['2024-01-01_23-59-58', '2024-01-01_23-59-59',
+                                                          '2024-01-02_00-00-00']])
 def test_time_stamps_become_places_in_order(folder, numbers):
     boxes = [(k, [1 + k, 1, 4, 4], {}) for k in range(len(numbers))]
     content, report = convert(folder, coco([f'a/{number}.jpg' for number in numbers], boxes))

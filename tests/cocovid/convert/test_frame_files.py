@@ -6,17 +6,9 @@ import pytest
 from PIL import Image
 
 from tests.cocovid.image_folder import write_images
-from tsm_det.cocovid.convert.frame_files import check_size, image_size, images_of, split_number
+from tsm_det.cocovid.convert.frame_files import check_size, image_size, images_of
 from tsm_det.datasets.load_frame import LoadFrame
 from tsm_det.errors import InputError
-
-
-@pytest.mark.parametrize(('name', 'parts'), [
-    ('000123.jpg', ('', 123)), ('cam1_000123.jpg', ('cam1_', 123)), ('frame7.png', ('frame', 7)), ('photo.jpg', None),
-    ('a/b1.c2.jpg', ('b1.c', 2)), ('walk_mp4-0012_jpg.rf.d2c1f0a94e8b.jpg', ('walk_mp4-', 12)), ('1²3².jpg', None),
-    ('a1234567890123456789.jpg', None)])
-def test_a_name_is_split_at_its_last_number(name, parts):
-    assert split_number(name) == parts
 
 
 @pytest.mark.parametrize('suffix', ['jpg', 'png', 'webp', 'tif'])

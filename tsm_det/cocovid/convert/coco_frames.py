@@ -9,8 +9,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tsm_det.cocovid.builder import Box, CocoVIDBuilder, ConversionReport
-from tsm_det.cocovid.convert.frame_files import Frame, check_size, image_size, parse_track, split_number
+from tsm_det.cocovid.convert.frame_files import Frame, check_size, image_size, parse_track
 from tsm_det.cocovid.convert.image_videos import images_below, name_groups, order_time_stamps
+from tsm_det.cocovid.convert.name_numbers import split_numbers
 from tsm_det.cocovid.read import COCO, is_whole, read_coco_vid
 from tsm_det.errors import InputError
 
@@ -68,8 +69,9 @@ def _videos(content: dict, file: str | os.PathLike, notes: list[str]) -> list[tu
     images = content['images']
     groups: defaultdict[Any, dict[int, dict]] = defaultdict(dict)
     stated = {key for key in _RULES if _is_stated(key, images, file)}
-    for image in images:
-        video, frame = _place(image, stated, file)
+    splits = [None] * len(images) if len(stated) == 2 else split_numbers([image['file_name'] for image in images])
+    for image, split in zip(images, splits, strict=True):
+        video, frame = _place(image, split, stated, file)
         if (other := groups[video].setdefault(frame, image)) is not image:
             raise InputError(f'the images {other["file_name"]} and {image["file_name"]} of {file} are the same frame: '
                              'rename one, or fix its video_id and frame_id')
@@ -91,10 +93,10 @@ def _is_stated(key: str, images: list[dict], file: str | os.PathLike) -> bool:
     return bool(given)
 
 
-def _place(image: dict, stated: set[str], file: str | os.PathLike) -> tuple[Hashable, int]:
+def _place(image: dict, split: tuple[str, int] | None, stated: set[str],
+           file: str | os.PathLike) -> tuple[Hashable, int]:
     """Return what identifies the video of an image, and the image's number in it."""
     path = PurePosixPath(image['file_name'])
-    split = split_number(path.name)
     if split is None and 'frame_id' not in stated:
         raise InputError(f'the image {path} of {file} has neither a frame_id nor a number at the end of its name, '
                          'which give the order of frames: rename the files cam1_000001.jpg, cam1_000002.jpg, ...')

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from tsm_det.cocovid.convert.frame_files import parse_number, parse_whole, split_number
+from tsm_det.cocovid.convert.frame_files import parse_number, parse_whole
+from tsm_det.cocovid.convert.name_numbers import split_number
 from tsm_det.errors import InputError
 
 _SEPARATORS = ',;\t|'

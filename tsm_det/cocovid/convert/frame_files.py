@@ -77,17 +77,6 @@ def check_size(path: Path, stated: tuple[int, int], where: str) -> None:
                          'would be misplaced, so use the images that were annotated')
 
 
-def split_number(name: str) -> tuple[str, int] | None:
-    """Split the number off the end of a file's name: (text before it, number); None without a number.
-
-    Roboflow's exports end in a checksum (``NAME-0012_jpg.rf.d2c1....jpg``), which is ignored.
-    """
-    stem = re.sub(r'_(jpe?g|png)\.rf\.\w+$', '', Path(name).stem, flags=re.IGNORECASE)
-    found = re.search(r'[0-9]+$', stem)
-    # 64-bit frame ids hold at most 18 digits of any value.
-    return (stem[:found.start()], int(found.group())) if found and len(found.group()) <= 18 else None
-
-
 def annotation_files(source: Path, suffix: str) -> list[Path]:
     """Return ``source`` if it is a file, else the files of the folder, at any depth, with a suffix.
 
@@ -114,22 +103,6 @@ def inner_name(name: str, place: str) -> str:
         raise InputError(f'{place} names the file {name!r} but a name inside the folder of the images is required: '
                          'remove the drive, the leading slash or "..", or export the file again')
     return PurePosixPath(name.strip().replace('\\', '/')).as_posix()
-
-
-def number_images(images: list[Path]) -> dict[int, Path]:
-    """Return images by the number at the end of their name.
-
-    Raises InputError when one has no number, or that of another.
-    """
-    numbers: dict[int, Path] = {}
-    for path in images:
-        if (split := split_number(path.name)) is None:
-            raise InputError(f'{path} has no number at the end of its name, which links it to its boxes: rename the '
-                             'images 000001, 000002, ...')
-        if (other := numbers.setdefault(split[1], path)) != path:
-            raise InputError(f'{path} and {other.name} have the same number, which links them to their boxes: rename '
-                             'or remove one')
-    return numbers
 
 
 def parse_number(text: str | None, what: str, place: str, kind: str = 'number') -> float:

@@ -8,8 +8,8 @@ from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
-from tsm_det.cocovid.convert.frame_files import split_number
 from tsm_det.cocovid.convert.frame_numbers import are_time_stamps
+from tsm_det.cocovid.convert.name_numbers import split_numbers
 from tsm_det.errors import InputError
 from tsm_det.video.sources import IMAGE_SUFFIXES
 
@@ -43,8 +43,8 @@ def group_images(files: list[str], source: str | os.PathLike,
     Raises InputError when a name has no number, or two names are the same frame.
     """
     groups: defaultdict[tuple[PurePosixPath, str], dict[int, int]] = defaultdict(dict)
-    for place, path in enumerate(map(PurePosixPath, files)):
-        if (split := split_number(path.name)) is None:
+    for place, (path, split) in enumerate(zip(map(PurePosixPath, files), split_numbers(files), strict=True)):
+        if split is None:
             raise InputError(f'the image {path} of {source} has no number at the end of its name which gives the '
                              'order of frames: rename the files cam1_000001.jpg, cam1_000002.jpg, ...')
         prefix, number = split

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tsm_det.cocovid.builder import Box, CocoVIDBuilder, ConversionReport
-from tsm_det.cocovid.convert.frame_files import Frame, image_size, images_of, number_images
+from tsm_det.cocovid.convert.frame_files import Frame, image_size, images_of
+from tsm_det.cocovid.convert.name_numbers import number_images
 from tsm_det.errors import InputError
 
 

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tsm_det.cocovid.builder import Box, CocoVIDBuilder, ConversionReport
-from tsm_det.cocovid.convert.frame_files import Frame, parse_number, parse_track, parse_whole, split_number
+from tsm_det.cocovid.convert.frame_files import Frame, parse_number, parse_track, parse_whole
 from tsm_det.cocovid.convert.frame_numbers import RowNumbers, cvat_number, find_first_frame
 from tsm_det.cocovid.convert.image_videos import note_time_stamps
 from tsm_det.cocovid.convert.mot_sequences import MotSequence, find_sequences
+from tsm_det.cocovid.convert.name_numbers import split_number
 from tsm_det.cocovid.convert.text_records import read_lines
 from tsm_det.config import class_names
 from tsm_det.errors import InputError

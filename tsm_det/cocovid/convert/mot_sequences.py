@@ -12,11 +12,11 @@ from tsm_det.cocovid.convert.frame_files import (
     image_size,
     images_of,
     inner_name,
-    number_images,
     parse_whole,
     video_frames,
 )
 from tsm_det.cocovid.convert.frame_numbers import are_time_stamps
+from tsm_det.cocovid.convert.name_numbers import number_images
 from tsm_det.cocovid.convert.text_records import read_lines
 from tsm_det.cocovid.convert.video_pairs import SUFFIXES, pair_videos
 from tsm_det.errors import InputError

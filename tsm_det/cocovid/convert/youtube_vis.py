@@ -10,10 +10,10 @@ from itertools import pairwise
 from pathlib import Path
 
 from tsm_det.cocovid.builder import Box, CocoVIDBuilder, ConversionReport
-from tsm_det.cocovid.convert.frame_files import split_number
 from tsm_det.cocovid.convert.json_object import JsonObject
 from tsm_det.cocovid.convert.labelled_videos import LabelledVideo, write_videos
 from tsm_det.cocovid.convert.listed_images import ListedImages
+from tsm_det.cocovid.convert.name_numbers import split_numbers
 from tsm_det.cocovid.read import read_json
 from tsm_det.errors import InputError
 
@@ -65,8 +65,7 @@ def _video(video: JsonObject, tracks: list[JsonObject], names: dict[int, str], l
 
 
 def _numbers(files: list[str]) -> list[int]:
-    splits = [split_number(os.path.basename(name)) for name in files]
-    numbers = [split[1] for split in splits if split is not None]
+    numbers = [split[1] for split in split_numbers(files) if split is not None]
     rising = len(numbers) == len(files) and all(earlier < later for earlier, later in pairwise(numbers))
     return numbers if rising else list(range(len(files)))
 

@@ -1,0 +1,114 @@
+"""Numbers at the end of file names: of frames, or of times."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path, PurePath
+from statistics import median
+from typing import NamedTuple
+
+from tsm_det.errors import InputError
+from tsm_det.video.source_names import EPOCH_DIGITS, are_decimals
+
+_DATE = r'(\d{4})([-_.]?)(\d\d)\2(\d\d)[-_.T ]{1,3}(\d\d)([-_.:])(\d\d)\6(\d\d)'
+_DATE_AND_TIME = re.compile(rf'(?<!\d){_DATE}(?:[-_.,](\d{{3}}|\d{{6}}))?Z?$')
+_SECONDS = re.compile(r'(?<![\d.])(\d{1,10})\.(\d+)$')
+
+
+class _Time(NamedTuple):
+    """A name read as a time: the text before it, whole seconds, digits after the point."""
+
+    prefix: str
+    second: int
+    fraction: str
+    is_certain: bool
+
+    def microseconds(self) -> int:
+        return self.second * 10**6 + int(self.fraction[:6].ljust(6, '0'))
+
+
+def split_numbers(files: Sequence[str]) -> list[tuple[str, int] | None]:
+    """Split the number off the end of each file's name: (text before it, number); None without a number.
+
+    A time becomes microseconds: seconds since 1970 or a date with a time in any name, and other decimal numbers where
+    those of a folder go on from one whole number to the next, as ``0.92``, ``0.96``, ``1.00`` do. Else the number is
+    behind the point: ``cam1.0001`` is 1. Roboflow's exports end in a checksum (``NAME-0012_jpg.rf.d2c1....jpg``),
+    which is ignored.
+
+    Raises InputError when names may be times, or frames of videos with one frame each.
+    """
+    stems = [_stem(file) for file in files]
+    splits = [_last_number(stem) for stem in stems]
+    series: defaultdict[tuple[PurePath, str], dict[int, _Time]] = defaultdict(dict)
+    for place, (file, stem) in enumerate(zip(files, stems, strict=True)):
+        if (time := _time(stem)) is not None:
+            series[PurePath(file).parent, time.prefix][place] = time
+    for times in series.values():
+        if _are_times(list(times.values()), [files[place] for place in times]):
+            splits = [(times[place].prefix, times[place].microseconds()) if place in times else split
+                      for place, split in enumerate(splits)]
+    return splits
+
+
+def split_number(file: str) -> tuple[str, int] | None:
+    """Split the number off the end of one file's name, as :func:`split_numbers` does."""
+    return split_numbers([file])[0]
+
+
+def number_images(images: list[Path]) -> dict[int, Path]:
+    """Return images by the number at the end of their name.
+
+    Raises InputError when one has no number, or that of another.
+    """
+    numbers: dict[int, Path] = {}
+    for path, split in zip(images, split_numbers([path.name for path in images]), strict=True):
+        if split is None:
+            raise InputError(f'{path} has no number at the end of its name, which links it to its boxes: rename the '
+                             'images 000001, 000002, ...')
+        if (other := numbers.setdefault(split[1], path)) != path:
+            raise InputError(f'{path} and {other.name} have the same number, which links them to their boxes: rename '
+                             'or remove one')
+    return numbers
+
+
+def _stem(file: str) -> str:
+    return re.sub(r'_(jpe?g|png)\.rf\.\w+$', '', PurePath(file).stem, flags=re.IGNORECASE)
+
+
+def _last_number(stem: str) -> tuple[str, int] | None:
+    found = re.search(r'[0-9]+$', stem)
+    # 64-bit frame ids hold at most 18 digits of any value.
+    return (stem[:found.start()], int(found.group())) if found and len(found.group()) <= 18 else None
+
+
+def _time(stem: str) -> _Time | None:
+    """Read the end of a name as a time, if it can be one."""
+    if found := _DATE_AND_TIME.search(stem):
+        year, _, month, day, hour, _, minute, second, fraction = found.groups()
+        try:
+            moment = datetime.fromisoformat(f'{year}-{month}-{day}T{hour}:{minute}:{second}+00:00')
+        except ValueError:
+            return None
+        return _Time(stem[:found.start()], int(moment.timestamp()), fraction or '', not fraction)
+    if found := _SECONDS.search(stem):
+        whole, fraction = found.groups()
+        return _Time(stem[:found.start()], int(whole), fraction, len(whole) >= EPOCH_DIGITS)
+    return None
+
+
+def _are_times(times: list[_Time], files: list[str]) -> bool:
+    """Whether names of one folder, with one text before the number, are times of one video."""
+    if all(time.is_certain for time in times) or are_decimals([(str(time.second), time.fraction) for time in times]):
+        return True
+    seconds = {time.second for time in times}
+    if len(seconds) == len(times) > 2:
+        raise InputError(f'{files[0]} and {files[1]} may be two times of one video, or a frame each of two videos: '
+                         'rename the images cam1_000001.jpg, cam1_000002.jpg, ...')
+    steps = [(after.microseconds() - before.microseconds(), after.second != before.second)
+             for before, after in pairwise(sorted(times, key=_Time.microseconds))]
+    across = [step for step, is_across in steps if is_across]
+    return bool(across) and median(across) <= 2 * median(step for step, _ in steps)
