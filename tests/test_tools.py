@@ -150,6 +150,16 @@ def test_a_video_becomes_an_mp4_and_json_lines(run, trained, data_root, tmp_path
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize('name', ['-', '/dev/stdout'])
+def test_standard_output_holds_nothing_but_the_json_lines(run, trained, data_root, name):
+    status, out, err = run(f'detect_video {config()} {trained} {data_root}/val/000.mp4 --json {name} --cfg-options '
+                           f'{TINY}')
+    assert status == 0, out + err
+    assert [json.loads(line)['frame_id'] for line in out.splitlines()] == list(range(6))
+    assert '6 frames' in err
+
+
+@pytest.mark.slow
 def test_the_benchmark_reports_both_arms_and_their_ratio(run, tmp_path):
     status, out, err = run(f'benchmark {config()} --baseline {config("faster_rcnn_r18_synthvid")} --size 64 64 '
                            f'--frames 6 --warmup 1 --json {tmp_path}/l.json --cfg-options {TINY}')

@@ -1,7 +1,8 @@
 """Detect objects in videos, folders of images, cameras and network streams, frame by frame."""
 
+import sys
 from argparse import Namespace
-from contextlib import ExitStack
+from contextlib import ExitStack, redirect_stdout
 
 from command_line import run
 from tool_options import add_model_options, add_names, make_parser
@@ -34,6 +35,8 @@ def main(args: Namespace) -> None:
 
     config, checkpoint, names = split_detector([*filter(None, (args.config, args.checkpoint)), *args.sources])
     with ExitStack() as stack:
+        if args.json == '-':
+            stack.enter_context(redirect_stdout(sys.stderr))
         sources = open_sources(stack.enter_context(local_copies(names, is_live_address)), args.every_frame,
                                args.stall_limit, CameraSettings(args.rtsp_transport, args.webcam_size, args.webcam_fps))
         together = args.at_once + sum(source.is_live for source in sources)
@@ -49,9 +52,9 @@ def main(args: Namespace) -> None:
             args.save_state, args.save_every, args.resume_state, args.at_once, Encoding(args.encoder, args.preset),
             stages, exports, Selection(args.classes, args.class_thr, args.min_size, args.agnostic_nms), args.fill,
             **options)
-    print(stages)
-    written = ', '.join(filter(None, (args.out, args.json, *exports)))
-    print(f'{frames} frames: {written or "nothing written: --out FILE.mp4 draws the detections"}')
+        print(stages)
+        written = ', '.join(filter(None, (args.out, 'standard output' if args.json == '-' else args.json, *exports)))
+        print(f'{frames} frames: {written or "nothing written: --out FILE.mp4 draws the detections"}')
 
 
 if __name__ == '__main__':

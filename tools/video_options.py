@@ -9,7 +9,8 @@ def add_video_options(parser: ArgumentParser) -> None:
     """Add all options but those of the detector."""
     add = parser.add_argument
     add('--out', help='mp4 file with the detections drawn, or a folder/ of them')
-    add('--json', help='JSON lines file, one line per frame, or a folder/ of one file per source')
+    add('--json', type=_stdout_or_file, help='JSON lines file, one line per frame, or a folder/ of one file per '
+        'source, or - for standard output')
     add('--show', action='store_true', help='also show windows; q quits')
     for add_options in (_add_exports, _add_selection, add_tracking, _add_length, _add_encoding, _add_live_sources,
                         _add_state_files):
@@ -75,6 +76,10 @@ def _add_state_files(parser: ArgumentParser) -> None:
     add('--save-every', type=int, default=100, metavar='N', help='write --save-state every N frames of each source '
         '(default: 100)')
     add('--resume-state', metavar='PATH', help='resume from a --save-state file; --json is cut there and continued')
+
+
+def _stdout_or_file(text: str) -> str:
+    return '-' if text == '/dev/stdout' else text
 
 
 def _numbers(text: str) -> int | list[int]:

@@ -29,8 +29,7 @@ def write_atomically(path: str | os.PathLike, *errors: type[Exception]) -> Itera
     """
     with writing(path, *errors):
         path = Path(os.path.realpath(path))
-        if path.exists() and not (path.is_file() or path.is_dir()):
-            raise OSError('it is a device or a pipe, which a file would replace')
+        _refuse_device(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix=f'.{path.name}.', dir=path.parent) as folder:
             yield Path(folder, path.name)
@@ -79,6 +78,7 @@ def check_writable(path: str | os.PathLike) -> None:
     with writing(path):
         if os.path.isdir(path):
             raise IsADirectoryError('it is a folder')
+        _refuse_device(Path(path))
         _create_folder(Path(path).parent)
 
 
@@ -113,6 +113,11 @@ def _identity(path: Path) -> tuple[int, int] | Path:
         return path.resolve()
     status = path.stat()
     return status.st_dev, status.st_ino
+
+
+def _refuse_device(path: Path) -> None:
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise OSError('it is a device or a pipe, which a file would replace')
 
 
 def _create_folder(path: Path) -> None:

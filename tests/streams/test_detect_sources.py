@@ -1,8 +1,10 @@
 """From sources to files, by one call."""
 
+import csv
 import json
 import os
 import shutil
+from xml.etree import ElementTree
 
 import av
 import cv2
@@ -17,6 +19,7 @@ from tsm_det.streams import progress as module
 from tsm_det.streams.detect_sources import detect_sources, open_sources
 from tsm_det.video import cameras
 from tsm_det.video.connection import Connection
+from tsm_det.video.exports import Exports
 from tsm_det.video.outputs import Outputs
 
 
@@ -92,6 +95,19 @@ def test_a_source_named_twice_is_refused_whatever_the_passwords(names):
         open_sources(names)
 
 
+@pytest.mark.parametrize('letter', ['\udce9', '\x01'])
+def test_a_name_that_is_no_text_is_escaped_in_every_output(make_detector, videos, tmp_path, letter):
+    path, out = tmp_path / f'caf{letter}.mp4', tmp_path / 'out'
+    shutil.copyfile(videos[1], path)
+    exports = Exports(csv=str(out / 'a.csv'), mot=str(out), cvat=str(out / 'a.xml'), coco=str(out / 'a.json'))
+    lines = run(make_detector(), [str(path)], out / 'a.jsonl', exports=exports)
+    name = rf'caf\{"udce9" if letter > "a" else "x01"}.mp4'
+    assert {line['stream'] for line in lines} == {name}
+    with open(out / 'a.csv', newline='', encoding='utf-8') as file:
+        assert {row['stream'] for row in csv.DictReader(file)} == {name}
+    assert ElementTree.parse(out / 'a.xml').findtext('meta/source') == name
+
+
 def test_a_stride_skips_frames(make_detector, videos, tmp_path):
     lines = run(make_detector(), videos[:1], tmp_path / 'l.jsonl', stride=4, out=str(tmp_path / 'o.mp4'))
     assert [line['frame_id'] for line in lines] == [0, 4, 8]
@@ -140,6 +156,14 @@ def test_ctrl_c_leaves_whole_files_and_a_state_to_resume_from(make_detector, vid
     # The interrupted batch, of which one line was written, runs again; earlier videos are kept.
     assert {file.name: num_frames(file) for file in out.iterdir()} == {
         'video.1.mp4': 3, 'video-1.1.mp4': 2, 'video.mp4': 7, 'video-1.mp4': 3}
+
+
+def test_resuming_a_run_that_has_ended_leaves_its_video(make_detector, videos, tmp_path):
+    state, out = str(tmp_path / 'state.pt'), tmp_path / 'drawn.mp4'
+    for keys in ({'save_state': state}, {'resume_state': state}):
+        detect_sources(make_detector(), open_sources(videos[1:]), out=str(out), **keys)
+    assert num_frames(out) == 5
+    assert [path.name for path in tmp_path.glob('*.mp4')] == ['drawn.mp4']
 
 
 @pytest.mark.parametrize('rest', ['', '{"frame_id": 5, "str', '\n\n', 'null\n'])

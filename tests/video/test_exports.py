@@ -199,6 +199,17 @@ def test_a_run_that_resumes_one_of_the_sources_keeps_the_rest(sources, tmp_path)
     assert contents(tmp_path / 'cut') == contents(tmp_path / 'whole')
 
 
+def test_exports_without_their_records_are_not_replaced_by_the_rest(sources, tmp_path):
+    exports = everything(tmp_path)
+    write(exports, sources)
+    before = contents(tmp_path)
+    with pytest.raises(InputError, match='part.jsonl, .* is missing'):
+        write(exports, sources, last={'road.mp4': 2, 'gate': 0}, is_resumable=True)
+    assert contents(tmp_path) == before
+    write(exports, sources, last={'road.mp4': -1, 'gate': -1}, is_resumable=True)  # all frames are new
+    write(everything(tmp_path / 'new'), sources, last={'road.mp4': 2}, is_resumable=True)
+
+
 def test_only_a_resumable_run_keeps_its_records(sources, tmp_path):
     for is_resumable in (False, True):
         write(Exports(csv=str(tmp_path / 'table.csv')), sources, is_resumable=is_resumable)

@@ -27,7 +27,7 @@ from tsm_det.video.outputs import Outputs, check_outputs
 from tsm_det.video.prefetch import prefetch
 from tsm_det.video.sinks import DEFAULT_ENCODING, Encoding
 from tsm_det.video.source_names import source_names
-from tsm_det.video.sources import RecordedSource, Source, in_levels, open_source
+from tsm_det.video.sources import RecordedSource, Source, in_levels, open_source, printable
 from tsm_det.video.stage_times import StageTimes
 
 _Detected = tuple[StreamFrame, list[dict], str | None]  # with detections and the reason of a reset
@@ -142,7 +142,8 @@ def open_sources(names: Sequence[str], every_frame: bool = False, stall_limit_s:
     sources = [open_source(name, every_frame, stall_limit_s, camera, queue) for name, queue in found]
     counts = Counter(source.name for source in sources)
     # Files of the same name in several folders go by their paths.
-    return [replace(source, name=name) if counts[source.name] > 1 and isinstance(source, RecordedSource) else source
+    return [replace(source, name=printable(name))
+            if counts[source.name] > 1 and isinstance(source, RecordedSource) else source
             for (name, _), source in zip(found, sources, strict=True)]
 
 

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
 
+from tsm_det.errors import InputError
 from tsm_det.video.cameras import StreamFrame
 from tsm_det.video.coco_records import write_coco
 from tsm_det.video.csv_rows import write_csv
@@ -66,12 +67,15 @@ class ExportSink(AbstractContextManager):
         classes: names of the labels.
         last_frames: see ``JsonLinesSink``.
         is_resumable: keep the collected lines after the run, for the one that resumes it.
+
+    Raises InputError when there are exports of the run to resume, but not its collected lines.
     """
 
     def __init__(self, exports: Exports, sources: Sequence[Source], classes: Sequence[str],
                  last_frames: Mapping[str, int] | None = None, is_resumable: bool = False) -> None:
         self._exports, self._classes, self._is_resumable = exports, classes, is_resumable
         self._sources = {source.name: source for source in sources}
+        _refuse_lost_records(exports, [*self._sources], last_frames)
         self._lines = JsonLinesSink(exports.records_path(), last_frames)
 
     def write(self, frame: StreamFrame, reset: str | None, detections: Sequence[Mapping]) -> None:
@@ -104,3 +108,12 @@ class ExportSink(AbstractContextManager):
     def _own_records(self) -> Iterator[dict]:
         """Without those of other sources of the run that this one resumes, whose files stay."""
         return (record for record in self._records() if record['stream'] in self._sources)
+
+
+def _refuse_lost_records(exports: Exports, streams: Sequence[str], last_frames: Mapping[str, int] | None) -> None:
+    records = exports.records_path()
+    old = [path for path in exports.paths(streams) if path.is_file()]
+    if any(last >= 0 for last in (last_frames or {}).values()) and old and not records.exists():
+        raise InputError(f'{old[0]} holds the frames up to the saved state, but {records}, of which it would be '
+                         'written again with the new ones, is missing: give the exports as in the interrupted run, or '
+                         'name new files')

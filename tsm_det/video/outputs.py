@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from itertools import count
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -19,7 +18,7 @@ from tsm_det.files import check_writable, refuse_overwriting
 from tsm_det.video.cameras import StreamFrame
 from tsm_det.video.drawing import draw_detections
 from tsm_det.video.exports import NO_EXPORTS, Exports, ExportSink
-from tsm_det.video.sinks import DEFAULT_ENCODING, Encoding, JsonLinesSink, VideoSink
+from tsm_det.video.sinks import DEFAULT_ENCODING, STDOUT, Encoding, JsonLinesSink, VideoSink
 from tsm_det.video.sources import Source
 from tsm_det.video.stream_paths import own_or_shared_paths, stream_paths
 from tsm_det.video.trails import Trails
@@ -31,7 +30,7 @@ class Outputs(ExitStack):
     """JSON lines, one video and one window per stream; arguments as in ``detect_sources``.
 
     ``strides``: frames from one output frame to the next, by source. ``last_frames``: last frame id per stream of the
-    run to resume; see ``JsonLinesSink``. Existing videos are then renamed, not overwritten. ``classes`` and
+    run to resume; see ``JsonLinesSink``. Existing videos are then kept; see ``VideoSink``. ``classes`` and
     ``is_resumable`` are for the exports; see ``ExportSink``.
     """
 
@@ -45,11 +44,10 @@ class Outputs(ExitStack):
         paths = _video_paths(sources, out)
         if paths and encoding != DEFAULT_ENCODING:
             encoding.check()
-        if last_frames is not None:
-            _rename_old_videos(paths.values())
         self._videos = {
             source.name: self.enter_context(VideoSink(
-                paths[source.name], source.fps / strides.get(source.name, 1), encoding)) for source in sources if out}
+                paths[source.name], source.fps / strides.get(source.name, 1), encoding, keep=last_frames is not None))
+            for source in sources if out}
         self._trails = {source.name: Trails() for source in sources}
         self._live = {source.name for source in sources if source.is_live}
         self._written: set[str] = set()
@@ -120,8 +118,8 @@ def check_outputs(sources: Sequence[Source], out: str | None = None, json_lines:
             raise InputError(f'{flag} is {folder}, the folder of a source, where NAME.txt or NAME.xml may be labels: '
                              'name another folder')
     exported = exports.paths([source.name for source in sources])
-    outputs: list[str | os.PathLike] = [*videos, *dict.fromkeys(_lines_paths(sources, json_lines).values()),
-                                         *dict.fromkeys(states), *exported]
+    lines = {path for path in _lines_paths(sources, json_lines).values() if path != STDOUT}
+    outputs: list[str | os.PathLike] = [*videos, *lines, *dict.fromkeys(states), *exported]
     refuse_overwriting([*outputs, *(path.with_suffix('.part.mp4') for path in videos)], files)
     if exports.mot and any(path.name == 'labels.txt' for path in exported):
         raise InputError('--mot writes the names of the classes into labels.txt, which is the name of the rows of a '
@@ -137,11 +135,3 @@ def _video_paths(sources: Sequence[Source], out: str | None) -> dict[str, Path]:
 
 def _lines_paths(sources: Sequence[Source], json_lines: str | None) -> dict[str, Path]:
     return own_or_shared_paths([source.name for source in sources], json_lines, '.jsonl', '--json')
-
-
-def _rename_old_videos(paths: Iterable[Path]) -> None:
-    """Rename the videos of an earlier run, finished or not."""
-    for path in paths:
-        for existing in filter(Path.is_file, (path, path.with_suffix('.part.mp4'))):
-            free = (name for k in count(1) if not (name := path.with_suffix(f'.{k}.mp4')).exists())
-            os.replace(existing, next(free))

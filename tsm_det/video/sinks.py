@@ -9,6 +9,7 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from fractions import Fraction
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +20,7 @@ import numpy as np
 from tsm_det.errors import InputError
 from tsm_det.files import check_writable, writing
 
+STDOUT = Path('-')  # stands for standard output
 _LINE_START = b'{"frame_id": '
 # Seconds per tick, to hold the usual rates exactly. MPEG-4 part 2 allows at most 65,535 ticks per second.
 _TICK_S, _MPEG4_TICK_S = Fraction(1, 120_000), Fraction(1, 60_000)
@@ -32,7 +34,7 @@ class JsonLinesSink(AbstractContextManager):
     null if it continued.
 
     Args:
-        path: overwritten unless ``last_frames`` is given; missing folders are created.
+        path: overwritten unless ``last_frames`` is given; missing folders are created. ``-`` is standard output.
         last_frames: last frame id to keep per stream: the file is truncated after them and appended to.
 
     Raises:
@@ -42,6 +44,9 @@ class JsonLinesSink(AbstractContextManager):
 
     def __init__(self, path: str | os.PathLike, last_frames: Mapping[str, int] | None = None) -> None:
         self.path = Path(path)
+        if self.path == STDOUT:
+            self._file = open(1, 'w', encoding='utf-8', closefd=False)  # noqa: SIM115
+            return
         with writing(path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = open(path, 'w' if last_frames is None else 'a', encoding='utf-8')  # noqa: SIM115
@@ -127,8 +132,9 @@ class VideoSink(AbstractContextManager):
     The first frame fixes the size, rounded up to even numbers by repeating the last row or column; later frames are
     scaled to it. Without a frame there is no file.
 
-    ``path`` ends in ``.mp4`` and is overwritten; missing folders are created. ``fps``, the mean rate, is for how long
-    the last frame is shown, and for key frames. Without libx264 the default encoder is MPEG-4 part 2.
+    ``path`` ends in ``.mp4`` and is overwritten; missing folders are created. With ``keep`` the video of an earlier
+    run, finished or not, is renamed at the first frame. ``fps``, the mean rate, is for how long the last frame is
+    shown, and for key frames. Without libx264 the default encoder is MPEG-4 part 2.
 
     Raises:
         InputError: the file cannot be written, on creation, at a frame or on leaving.
@@ -138,8 +144,9 @@ class VideoSink(AbstractContextManager):
     _last: int
     _tick_s: Fraction
 
-    def __init__(self, path: str | os.PathLike, fps: float, encoding: Encoding = DEFAULT_ENCODING) -> None:
-        self.path, self.encoding = Path(path), encoding
+    def __init__(self, path: str | os.PathLike, fps: float, encoding: Encoding = DEFAULT_ENCODING,
+                 keep: bool = False) -> None:
+        self.path, self.encoding, self._keep = Path(path), encoding, keep
         self.part = self.path.with_suffix('.part.mp4')
         self.fps = fps
         self._container: av.container.OutputContainer | None = None
@@ -162,6 +169,8 @@ class VideoSink(AbstractContextManager):
         """Append a frame ``(H, W, 3)`` BGR uint8; times are relative to the first frame's."""
         with writing(self.path, av.FFmpegError):
             if self._container is None:
+                if self._keep:
+                    self._rename_old()
                 self._container = self._open(image.shape[1::-1], time_s)
             if image.shape[1::-1] != self._size:
                 image = cv2.resize(image, self._size)
@@ -171,6 +180,11 @@ class VideoSink(AbstractContextManager):
             frame.pts = self._last = max(self._last + 1, round((time_s - self._begin_s) / self._tick_s))
             frame.time_base = self._tick_s
             self._container.mux(self._stream.encode(frame))
+
+    def _rename_old(self) -> None:
+        for existing in filter(Path.is_file, (self.path, self.part)):
+            free = (name for k in count(1) if not (name := self.path.with_suffix(f'.{k}.mp4')).exists())
+            os.replace(existing, next(free))
 
     def _open(self, size: tuple[int, int], begin_s: float) -> av.container.OutputContainer:
         self._size, self._begin_s, self._last = size, begin_s, -1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import unicodedata
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Protocol
@@ -149,8 +150,14 @@ def open_source(source: str | os.PathLike, every_frame: bool = False, stall_limi
         images = list(filter(os.path.exists, [path]))
     else:
         video = VideoFile(path)
-        return RecordedSource(name, video.fps, video, [path], queue)
+        return RecordedSource(printable(name), video.fps, video, [path], queue)
     if not images or not images[0].lower().endswith(IMAGE_SUFFIXES):
         raise InputError(f'{path} has no image ({", ".join(IMAGE_SUFFIXES)}) but must give the images of one stream: '
                          'check the path')
-    return RecordedSource(name, IMAGE_FPS, ImageFiles(images), images, queue)
+    return RecordedSource(printable(name), IMAGE_FPS, ImageFiles(images), images, queue)
+
+
+def printable(name: str) -> str:
+    """A file's name with escapes for control characters and bytes that are not UTF-8, which tables and XML lack."""
+    return ''.join(letter.encode('unicode_escape').decode() if unicodedata.category(letter) in ('Cc', 'Cs') else letter
+                   for letter in name)
