@@ -48,6 +48,24 @@ def test_an_option_for_an_entry_of_a_dict_is_refused():
         override(config, {'param_scheduler.0.total_steps': 3})
 
 
+@pytest.mark.parametrize(('name', 'word'), [
+    ('lerning_rate', 'neither'), ('optim_wraper.optimizer.lr', 'optim_wrapper'), ('randomnes.seed', 'randomness'),
+    ('model.test_cfg.rcnn.scor_thr', 'score_thr')])
+def test_an_option_that_nothing_reads_is_refused_with_what_is_like_it(name, word):
+    config = load_config(config_path('tsm_faster_rcnn_r18_synthvid'))
+    with pytest.raises(InputError, match=f'{name} sets .*{word}'):
+        override(config, {name: 1})
+
+
+def test_an_option_whose_value_has_been_used_is_reported(monkeypatch):
+    config = load_config(config_path('tsm_faster_rcnn_r18_synthvid'))
+    said: list[str] = []
+    monkeypatch.setattr('tsm_det.config_spelling.print_log', lambda text, *_: said.append(text))
+    override(config, {'max_iters': 5, 'randomness.seed': 1, 'model.test_cfg.rcnn.nms_pre': 5,
+                      'train_cfg.val_begin': 3, 'load_from': None})
+    assert [text.split()[2] for text in said] == ['max_iters']
+
+
 def test_a_missing_key_is_named():
     config = load_config(config_path('tsm_faster_rcnn_r18_synthvid'))
     config.pop('model')

@@ -13,6 +13,7 @@ from mmengine.config import Config, ConfigDict, DictAction
 from mmengine.logging import print_log
 
 from tsm_det.config_errors import config_text, reading_error
+from tsm_det.config_spelling import check_spelling
 from tsm_det.errors import InputError
 
 _SPLITS = ('train', 'val', 'test')
@@ -110,8 +111,10 @@ def parse_options(words: Sequence[str]) -> dict[str, Any]:
 def override(config: Config, options: dict[str, Any]) -> None:
     """Set dotted keys of a config.
 
-    Raises InputError when a key leads through a value that is neither a dict nor a list, or has a number for a dict.
+    Raises InputError when a key leads through a value that is neither a dict nor a list, has a number for a dict, or is
+    misspelt, see :func:`~tsm_det.config_spelling.check_spelling`.
     """
+    check_spelling(config, options)
     for name in options:
         node, seen = config, ''
         for key in name.split('.'):

@@ -20,6 +20,7 @@ from tsm_det.files import write_bytes, write_text
 from tsm_det.locks import locked
 from tsm_det.models.class_names import check_learned_classes
 from tsm_det.models.loading import build_model
+from tsm_det.models.trained_config import warn_of_other_config
 from tsm_det.models.weights import load_weights
 from tsm_det.sealed import seal
 
@@ -58,6 +59,7 @@ def publish(checkpoint: str, config: Config, config_file: str, metrics: str | os
         raise InputError(f'--out is {out} but must end in .pth: give FOLDER/NAME.pth')
     detector = build_model(config, trust_checkpoint)
     content = load_weights(detector, checkpoint, trust_checkpoint)
+    warn_of_other_config(config, content, checkpoint)
     weights = {key: _stored(key, value, half) for key, value in content['state_dict'].items()}
     half = any(weight.dtype == torch.half for weight in weights.values())
     meta = {key: value for key, value in content.get('meta', {}).items() if key in ('iter', 'seed')}

@@ -35,6 +35,7 @@ from tsm_det.models.checkpoint_file import plain_files_only, read_checkpoint
 from tsm_det.models.class_names import check_class_count, check_learned_classes
 from tsm_det.models.depthwise import quicken_depthwise
 from tsm_det.models.loading import warn_random_backbone, warn_random_weights
+from tsm_det.models.trained_config import warn_of_other_config
 from tsm_det.models.weights import load_weights
 from tsm_det.run_log import LoggedRunner, TrainingSummary, arrange_log
 from tsm_det.saved_checkpoints import checkpoint_to_resume, last_checkpoint, write_whole
@@ -187,6 +188,7 @@ def _test_runner(checkpoint: str | None, out: str | None, show_dir: str | None, 
         if checkpoint is None:
             warn_random_weights()
         content = {} if checkpoint is None else load_weights(model, checkpoint, trust_checkpoint)
+        warn_of_other_config(config, content, checkpoint)
         _check_classes(runner, content, checkpoint)
         if engine != 'eager':
             runner.model = with_engine(model, engine, config)

@@ -21,6 +21,7 @@ from tsm_det.config_errors import config_errors
 from tsm_det.errors import InputError
 from tsm_det.models.checkpoint_file import plain_files_only
 from tsm_det.models.class_names import check_class_count, check_learned_classes
+from tsm_det.models.trained_config import warn_of_other_config
 from tsm_det.models.weights import load_weights
 
 
@@ -42,6 +43,7 @@ def build_detector(config: Config, checkpoint: str | None = None, device: str = 
     if checkpoint is None:
         warn_random_weights()
     content = {} if checkpoint is None else load_weights(model, checkpoint, trust_checkpoint)
+    warn_of_other_config(config, content, checkpoint)
     model.dataset_meta = {'classes': _names(model, content, checkpoint, config)}
     return model.to(device).eval()
 

@@ -1,0 +1,84 @@
+"""What a network computes otherwise than the one whose weights it takes."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import logging
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mmdet.registry import MODELS
+from mmengine.config import Config
+from mmengine.logging import print_log
+
+_PARTS = ('data_preprocessor', 'backbone', 'neck')
+# They matter in training only, or weights of another type do not fit.
+_IGNORED = {'init_cfg', 'pretrained', 'frozen_stages', 'norm_eval', 'with_cp', 'eps', 'momentum',
+            'requires_grad', 'batch_augments', '_scope_'}
+
+
+def warn_of_other_config(config: Config, content: Mapping, checkpoint: str | None) -> None:
+    """Log keys of input, backbone and neck whose values differ from those in the config that a checkpoint holds.
+
+    Weights fit whatever such values are, ``shift_div`` or the mean of the pixels for example. ``content`` is that of
+    the file; without a config of this form in it, nothing is known.
+    """
+    meta = content.get('meta')
+    trained = _model_of(meta.get('cfg')) if isinstance(meta, Mapping) else {}
+    model = config.to_dict()['model']
+    if found := [difference for part in _PARTS if isinstance(trained.get(part), dict) and part in model
+                 for difference in _differences(model[part], trained[part], f'model.{part}')]:
+        print_log(f'{checkpoint} was trained with {", ".join(f"{key}={theirs!r}" for key, _, theirs in found)} but the '
+                  f'config has {", ".join(repr(ours) for _, ours, _ in found)}: give the config of its training unless '
+                  'you want this', 'current', logging.WARNING)
+
+
+def _differences(ours: Any, theirs: Any, name: str) -> Iterator[tuple[str, Any, Any]]:
+    """Key, our value and theirs, of keys that both have."""
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        ours, theirs = _with_defaults(ours), _with_defaults(theirs)
+        for key in sorted(ours.keys() & theirs.keys() - _IGNORED):
+            yield from _differences(ours[key], theirs[key], f'{name}.{key}')
+    elif _plain(ours) != _plain(theirs):
+        yield name, ours, theirs
+
+
+def _with_defaults(values: dict) -> dict:
+    """Add the defaults of the class that a config names."""
+    name = values.get('type')
+    kind = MODELS.get(name) if isinstance(name, str) else name
+    defaults = {key: parameter.default for base in reversed(getattr(kind, '__mro__', ()))
+                for key, parameter in inspect.signature(base.__init__).parameters.items()
+                if parameter.default is not parameter.empty}
+    return {**defaults, **values, 'type': str(getattr(kind, '__name__', name))}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(part) for key, part in value.items()}
+    return [_plain(part) for part in value] if isinstance(value, list | tuple) else value
+
+
+def _model_of(text: object) -> dict:
+    """The ``model`` of a config's text, which is read, not run; {} where it is not written out."""
+    if not isinstance(text, str):
+        return {}
+    try:
+        values = (_value(line.value) for line in ast.parse(text).body if isinstance(line, ast.Assign)
+                  and [getattr(target, 'id', '') for target in line.targets] == ['model'])
+        model: object = next(values, {})
+    except (ValueError, SyntaxError):
+        return {}
+    return model if isinstance(model, dict) else {}
+
+
+def _value(node: ast.expr) -> Any:
+    """A value written with literals and ``dict(...)``."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == 'dict' and not node.args:
+        return {word.arg: _value(word.value) for word in node.keywords}
+    if isinstance(node, ast.List | ast.Tuple):
+        return [_value(part) for part in node.elts]
+    if isinstance(node, ast.Dict):
+        return {_value(key): _value(part) for key, part in zip(node.keys, node.values, strict=True) if key is not None}
+    return ast.literal_eval(node)
