@@ -108,6 +108,16 @@ def test_a_name_that_is_no_text_is_escaped_in_every_output(make_detector, videos
     assert ElementTree.parse(out / 'a.xml').findtext('meta/source') == name
 
 
+def test_labels_beside_a_video_are_not_replaced_by_its_table(make_detector, videos, tmp_path):
+    labels, sources = tmp_path / 'video.csv', open_sources(videos[1:])
+    labels.write_text('frame,x,y,w,h,label\n0,1,2,3,4,bird\n')
+    with pytest.raises(InputError, match='--csv is .*video.csv'):
+        detect_sources(make_detector(), sources, exports=Exports(csv=str(labels)))
+    assert 'bird' in labels.read_text()
+    for _ in range(2):  # its own table is replaced
+        detect_sources(make_detector(), sources, exports=Exports(csv=str(tmp_path / 'new.csv')))
+
+
 def test_a_stride_skips_frames(make_detector, videos, tmp_path):
     lines = run(make_detector(), videos[:1], tmp_path / 'l.jsonl', stride=4, out=str(tmp_path / 'o.mp4'))
     assert [line['frame_id'] for line in lines] == [0, 4, 8]

@@ -12,6 +12,15 @@ COLUMNS = ('stream', 'frame_id', 'time_s', 'track_id', 'class', 'class_id', 'sco
            'predicted')
 
 
+def is_other_table(path: str | os.PathLike) -> bool:
+    """Whether there is a file that :func:`write_csv` did not write, labels of a video for example."""
+    try:
+        with open(path, 'rb') as file:
+            return file.readline().strip() not in (b'', ','.join(COLUMNS).encode())
+    except OSError:
+        return False
+
+
 def write_csv(records: Iterable[Mapping], path: str | os.PathLike) -> None:
     """Write a header and one row per detection.
 

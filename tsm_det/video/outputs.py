@@ -16,6 +16,7 @@ import numpy as np
 from tsm_det.errors import InputError
 from tsm_det.files import check_writable, refuse_overwriting
 from tsm_det.video.cameras import StreamFrame
+from tsm_det.video.csv_rows import is_other_table
 from tsm_det.video.drawing import draw_detections
 from tsm_det.video.exports import NO_EXPORTS, Exports, ExportSink
 from tsm_det.video.sinks import DEFAULT_ENCODING, STDOUT, Encoding, JsonLinesSink, VideoSink
@@ -124,6 +125,9 @@ def check_outputs(sources: Sequence[Source], out: str | None = None, json_lines:
     if exports.mot and any(path.name == 'labels.txt' for path in exported):
         raise InputError('--mot writes the names of the classes into labels.txt, which is the name of the rows of a '
                          'source here too: rename that source')
+    if exports.csv and is_other_table(exports.csv):
+        raise InputError(f'--csv is {exports.csv}, which is there and is no table of detections, but perhaps of labels: '
+                         'name another file')
     for path in exported:  # they are written last
         check_writable(path)
     return outputs

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from tests.cocovid.image_folder import write_images
-from tsm_det.cocovid.convert.frame_files import check_size, image_size, images_of
+from tsm_det.cocovid.convert.frame_files import check_size, files_below, image_size, images_of
 from tsm_det.datasets.load_frame import LoadFrame
 from tsm_det.errors import InputError
 
@@ -33,6 +33,16 @@ def test_other_and_hidden_files_are_no_images(tmp_path):
     for name in ('._a.jpg', 'Thumbs.db'):
         (tmp_path / name).write_text('')
     assert [path.name for path in images_of(tmp_path)] == ['a.PNG', 'b.jpg']
+
+
+def test_files_are_found_behind_links_but_not_in_circles(tmp_path):
+    write_images(tmp_path / 'disk', ['far/1.jpg', '2.JPG', '.3.jpg', '4.png'])
+    (tmp_path / 'data').mkdir()
+    (tmp_path / 'data' / 'cam').symlink_to(tmp_path / 'disk', target_is_directory=True)
+    (tmp_path / 'data' / 'same').symlink_to(tmp_path / 'disk', target_is_directory=True)
+    (tmp_path / 'disk' / 'far' / 'up').symlink_to(tmp_path / 'disk', target_is_directory=True)
+    assert [path.relative_to(tmp_path / 'data').as_posix() for path in files_below(tmp_path / 'data', '.jpg')] == [
+        f'{name}/{file}' for name in ('cam', 'same') for file in ('2.JPG', 'far/1.jpg')]
 
 
 def test_a_folder_without_images_is_refused(tmp_path):

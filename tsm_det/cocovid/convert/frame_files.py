@@ -77,6 +77,16 @@ def check_size(path: Path, stated: tuple[int, int], where: str) -> None:
                          'would be misplaced, so use the images that were annotated')
 
 
+def files_below(folder: Path, *suffixes: str) -> list[Path]:
+    """List the files with one of the suffixes at any depth, also behind links, in order; ignore hidden files."""
+    found = []
+    for place, folders, names in os.walk(folder, followlinks=True):
+        here = Path(place).resolve()
+        folders[:] = [name for name in folders if not here.is_relative_to(Path(place, name).resolve())]  # no circles
+        found += [Path(place, name) for name in names if name.lower().endswith(suffixes) and name[0] != '.']
+    return sorted(found)
+
+
 def annotation_files(source: Path, suffix: str) -> list[Path]:
     """Return ``source`` if it is a file, else the files of the folder, at any depth, with a suffix.
 
@@ -84,7 +94,7 @@ def annotation_files(source: Path, suffix: str) -> list[Path]:
     """
     if source.is_file():
         return [source]
-    files = sorted(path for path in source.rglob(f'*{suffix}') if path.name[0] != '.') if source.is_dir() else []
+    files = files_below(source, suffix)
     if not files:
         raise InputError(f'{source} holds no {suffix[1:].upper()} file: name one, or a folder with such files')
     return files

@@ -8,6 +8,7 @@ from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
+from tsm_det.cocovid.convert.frame_files import files_below
 from tsm_det.cocovid.convert.frame_numbers import are_time_stamps
 from tsm_det.cocovid.convert.name_numbers import split_numbers
 from tsm_det.errors import InputError
@@ -21,8 +22,7 @@ def images_below(root: Path) -> list[str]:
 
     Raises InputError when there is none.
     """
-    images = sorted(Path(folder, name).relative_to(root).as_posix() for folder, _, names in os.walk(root)
-                    for name in names if name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith('.'))
+    images = sorted(path.relative_to(root).as_posix() for path in files_below(root, *IMAGE_SUFFIXES))
     if not images:
         raise InputError(f'{root} holds no image ({", ".join(IMAGE_SUFFIXES)}): name the folder of the frames')
     return images

@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 
 from tsm_det.cocovid.builder import Box, CocoVIDBuilder, ConversionReport, number_classes
-from tsm_det.cocovid.convert.frame_files import Frame, image_size, parse_track, parse_whole
+from tsm_det.cocovid.convert.frame_files import Frame, files_below, image_size, parse_track, parse_whole
 from tsm_det.cocovid.convert.image_videos import group_images, images_below
 from tsm_det.cocovid.convert.labelled_videos import LabelledVideo, write_videos
 from tsm_det.cocovid.convert.text_records import parse_record, read_lines
@@ -100,7 +100,7 @@ def _text_file(root: Path, image: str) -> Path | None:
 
 def _refuse_other_texts(root: Path, known: set[Path]) -> None:
     """Refuse text files with rows of boxes that belong to no image."""
-    for path in sorted(root.rglob('*.txt')):
+    for path in files_below(root, '.txt'):
         is_label = 'labels' in path.relative_to(root).parts[:-1] or path.stem[-1].isdigit()
         if is_label and path not in known and path.name not in _NAME_FILES:
             raise InputError(f'{path} has no image of the same name: add the image, or remove the text file')
