@@ -95,6 +95,16 @@ def test_boxes_of_ignored_labels_are_regions_of_every_class(tmp_path):
     assert [box['id'] for box in content['annotations']] == [1, 2, 3, 4, 5]
     assert len({box['instance_id'] for box in content['annotations']}) == 5
     assert (report.ignored, report.boxes, report.tracks) == (2, {'bird': 1, 'drone': 0}, {'bird': 1})
+    assert report.notes == []
+
+
+def test_a_label_to_ignore_that_no_box_has_is_noted(tmp_path):
+    assert ['crwd' in note for note in build(tmp_path, [BOX], ignore=['crwd'])[1].notes] == [True]
+
+
+def test_a_dropped_box_is_listed_with_its_frame(tmp_path):
+    _, report = build(tmp_path, [BOX, Box(8, 0, 'bird', (1, 1, 0, 4))], first_frame=1)
+    assert 'a line 8: frame 1: box' in str(report)
 
 
 def test_labels_on_every_kth_frame_are_noted_or_the_only_frames(tmp_path):

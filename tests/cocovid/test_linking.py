@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tsm_det.cocovid.linking import link_tracks
+from tsm_det.errors import InputError
 
 
 def boxes_at(centres, side=10.0):
@@ -89,6 +90,11 @@ def test_every_k_th_frame_is_linked_when_the_gap_allows_it():
 def test_boxes_that_cannot_be_linked_are_refused(frames, boxes):
     with pytest.raises(ValueError, match='boxes'):
         link_tracks(frames, boxes)
+
+
+def test_a_negative_gap_is_refused():
+    with pytest.raises(InputError, match='-1'):
+        link_tracks([0], [[0, 0, 5, 5]], max_gap=-1)
 
 
 def smooth_objects(rng):

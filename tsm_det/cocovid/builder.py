@@ -91,6 +91,7 @@ class CocoVIDBuilder:
         self.report = ConversionReport(boxes=Counter(dict.fromkeys(categories, 0)), counted_by=counted_by)
         self._categories, self._max_gap, self._first_frame = categories, max_gap, first_frame
         self._ignore, self._labelled_frames_only = set(ignore), labelled_frames_only
+        self._ignored_labels: set[str | None] = set()
         self._content = {'videos': [], 'images': [], 'annotations': [],
                          'categories': [{'id': number, 'name': label} for label, number in categories.items()]}
         self._instances: dict[tuple, int] = {}
@@ -130,12 +131,18 @@ class CocoVIDBuilder:
                              f'{dropped or "the files have none"}: convert videos with boxes')
         self.report.tracks = Counter(label for _, label, _, (own, _) in self._instances if own is not None)
         self.report.videos, self.report.frames = len(self._content['videos']), len(self._content['images'])
+        if unused := sorted(self._ignore - self._ignored_labels):
+            self.report.notes.append(f'no box has the label {", ".join(unused)}, which was to be ignored: check its '
+                                     'spelling')
         write_json(self._content, path)
         return self.report
 
     def _ignored(self, box: Box) -> Box:
         """Turn a box of a label to ignore into a region of every class."""
-        return box._replace(label=None, is_crowd=True, track=None) if box.label in self._ignore else box
+        if box.label not in self._ignore:
+            return box
+        self._ignored_labels.add(box.label)
+        return box._replace(label=None, is_crowd=True, track=None)
 
     def _labelled(self, frames: list[Frame], labelled: set[int], video: str) -> list[Frame]:
         """Select the labelled frames, or all of them; report what this does."""
@@ -182,18 +189,18 @@ class CocoVIDBuilder:
         sizes = {frame.frame_id: frame.size for frame in frames}
         kept = []
         for box in boxes:
-            size = sizes.get(box.frame, (0, 0))
+            size, frame = sizes.get(box.frame, (0, 0)), f'frame {box.frame + self._first_frame}'
             clipped = _clip(box.box, size)
             if box.frame not in sizes:
                 first, last = (place + self._first_frame for place in (min(sizes), max(sizes)))
-                why = (f'frame {box.frame + self._first_frame} is not in the video, which has frames {first} to {last}'
+                why = (f'{frame} is not in the video, which has frames {first} to {last}'
                        + ' with gaps' * (len(sizes) <= last - first))
             elif not all(map(math.isfinite, box.box)):
-                why = f'box {box.box} is not finite'
+                why = f'{frame}: box {box.box} is not finite'
             elif min(clipped[2:]) <= 0:
-                why = f'box {box.box} is empty or outside the frame of {size[1]}x{size[0]} px'
+                why = f'{frame}: box {box.box} is empty or outside the frame of {size[1]}x{size[0]} px'
             elif min(clipped[2:]) < 1:
-                why = f'box {box.box} has less than 1 px inside the frame, which mmdet ignores'
+                why = f'{frame}: box {box.box} has less than 1 px inside the frame, which mmdet ignores'
             else:
                 self.report.clipped += clipped != box.box
                 kept.append(box._replace(box=clipped))

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import linear_sum_assignment
 
+from tsm_det.errors import InputError
+
 
 @dataclass
 class _Track:
@@ -43,7 +45,10 @@ def link_tracks(frames: ArrayLike, boxes: ArrayLike, max_gap: int = 5, reach: fl
 
     Raises:
         ValueError: the shapes do not match, or a box is empty or not finite.
+        InputError: ``max_gap`` is negative.
     """
+    if max_gap < 0:
+        raise InputError(f'the largest gap in a linked track is {max_gap} but must be at least 0')
     frames, boxes = np.asarray(frames, dtype=int), np.asarray(boxes, dtype=float)
     if boxes.shape != (len(frames), 4):
         raise ValueError(f'boxes are {boxes.shape} but {len(frames)} frames need ({len(frames)}, 4): '

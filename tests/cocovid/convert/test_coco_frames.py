@@ -170,7 +170,7 @@ def test_annotations_without_a_box_are_counted(folder):
 
 def test_a_box_that_cannot_be_kept_is_named_by_its_annotation(folder):
     _, report = convert(folder, coco(['1.jpg'], [(0, [70, 1, 2, 2], {}), (0, [1, 1, 4, 4], {})]))
-    assert '  coco annotation 100: box (70, 1, 2, 2) is empty or outside the frame of 64x48 px' in str(report)
+    assert '  coco annotation 100: frame 1: box (70, 1, 2, 2) is empty or outside the frame of 64x48 px' in str(report)
 
 
 @pytest.mark.parametrize(('names', 'message'), [
