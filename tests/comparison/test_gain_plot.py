@@ -87,7 +87,7 @@ def test_a_series_may_be_named_twice_and_the_baseline_is_named_as_it_is(run, wri
     status, out, err = run(f'plot_gain --series days {one} --series days {two} --out {tmp_path}/gain.png')
     assert status == 0, err
     assert 'noise: 2d 0.500' in out and 'night: shift 0.500' in out
-    assert '2d / shift' in figures[0].axes[0].get_xlabel()
+    assert '2d / shift' in figures[0].get_supxlabel()
 
 
 @pytest.mark.parametrize('number', [3, 60])
@@ -106,6 +106,18 @@ def test_only_points_whose_interval_excludes_zero_are_filled(written, tmp_path, 
     gain_plot.draw_gain({'nights': [str(path) for path in paths]}, str(tmp_path / 'gain.png'))
     points = [line for line in figures[0].axes[0].lines if line.get_marker() == 'o']
     assert [line.get_markerfacecolor() == 'white' for line in points] == [False, False, True, True]
+
+
+@pytest.mark.parametrize('number', [1, 2, 3])
+def test_each_series_has_a_panel_with_its_points_and_those_of_the_others_in_grey(written, tmp_path, figures, number):
+    series = {name: [written(f'{name}{k}', [part('all', 'all', {'2d': 0.1 * k}, {'ours': (0.1, 0, 1)})])
+                     for k in range(1, size)] for name, size in zip('abc'[:number], (4, 2, 3), strict=False)}
+    points = gain_plot.draw_gain(series, tmp_path / 'gain.png')
+    panels = {axes.get_title(): axes for axes in figures[0].axes if axes.axison}
+    assert {name: sum(line.get_marker() == 'o' for line in axes.lines) for name, axes in panels.items()} == {
+        name: len(files) for name, files in series.items()}
+    assert {len(line.get_xdata()) for axes in panels.values() for line in axes.lines
+            if line.get_marker() == '+'} == {len(points)}
 
 
 @pytest.mark.parametrize('line', ['--series thermal {bad}', '--series thermal missing.json', '--series thermal'])

@@ -9,10 +9,13 @@ from itertools import count, cycle
 from pathlib import Path
 from typing import NamedTuple
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tsm_det.errors import InputError
 from tsm_det.png import COLOURS, rendered, write_png
+
+_COLUMNS = 2
 
 
 class GainPoint(NamedTuple):
@@ -54,28 +57,52 @@ def draw_gain(series: Mapping[str, Sequence[str | os.PathLike]], out: str | os.P
                *(f'series {name} with these names' for name, found in points.items() if not found)]
     if unknown:
         raise InputError(f'no results for {", ".join(unknown)}: take names from the table.md beside each results.json')
-    baselines = dict.fromkeys(point.baseline_arm for point in every)
-    lines = len(points) + len(every)  # of the legend
-    figure = Figure(figsize=(11, max(6, 0.5 + 0.19 * lines)), dpi=130, layout='constrained')
-    axes = figure.add_subplot(xlabel=f'AP50 of {" / ".join(baselines)} on these frames (left: difficult)',
-                              ylabel=f'AP50 gained by {" / ".join(arms) or "temporal information"}',
-                              title='Where temporal information pays\n'
-                                   '(bars: 95 % intervals; filled: they exclude 0; in brackets: seeds)')
-    axes.axhline(0, color='black', linewidth=1)
-    numbers = count(1)
-    for (name, found), colour in zip(points.items(), cycle(COLOURS), strict=False):
-        axes.plot([], [], ' ', label=name)
-        for point, number in zip(found, numbers, strict=False):
-            axes.plot(point.baseline, point.gain, 'o', label=f'{number}  {point.name} ({point.seeds})', color=colour,
-                      markerfacecolor=colour if point.excludes_zero else 'white')
-            if point.low is not None:
-                axes.plot([point.baseline] * 2, [point.low, point.high], color=colour, linewidth=1.2, alpha=0.7)
-            axes.annotate(str(number), (point.baseline, point.gain), xytext=(5, 3), textcoords='offset points',
-                          fontsize=8, color=colour)
-    axes.grid(alpha=0.3)
-    figure.legend(loc='outside right upper', frameon=False, fontsize=9)
+    figure = _draw(points, arms)
     write_png(rendered(figure), Path(out))
     return every
+
+
+def _draw(points: Mapping[str, Sequence[GainPoint]], arms: Sequence[str]) -> Figure:
+    """A panel per series, with the points of the others in grey."""
+    every = [point for found in points.values() for point in found]
+    columns = min(_COLUMNS, len(points))
+    rows, lines = -(-len(points) // columns), len(points) + len(every)  # of the legend
+    figure = Figure(figsize=(5 * columns + 3.5, max(2.6 * rows + 2, 0.5 + 0.19 * lines)), dpi=130,
+                    layout='constrained')
+    figure.suptitle('Where temporal information pays\n'
+                    '(bars: 95 % intervals; filled: they exclude 0; in brackets: seeds; grey: other panels)')
+    baselines = ' / '.join(dict.fromkeys(point.baseline_arm for point in every))
+    figure.supxlabel(f'AP50 of {baselines} on these frames (left: difficult)')
+    figure.supylabel(f'AP50 gained by {" / ".join(arms) or "temporal information"}')
+    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat
+    numbers = count(1)
+    for (name, found), colour in zip(points.items(), cycle(COLOURS), strict=False):
+        axes = next(panels)
+        axes.set_title(name, color=colour)
+        axes.axhline(0, color='black', linewidth=1)
+        axes.margins(x=0.08)
+        axes.plot([point.baseline for point in every], [point.gain for point in every], '+', markersize=4,
+                  color='lightgrey')
+        axes.plot([], [], ' ', label=name)
+        from_left = sorted(found, key=lambda point: point.baseline)
+        for point, number in zip(found, numbers, strict=False):
+            _draw_point(axes, point, number, colour, from_left.index(point) % 2 == 0)
+        axes.grid(alpha=0.3)
+        axes.tick_params(labelbottom=True)
+    for axes in panels:  # without a series
+        axes.set_axis_off()
+    figure.legend(loc='outside right upper', frameon=False, fontsize=9)
+    return figure
+
+
+def _draw_point(axes: Axes, point: GainPoint, number: int, colour: str, is_left: bool) -> None:
+    """Draw a point, with its number on its left or right: neighbours have theirs on different sides."""
+    axes.plot(point.baseline, point.gain, 'o', label=f'{number}  {point.name} ({point.seeds})', color=colour,
+              markerfacecolor=colour if point.excludes_zero else 'white')
+    if point.low is not None:
+        axes.plot([point.baseline] * 2, [point.low, point.high], color=colour, linewidth=1.2, alpha=0.7)
+    axes.annotate(str(number), (point.baseline, point.gain), xytext=(-5 if is_left else 5, 3),
+                  textcoords='offset points', ha='right' if is_left else 'left', fontsize=8, color=colour)
 
 
 def gain_points(path: Path, subsets: Sequence[str] = (), arms: Sequence[str] = ()) -> list[GainPoint]:
