@@ -122,6 +122,12 @@ def test_the_signal_means_afterwards_what_it_did_before(run_main, capsys):
     assert signal.getsignal(signal.SIGTERM) is before is not seen[0]
 
 
+def test_a_name_that_no_file_can_have_gets_one_sentence(run_main, capsys):
+    with pytest.raises(SystemExit) as end:
+        run_main(lambda _: Path(300 * 'b').stat())
+    assert end.value.code == 2 and 300 * 'b' in capsys.readouterr().err
+
+
 def test_other_errors_keep_their_traceback(run_main):
     with pytest.raises(ValueError, match='not ours'):
         run_main(lambda _: int('not ours'))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -24,6 +25,11 @@ def run(parse_args: Callable[[], Namespace], main: Callable[[Namespace], None]) 
     except KeyboardInterrupt as end:
         print('interrupted:', getattr(end, 'note', 'what was written so far is kept'), file=sys.stderr)
         sys.exit(128 + (signal.SIGTERM if end.args == (signal.SIGTERM,) else signal.SIGINT))
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        print(f'error: {error.filename} is too long for the name of a file: shorten it', file=sys.stderr)
+        sys.exit(2)
     except ImportError as error:
         if error.name != 'tsm_det':
             raise

@@ -57,6 +57,13 @@ def test_objects_stay_visible_and_fit_into_the_window(coco_vid, size, side):
     assert min(window) >= 2 * side * factor
 
 
+def test_boxes_that_are_not_trained_on_do_not_count(coco_vid, folder):
+    config = written(coco_vid(sides=(20, 20)))
+    (folder / 'mine.py').unlink()
+    other = written(coco_vid(sides=(20, 0, float('nan'), 20, float('inf'))))
+    assert other.to_dict() == config.to_dict()
+
+
 @pytest.mark.parametrize('step', [1, 3])
 def test_clips_span_the_usual_step_of_frame_ids(coco_vid, step):
     assert written(coco_vid(step=step)).train_dataloader.dataset.pipeline[0].max_gap == step
@@ -113,5 +120,6 @@ def test_what_does_not_train_is_refused_before_anything_is_written(coco_vid, fol
     assert 'a.mp4' in refusal('mine.py', 'all.json', images=[str(folder / 'elsewhere')])
     assert '3 folders' in refusal('mine.py', 'all.json', images=['a', 'b', 'c'])
     assert 'crowd.json' in refusal('mine.py', coco_vid('crowd.json', iscrowd=1))
+    assert 'empty.json' in refusal('mine.py', coco_vid('empty.json', sides=(0, float('nan'))))
     assert 'plane' in refusal('mine.py', 'all.json', coco_vid('other.json', classes=('bird', 'plane')))
     assert not (folder / 'mine.py').exists()

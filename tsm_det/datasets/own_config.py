@@ -99,10 +99,12 @@ def _read(file: str, folder: str) -> dict:
 
 
 def _box_sizes(file: str, content: dict) -> np.ndarray:
-    """Square roots of the areas of the boxes, ``(n,)`` px."""
-    boxes = np.array([annotation['bbox'] for annotation in content['annotations'] if not annotation.get('iscrowd')])
+    """Square roots of the areas of the boxes that have one, ``(n,)`` px."""
+    boxes = np.array([annotation['bbox'] for annotation in content['annotations'] if not annotation.get('iscrowd')],
+                     float).reshape(-1, 4)
+    boxes = boxes[np.isfinite(boxes).all(1) & (boxes[:, 2:] > 0).all(1)]
     if not len(boxes):
-        raise InputError(f'{file} has no box: convert videos with boxes')
+        raise InputError(f'{file} has no box with an area: convert videos with boxes')
     return np.sqrt(boxes[:, 2:].prod(axis=1))
 
 
