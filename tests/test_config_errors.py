@@ -62,7 +62,9 @@ def test_an_option_whose_value_has_been_used_is_reported(monkeypatch):
     said: list[str] = []
     monkeypatch.setattr('tsm_det.config_spelling.print_log', lambda text, *_: said.append(text))
     override(config, {'max_iters': 5, 'randomness.seed': 1, 'model.test_cfg.rcnn.nms_pre': 5,
-                      'train_cfg.val_begin': 3, 'load_from': None})
+                      'train_cfg.val_begin': 3, 'load_from': None, 'runner_type': 'MyRunner',
+                      'optim_wrapper.paramwise_cfg.custom_keys': {'norm': 1},
+                      'train_dataloader.dataset.data_prefix.img2': 'a'})
     assert [text.split()[2] for text in said] == ['max_iters']
 
 

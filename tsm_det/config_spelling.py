@@ -15,8 +15,9 @@ from tsm_det.errors import InputError
 
 # What mmengine's runner, mmdet and tsm_det read at the top level.
 _TOP = {*inspect.signature(Runner.__init__).parameters, 'activation_checkpointing', 'compile', 'custom_imports',
-        'data_root', 'efficient_conv_bn_eval', 'find_unused_parameters', 'model_wrapper_cfg', 'sync_bn', 'tracker',
-        'tta_model', 'tta_pipeline', 'video_data'}
+        'data_root', 'efficient_conv_bn_eval', 'find_unused_parameters', 'model_wrapper_cfg', 'runner_type', 'strategy',
+        'sync_bn', 'tracker', 'tta_model', 'tta_pipeline', 'video_data'} - {'self', 'cfg'}
+_FREE = ('custom_keys', 'data_prefix', 'default_hooks')  # their keys are names that users choose
 _ALIKE = 0.85  # scor_thr is like score_thr, but norm1 not like norm2
 
 
@@ -39,7 +40,7 @@ def check_spelling(config: Config, options: Iterable[str]) -> None:
 
 def _check_below(node: object, keys: list[str], name: str) -> None:
     for key in keys:
-        if not isinstance(node, dict):
+        if not isinstance(node, dict) or key in _FREE:
             return
         if key not in node and 'type' not in node and (suggestion := _suggestion(key, node)):
             raise InputError(f'the option {name} sets {key}, which the config does not have{suggestion}: check its '

@@ -114,6 +114,9 @@ def test_labels_beside_a_video_are_not_replaced_by_its_table(make_detector, vide
     with pytest.raises(InputError, match='--csv is .*video.csv'):
         detect_sources(make_detector(), sources, exports=Exports(csv=str(labels)))
     assert 'bird' in labels.read_text()
+    os.mkfifo(tmp_path / 'pipe')
+    with pytest.raises(InputError, match='pipe cannot be written'):
+        detect_sources(make_detector(), sources, exports=Exports(csv=str(tmp_path / 'pipe')))
     for _ in range(2):  # its own table is replaced
         detect_sources(make_detector(), sources, exports=Exports(csv=str(tmp_path / 'new.csv')))
 

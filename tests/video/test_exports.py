@@ -203,11 +203,20 @@ def test_exports_without_their_records_are_not_replaced_by_the_rest(sources, tmp
     exports = everything(tmp_path)
     write(exports, sources)
     before = contents(tmp_path)
-    with pytest.raises(InputError, match='part.jsonl, .* is missing'):
+    with pytest.raises(InputError, match=r'part\.jsonl, .* is missing'):
         write(exports, sources, last={'road.mp4': 2, 'gate': 0}, is_resumable=True)
     assert contents(tmp_path) == before
     write(exports, sources, last={'road.mp4': -1, 'gate': -1}, is_resumable=True)  # all frames are new
-    write(everything(tmp_path / 'new'), sources, last={'road.mp4': 2}, is_resumable=True)
+
+
+def test_an_export_that_a_resumed_run_adds_has_all_frames_or_a_warning(sources, tmp_path, caplog):
+    table, coco = str(tmp_path / 'table.csv'), str(tmp_path / 'coco.json')
+    write(Exports(csv=table), sources, is_resumable=True)
+    write(Exports(csv=table, coco=coco), sources, last={'road.mp4': 2, 'gate': 2}, is_resumable=True)
+    assert len(json.loads(Path(coco).read_text())['images']) == sum(map(len, FRAMES.values()))
+    assert not caplog.records
+    write(Exports(csv=str(tmp_path / 'new.csv')), sources, last={'road.mp4': 2, 'gate': 2}, is_resumable=True)
+    assert 'new.csv.part.jsonl' in caplog.text
 
 
 def test_only_a_resumable_run_keeps_its_records(sources, tmp_path):

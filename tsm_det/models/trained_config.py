@@ -1,4 +1,4 @@
-"""What a network computes otherwise than the one whose weights it takes."""
+"""Differences between the config of a detector and the config of its checkpoint's training."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from mmengine.logging import print_log
 
 _PARTS = ('data_preprocessor', 'backbone', 'neck')
 # They matter in training only, or weights of another type do not fit.
-_IGNORED = {'init_cfg', 'pretrained', 'frozen_stages', 'norm_eval', 'with_cp', 'eps', 'momentum',
-            'requires_grad', 'batch_augments', '_scope_'}
+_IGNORED = {'init_cfg', 'pretrained', 'convert_weights', 'frozen_stages', 'norm_eval', 'with_cp', 'momentum',
+            'requires_grad', 'drop_rate', 'attn_drop_rate', 'drop_path_rate', 'batch_augments', '_scope_'}
+_ALIKE = {'SyncBN': 'BN', 'SyncBatchNorm': 'BN', 'BatchNorm2d': 'BN', 'BN2d': 'BN'}  # in inference
 
 
 def warn_of_other_config(config: Config, content: Mapping, checkpoint: str | None) -> None:
@@ -29,9 +30,9 @@ def warn_of_other_config(config: Config, content: Mapping, checkpoint: str | Non
     model = config.to_dict()['model']
     if found := [difference for part in _PARTS if isinstance(trained.get(part), dict) and part in model
                  for difference in _differences(model[part], trained[part], f'model.{part}')]:
-        print_log(f'{checkpoint} was trained with {", ".join(f"{key}={theirs!r}" for key, _, theirs in found)} but the '
-                  f'config has {", ".join(repr(ours) for _, ours, _ in found)}: give the config of its training unless '
-                  'you want this', 'current', logging.WARNING)
+        print_log(f'{checkpoint} was trained with another config: '
+                  f'{", ".join(f"{key}={theirs!r} (here {ours!r})" for key, ours, theirs in found)}. Give the '
+                  'config of its training, unless this is what you want', 'current', logging.WARNING)
 
 
 def _differences(ours: Any, theirs: Any, name: str) -> Iterator[tuple[str, Any, Any]]:
@@ -46,12 +47,14 @@ def _differences(ours: Any, theirs: Any, name: str) -> Iterator[tuple[str, Any, 
 
 def _with_defaults(values: dict) -> dict:
     """Add the defaults of the class that a config names."""
-    name = values.get('type')
-    kind = MODELS.get(name) if isinstance(name, str) else name
+    name = str(getattr(values.get('type'), '__name__', values.get('type'))).rpartition('.')[2]
+    # Not MODELS.get, which imports what a text names.
+    kind = next((registry.module_dict[name] for registry in (MODELS, MODELS.parent)
+                 if registry is not None and name in registry.module_dict), None)
     defaults = {key: parameter.default for base in reversed(getattr(kind, '__mro__', ()))
                 for key, parameter in inspect.signature(base.__init__).parameters.items()
                 if parameter.default is not parameter.empty}
-    return {**defaults, **values, 'type': str(getattr(kind, '__name__', name))}
+    return {**defaults, **values, 'type': _ALIKE.get(name, name)}
 
 
 def _plain(value: Any) -> Any:
@@ -68,7 +71,7 @@ def _model_of(text: object) -> dict:
         values = (_value(line.value) for line in ast.parse(text).body if isinstance(line, ast.Assign)
                   and [getattr(target, 'id', '') for target in line.targets] == ['model'])
         model: object = next(values, {})
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
         return {}
     return model if isinstance(model, dict) else {}
 

@@ -16,7 +16,7 @@ def is_other_table(path: str | os.PathLike) -> bool:
     """Whether there is a file that :func:`write_csv` did not write, labels of a video for example."""
     try:
         with open(path, 'rb') as file:
-            return file.readline().strip() not in (b'', ','.join(COLUMNS).encode())
+            return file.readline(1000).strip() not in (b'', ','.join(COLUMNS).encode())
     except OSError:
         return False
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -37,9 +38,9 @@ class Exports(NamedTuple):
         return stream_paths(streams, self.cvat, '.xml', '--cvat')
 
     def records_path(self) -> Path:
-        """Where the frames are collected during the run: beside the first output."""
-        first = Path(next(filter(None, self)))
-        return first.with_name(f'{first.name}.part.jsonl')
+        """Where the frames are collected during the run: where an earlier run did, else beside the first output."""
+        paths = [path.with_name(f'{path.name}.part.jsonl') for path in map(Path, filter(None, self))]
+        return next((path for path in paths if path.exists()), paths[0])
 
     def paths(self, streams: Sequence[str]) -> list[Path]:
         """All files.
@@ -75,7 +76,7 @@ class ExportSink(AbstractContextManager):
                  last_frames: Mapping[str, int] | None = None, is_resumable: bool = False) -> None:
         self._exports, self._classes, self._is_resumable = exports, classes, is_resumable
         self._sources = {source.name: source for source in sources}
-        _refuse_lost_records(exports, [*self._sources], last_frames)
+        _check_records(exports, [*self._sources], last_frames)
         self._lines = JsonLinesSink(exports.records_path(), last_frames)
 
     def write(self, frame: StreamFrame, reset: str | None, detections: Sequence[Mapping]) -> None:
@@ -110,10 +111,13 @@ class ExportSink(AbstractContextManager):
         return (record for record in self._records() if record['stream'] in self._sources)
 
 
-def _refuse_lost_records(exports: Exports, streams: Sequence[str], last_frames: Mapping[str, int] | None) -> None:
+def _check_records(exports: Exports, streams: Sequence[str], last_frames: Mapping[str, int] | None) -> None:
+    """Refuse to replace exports of the interrupted run by the rest of the frames; log where new ones lack frames."""
     records = exports.records_path()
-    old = [path for path in exports.paths(streams) if path.is_file()]
-    if any(last >= 0 for last in (last_frames or {}).values()) and old and not records.exists():
-        raise InputError(f'{old[0]} holds the frames up to the saved state, but {records}, of which it would be '
-                         'written again with the new ones, is missing: give the exports as in the interrupted run, or '
-                         'name new files')
+    if records.exists() or not any(last >= 0 for last in (last_frames or {}).values()):
+        return
+    if old := [path for path in exports.paths(streams) if path.is_file()]:
+        raise InputError(f'{records}, from which {old[0]} would be written again with the new frames, is missing: '
+                         'name another file for the rest of the frames')
+    logging.getLogger(__name__).warning('the exports hold only the frames after the saved state: %s, which holds the '
+                                        'frames before it, is missing', records)

@@ -125,11 +125,11 @@ def check_outputs(sources: Sequence[Source], out: str | None = None, json_lines:
     if exports.mot and any(path.name == 'labels.txt' for path in exported):
         raise InputError('--mot writes the names of the classes into labels.txt, which is the name of the rows of a '
                          'source here too: rename that source')
-    if exports.csv and is_other_table(exports.csv):
-        raise InputError(f'--csv is {exports.csv}, which is there and is no table of detections but perhaps of '
-                         'labels: name another file')
     for path in exported:  # they are written last
         check_writable(path)
+    if exports.csv and is_other_table(exports.csv):
+        raise InputError(f'--csv is {exports.csv}, which exists and holds something else than detections, perhaps '
+                         'labels: name another file')
     return outputs
 
 

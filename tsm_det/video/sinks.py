@@ -6,8 +6,8 @@ import io
 import json
 import logging
 import os
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from fractions import Fraction
 from itertools import count
 from pathlib import Path
@@ -54,7 +54,7 @@ class JsonLinesSink(AbstractContextManager):
                 self._file.truncate(_length_up_to(self.path, last_frames))
 
     def __exit__(self, *_: object) -> None:
-        with writing(self.path):
+        with self._writing():
             self._file.close()
 
     def write(self, frame_id: int, time_s: float, stream: str, reset: str | None,
@@ -69,9 +69,18 @@ class JsonLinesSink(AbstractContextManager):
         except ValueError as error:
             raise InputError(f'the detections of frame {frame_id} of {stream} are not all finite: '
                              'check the checkpoint') from error
-        with writing(self.path):
+        with self._writing():
             self._file.write(line + '\n')
             self._file.flush()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """As ``writing``; a reader of standard output that has read enough ends the run as Ctrl-C does."""
+        with writing('standard output' if self.path == STDOUT else self.path):
+            try:
+                yield
+            except BrokenPipeError as error:
+                raise KeyboardInterrupt from error
 
 
 def _length_up_to(path: Path, last_frames: Mapping[str, int]) -> int:

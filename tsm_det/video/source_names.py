@@ -18,8 +18,7 @@ from tsm_det.video.connection import is_live_address
 IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
 VIDEO_SUFFIXES = ('.3gp', '.asf', '.avi', '.flv', '.gif', '.m2ts', '.m4v', '.mkv', '.mov', '.mp4', '.mpeg', '.mpg',
                   '.mts', '.ogv', '.ts', '.vob', '.webm', '.wmv')
-EPOCH_DIGITS = 9  # seconds since 1970 have nine or ten digits
-_DECIMAL = re.compile(r'(?<![\d.])(\d+)\.(\d+)\.[^.]+$')  # at the end of a name, before the suffix
+_NUMBER = re.compile(r'(?<![\d.])(\d+)(?:\.(\d+))?(?=\.[^.]+$)')  # at the end of a name, before the suffix
 
 
 class SourceName(NamedTuple):
@@ -70,18 +69,28 @@ def files_of(place: str) -> list[str]:
 def are_decimals(numbers: Collection[tuple[str, str]]) -> bool:
     """Whether digits before and after points are decimal numbers, as in 0.1, 0.15, 0.2, not counted, as in 1.9, 1.10.
 
-    Seconds since 1970 are; other numbers where this makes the steps between them more regular. False where all have
-    as many digits after the point, whose order does not depend on it.
+    False where all that have a point have as many digits after it, whose order does not depend on this.
     """
-    if len({len(after) for _, after in numbers}) < 2:
+    numbers = [(before, after) for before, after in numbers if after]
+    lengths = {len(after) for _, after in numbers}
+    if len(lengths) < 2:
         return False
-    if all(len(before) >= EPOCH_DIGITS for before, _ in numbers):
+    # Counted numbers of several lengths are padded to the smallest, decimals have no zeros at their end.
+    if all(is_epoch(before) for before, _ in numbers) or any(
+            after[0] == '0' and len(after) > min(lengths) for _, after in numbers):
         return True
+    if any(after[1:].endswith('0') for _, after in numbers):
+        return False
     values = sorted(Decimal(f'{before}.{after}') for before, after in numbers)
     pairs = sorted((int(before), int(after)) for before, after in numbers)
     steps = [float(later - earlier) for earlier, later in pairwise(values)]
     counts = [later[1] - earlier[1] for earlier, later in pairwise(pairs) if later[0] == earlier[0]]
-    return bool(counts) and pstdev(steps) * mean(counts) < pstdev(counts) * mean(steps)
+    return bool(counts) and pstdev(steps) * mean(counts) < pstdev(counts) * mean(steps)  # the more regular ones
+
+
+def is_epoch(digits: str) -> bool:
+    """Whether digits are seconds since 1970 of the years 2001 to 2033."""
+    return len(digits) == 10 and digits[0] == '1'
 
 
 def is_many(name: str) -> bool:
@@ -90,11 +99,22 @@ def is_many(name: str) -> bool:
 
 
 def _in_natural_order(paths: list[str]) -> list[str]:
-    found = (_DECIMAL.search(os.path.basename(path)) for path in paths)
-    number = r'(\d+(?:\.\d+)?)' if are_decimals([(match[1], match[2]) for match in found if match]) else r'(\d+)'
+    found = [_NUMBER.search(path) for path in paths]
+    numbers = [(match[1], match[2] or '') for match in found if match]
+    if len({len(after) for _, after in numbers if after}) > 1 and not are_decimals(numbers):
+        return sorted(paths, key=_natural_key)
+    return sorted(paths, key=_decimal_key)
+
+
+def _decimal_key(path: str) -> list[int | str | Decimal]:
+    if (match := _NUMBER.search(path)) is None:
+        return [*_natural_key(path)]
+    return [*_natural_key(path[:match.start()]), Decimal(match.group()), path[match.end():]]
+
+
+def _natural_key(text: str) -> list[int | str]:
     # Splitting by a group puts the numbers at odd positions.
-    return sorted(paths, key=lambda path: [
-        Decimal(part) if k % 2 else part.lower() for k, part in enumerate(re.split(number, path))])
+    return [int(part) if k % 2 else part.lower() for k, part in enumerate(re.split(r'(\d+)', text))]
 
 
 def _resolve(name: str) -> list[SourceName]:

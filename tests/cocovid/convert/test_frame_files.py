@@ -35,14 +35,14 @@ def test_other_and_hidden_files_are_no_images(tmp_path):
     assert [path.name for path in images_of(tmp_path)] == ['a.PNG', 'b.jpg']
 
 
-def test_files_are_found_behind_links_but_not_in_circles(tmp_path):
+def test_files_are_found_behind_links_each_once(tmp_path):
     write_images(tmp_path / 'disk', ['far/1.jpg', '2.JPG', '.3.jpg', '4.png'])
-    (tmp_path / 'data').mkdir()
-    (tmp_path / 'data' / 'cam').symlink_to(tmp_path / 'disk', target_is_directory=True)
-    (tmp_path / 'data' / 'same').symlink_to(tmp_path / 'disk', target_is_directory=True)
-    (tmp_path / 'disk' / 'far' / 'up').symlink_to(tmp_path / 'disk', target_is_directory=True)
+    write_images(tmp_path / 'data', ['run3/5.jpg', 'a/6.jpg', 'b/7.jpg'])
+    for link, target in (('data/cam', 'disk'), ('data/same', 'disk'), ('disk/far/up', 'disk'), ('data/a/b', 'data/b'),
+                         ('data/b/a', 'data/a'), ('data/latest', 'data/run3')):
+        (tmp_path / link).symlink_to(tmp_path / target, target_is_directory=True)
     assert [path.relative_to(tmp_path / 'data').as_posix() for path in files_below(tmp_path / 'data', '.jpg')] == [
-        f'{name}/{file}' for name in ('cam', 'same') for file in ('2.JPG', 'far/1.jpg')]
+        'a/6.jpg', 'b/7.jpg', 'cam/2.JPG', 'cam/far/1.jpg', 'run3/5.jpg']
 
 
 def test_a_folder_without_images_is_refused(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from pathlib import Path, PurePosixPath
@@ -78,12 +79,23 @@ def check_size(path: Path, stated: tuple[int, int], where: str) -> None:
 
 
 def files_below(folder: Path, *suffixes: str) -> list[Path]:
-    """List the files with one of the suffixes at any depth, also behind links, in order; ignore hidden files."""
-    found = []
-    for place, folders, names in os.walk(folder, followlinks=True):
-        here = Path(place).resolve()
-        folders[:] = [name for name in folders if not here.is_relative_to(Path(place, name).resolve())]  # no circles
-        found += [Path(place, name) for name in names if name.lower().endswith(suffixes) and name[0] != '.']
+    """List the files with one of the suffixes at any depth, in order; ignore hidden files.
+
+    Folders behind links count once, under their own name where they have one below ``folder``.
+    """
+    found: list[Path] = []
+    seen: set[str] = set()
+    roots = [str(folder)]
+    while roots:
+        links = []
+        for place, folders, names in itertools.chain.from_iterable(map(os.walk, roots)):
+            if (real := os.path.realpath(place)) in seen:
+                folders.clear()
+                continue
+            seen.add(real)
+            links += [path for name in folders if os.path.islink(path := os.path.join(place, name))]
+            found += [Path(place, name) for name in names if name.lower().endswith(suffixes) and name[0] != '.']
+        roots = sorted(links)
     return sorted(found)
 
 

@@ -10,6 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from tsm_det.cocovid.builder import Box, CocoVIDBuilder, ConversionReport
+from tsm_det.cocovid.convert.frame_numbers import are_time_stamps
 from tsm_det.cocovid.convert.json_object import JsonObject
 from tsm_det.cocovid.convert.labelled_videos import LabelledVideo, write_videos
 from tsm_det.cocovid.convert.listed_images import ListedImages
@@ -65,9 +66,9 @@ def _video(video: JsonObject, tracks: list[JsonObject], names: dict[int, str], l
 
 
 def _numbers(files: list[str]) -> list[int]:
-    numbers = [split[1] for split in split_numbers(files) if split is not None]
+    numbers = [split[1] for split in split_numbers(files, is_one_video=True) if split is not None]
     rising = len(numbers) == len(files) and all(earlier < later for earlier, later in pairwise(numbers))
-    return numbers if rising else list(range(len(files)))
+    return numbers if rising and not are_time_stamps(numbers) else list(range(len(files)))
 
 
 def _boxes(track: JsonObject, numbers: list[int], names: dict[int, str]) -> Iterator[Box]:
