@@ -24,15 +24,18 @@ _ALIKE = 0.85  # scor_thr is like score_thr, but norm1 not like norm2
 def check_spelling(config: Config, options: Iterable[str]) -> None:
     """Check that something reads the dotted keys of options; a dict with a ``type`` is checked when it is built.
 
-    Logs keys whose values the config has used already. Raises InputError when a new key at the top is none that is
-    read, or one in a dict without ``type`` is spelt almost like another.
+    Logs keys at the top that only the user's own code may read, and those whose values the config has used already.
+    Raises InputError when a new key is spelt almost like another.
     """
     for name in options:
         top, *rest = name.split('.')
-        if top not in config and top not in _TOP:
-            raise InputError(f'the option {name} sets {top}, which neither the config nor anything else has'
-                             f'{_suggestion(top, [*_TOP, *config])}: check its spelling')
-        if top not in _TOP:
+        if top not in _TOP and top not in config:
+            if suggestion := _suggestion(top, [*_TOP, *config]):
+                raise InputError(f'the option {name} sets {top}, which the config does not have{suggestion}: check its '
+                                 'spelling')
+            print_log(f'the option {name} sets a key that the config does not have and that neither mmengine, mmdet '
+                      'nor tsm_det reads', 'current', logging.WARNING)
+        elif top not in _TOP:
             print_log(f'the option {name} changes a name whose value the config has already used: if nothing changes, '
                       'set the keys that it went into', 'current', logging.WARNING)
         _check_below(config.get(top), rest, name)
