@@ -11,11 +11,10 @@ from video_options import add_video_options
 
 def parse_args() -> Namespace:
     parser = make_parser('detect_video.py synthvid VIDEO --out drawn.mp4 --json out.jsonl [options]', __doc__)
-    add = parser.add_argument
     add_names(parser, '; or a .onnx file (default: synthvid-gate)')
-    add('sources', nargs='*', metavar='SOURCE', help='video file, folder or glob of images or of videos, webcam (0 or '
-        '/dev/video0), address (rtsp://..., http://..., or s3://... of files), or NAME.txt that lists them; several '
-        'run as one batch')
+    parser.add_argument('sources', nargs='*', metavar='SOURCE', help='video file, folder or glob of images or of '
+        'videos, webcam (0 or /dev/video0), address (rtsp://..., http://..., or s3://... of files), or NAME.txt that '
+        'lists them; several run as one batch')
     add_video_options(parser)
     add_model_options(parser)
     return parser.parse_intermixed_args()
