@@ -13,8 +13,8 @@ ORDER = [
     'version', 'errors', 'files', 'locks', 'sealed', 'plain_pickle', 'malloc', 'png', 'text_table', 'randomness',
     'mixed_precision', 'shift', 'shift_inplace', 'shift_offline', 'sites', 'windows', 'stream_bank',
     'config_errors', 'config_spelling', 'config', 'published', 'models', 'video', 'cocovid', 'datasets', 'graphs',
-    'engines', 'streams', 'evaluation', 'export', 'distributed', 'saved_checkpoints', 'training_hooks', 'run_log', 'runner', 'publishing',
-    'benchmark', 'comparison', 'serving', 'fleet', 'ray_testing', '__init__']
+    'engines', 'streams', 'evaluation', 'export', 'distributed', 'saved_checkpoints', 'training_hooks', 'run_log',
+    'runner', 'publishing', 'benchmark', 'comparison', 'serving', 'fleet', 'ray_testing', '__init__']
 TORCH_ONLY = ['shift', 'shift_inplace', 'shift_offline', 'sites']
 MODULES = sorted(PACKAGE.rglob('*.py'))
 
