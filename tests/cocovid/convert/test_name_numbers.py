@@ -68,7 +68,9 @@ def test_dates_of_one_frame_per_second_are_one_video():
     [('cam1.', f'{frame}') for frame in sorted(random.Random(0).sample(range(1, 1000), 100))],
     [('sh010_1920x1080.', f'{frame}') for frame in [*range(7, 31), *range(555, 620)]],
     [('cam1.', f'{frame:04}') for frame in range(9990, 10020)],
-    [(f'cam{cam}.', '0001') for cam in (1, 2)], [('cam_218901234.', f'{frame}') for frame in range(1, 31)],
+    [(f'cam{cam}.', '0001') for cam in (1, 2)], [('cam1.', '0001'), ('cam1.', '0002'), ('cam2.', '0001')],
+    [('cam1.', '0002'), *((f'cam{cam}.', '0001') for cam in range(2, 6)), ('cam6.', '0003'), ('cam6.', '0004')],
+    [('cam_218901234.', f'{frame}') for frame in range(1, 31)],
     [(f'218901234{cam}.', f'{frame:04}') for cam in (1, 2) for frame in range(1, 20)],
     [('20240101120000.', f'{frame}') for frame in range(1, 31)],
     [('20240115_03_02_', f'{frame}') for frame in range(55, 65)]])

@@ -136,5 +136,5 @@ def _are_times(times: list[_Time], files: list[str], is_one_video: bool) -> bool
                          'rename the images cam1_000001.jpg, cam1_000002.jpg, ...')
     steps = [(after.microseconds() - before.microseconds(), after.second != before.second)
              for before, after in pairwise(sorted(times, key=_Time.microseconds))]
-    across = [step for step, is_across in steps if is_across]
-    return bool(across) and median(across) <= 2 * median(step for step, _ in steps)
+    within, across = ([step for step, is_across in steps if is_across == wanted] for wanted in (False, True))
+    return bool(across) and median(across) <= 2 * median(within)
