@@ -18,7 +18,7 @@ _TOP = {*inspect.signature(Runner.__init__).parameters, 'activation_checkpointin
         'data_root', 'efficient_conv_bn_eval', 'find_unused_parameters', 'model_wrapper_cfg', 'runner_type', 'strategy',
         'sync_bn', 'tracker', 'tta_model', 'tta_pipeline', 'video_data'} - {'self', 'cfg'}
 _FREE = ('custom_keys', 'data_prefix', 'default_hooks')  # their keys are names that users choose
-_ALIKE = 0.85  # scor_thr is like score_thr, but norm1 not like norm2
+_LEAST_SIMILARITY = 0.85  # that of scor_thr and score_thr is larger, that of norm1 and norm2 smaller
 
 
 def check_spelling(config: Config, options: Iterable[str]) -> None:
@@ -52,5 +52,5 @@ def _check_below(node: object, keys: list[str], name: str) -> None:
 
 
 def _suggestion(key: str, known: Iterable[str]) -> str:
-    alike = get_close_matches(key, known, 1, _ALIKE)
+    alike = get_close_matches(key, known, 1, _LEAST_SIMILARITY)
     return f', but {alike[0]}' if alike else ''

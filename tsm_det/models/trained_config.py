@@ -16,7 +16,7 @@ _PARTS = ('data_preprocessor', 'backbone', 'neck')
 # They matter in training only, or weights of another type do not fit.
 _IGNORED = {'init_cfg', 'pretrained', 'convert_weights', 'frozen_stages', 'norm_eval', 'with_cp', 'momentum',
             'requires_grad', 'drop_rate', 'attn_drop_rate', 'drop_path_rate', 'batch_augments', '_scope_'}
-_ALIKE = {'SyncBN': 'BN', 'SyncBatchNorm': 'BN', 'BatchNorm2d': 'BN', 'BN2d': 'BN'}  # in inference
+_SAME_IN_INFERENCE = {'SyncBN': 'BN', 'SyncBatchNorm': 'BN', 'BatchNorm2d': 'BN', 'BN2d': 'BN'}
 
 
 def warn_of_other_config(config: Config, content: Mapping, checkpoint: str | None) -> None:
@@ -54,7 +54,7 @@ def _with_defaults(values: dict) -> dict:
     defaults = {key: parameter.default for base in reversed(getattr(kind, '__mro__', ()))
                 for key, parameter in inspect.signature(base.__init__).parameters.items()
                 if parameter.default is not parameter.empty}
-    return {**defaults, **values, 'type': _ALIKE.get(name, name)}
+    return {**defaults, **values, 'type': _SAME_IN_INFERENCE.get(name, name)}
 
 
 def _plain(value: Any) -> Any:

@@ -128,7 +128,7 @@ def check_outputs(sources: Sequence[Source], out: str | None = None, json_lines:
     for path in exported:  # they are written last
         check_writable(path)
     if exports.csv and is_other_table(exports.csv):
-        raise InputError(f'--csv is {exports.csv}, which exists and holds something else than detections, perhaps '
+        raise InputError(f'--csv is {exports.csv}, which exists and holds something other than detections, perhaps '
                          'labels: name another file')
     return outputs
 

@@ -66,15 +66,15 @@ def files_of(place: str) -> list[str]:
     return _in_natural_order(images or videos)
 
 
-def are_decimals(numbers: Collection[tuple[str, str]]) -> bool:
+def are_decimals(numbers: Collection[tuple[str, str]]) -> bool | None:
     """Whether digits before and after points are decimal numbers, as in 0.1, 0.15, 0.2, not counted, as in 1.9, 1.10.
 
-    False where all that have a point have as many digits after it, whose order does not depend on this.
+    None where all that have a point have as many digits after it, whose order does not depend on this.
     """
     numbers = [(before, after) for before, after in numbers if after]
     lengths = {len(after) for _, after in numbers}
     if len(lengths) < 2:
-        return False
+        return None
     # Counted numbers of several lengths are padded to the smallest, decimals have no zeros at their end.
     if all(is_epoch(before) for before, _ in numbers) or any(
             after[0] == '0' and len(after) > min(lengths) for _, after in numbers):
@@ -100,15 +100,13 @@ def is_many(name: str) -> bool:
 
 def _in_natural_order(paths: list[str]) -> list[str]:
     found = [_NUMBER.search(path) for path in paths]
-    numbers = [(match[1], match[2] or '') for match in found if match]
-    if len({len(after) for _, after in numbers if after}) > 1 and not are_decimals(numbers):
-        return sorted(paths, key=_natural_key)
-    return sorted(paths, key=_decimal_key)
+    are_counted = are_decimals([(match[1], match[2] or '') for match in found if match]) is False
+    return sorted(paths, key=_natural_key if are_counted else _decimal_key)
 
 
-def _decimal_key(path: str) -> list[int | str | Decimal]:
+def _decimal_key(path: str) -> list:
     if (match := _NUMBER.search(path)) is None:
-        return [*_natural_key(path)]
+        return _natural_key(path)
     return [*_natural_key(path[:match.start()]), Decimal(match.group()), path[match.end():]]
 
 

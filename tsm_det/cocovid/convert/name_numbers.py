@@ -100,7 +100,7 @@ def _last_number(stem: str) -> tuple[str, int] | None:
 def _time(stem: str) -> _Time | None:
     """Read the end of a name as a time, if it can be one.
 
-    Raises ValueError, with the text before it, when it is written as a date and a time but is none.
+    Raises ValueError, with the text before it, when it is written as a date and a time that do not exist.
     """
     if found := _DATE_AND_TIME.search(stem):
         year, _, month, day, hour, _, minute, second, point, fraction = found.groups()
@@ -122,19 +122,19 @@ def _time(stem: str) -> _Time | None:
 
 def _are_times(times: list[_Time], files: list[str], is_one_video: bool) -> bool:
     """Whether names of one folder, with one text before the number, are times of one video."""
-    is_single = len({time.second for time in times}) == len(times)
     if not any(time.fraction for time in times):  # plain numbers, or dates
         return times[0].is_date
     first = min(time.second for time in times)
     if all(time.is_certain for time in times) or are_decimals(
             [(str(time.second - first), time.fraction) for time in times]):
         return True
-    if is_single:
-        if len(times) < 3 or is_one_video or times[0].is_date:
-            return len(times) > 1 and (is_one_video or times[0].is_date)
+    is_single = len({time.second for time in times}) == len(times)
+    if is_single and len(times) > 1 and (is_one_video or times[0].is_date):
+        return True
+    if is_single and len(times) > 2:
         raise InputError(f'{files[0]} and {files[1]} may be two times of one video, or a frame each of two videos: '
                          'rename the images cam1_000001.jpg, cam1_000002.jpg, ...')
     steps = [(after.microseconds() - before.microseconds(), after.second != before.second)
              for before, after in pairwise(sorted(times, key=_Time.microseconds))]
     within, across = ([step for step, is_across in steps if is_across == wanted] for wanted in (False, True))
-    return bool(across) and median(across) <= 2 * median(within)
+    return bool(within and across) and median(across) <= 2 * median(within)
