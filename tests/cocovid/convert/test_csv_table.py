@@ -4,6 +4,7 @@ import pytest
 
 from tsm_det.cocovid.convert.csv_table import read_table
 from tsm_det.errors import InputError
+from tsm_det.video.csv_rows import write_csv
 
 BOX = (10.0, 20.0, 4.0, 5.0)
 
@@ -33,6 +34,21 @@ def test_columns_have_the_usual_other_names(tmp_path, header, row):
     assert read(tmp_path, f'{header}\r\n{row}\r\n') == [(3, 'bird', BOX, '7')]
 
 
+@pytest.mark.parametrize('track', [None, 7])
+def test_an_export_of_this_package_is_a_table(tmp_path, track):
+    box = {'class': 'bird', 'label': 0, 'score': 0.5, 'bbox': [10.0, 20.0, 14.0, 25.0]} | (
+        {} if track is None else {'track_id': track})
+    write_csv([{'stream': 'yard', 'frame_id': k, 'time_s': k / 25, 'detections': [box]} for k in (3, 4)],
+              tmp_path / 'a.csv')
+    assert [row[1:] for row in read_table(tmp_path / 'a.csv')] == [(k, 'bird', BOX, track and '7') for k in (3, 4)]
+
+
+def test_names_of_images_that_are_times_are_no_frame_numbers(tmp_path):
+    rows = [f'{0.96 + k * 0.04:.2f}.png,bird,10,20,4,5\n' for k in range(3)]
+    assert [row[0] for row in read(tmp_path, 'image,label,x,y,width,height\n' + ''.join(rows))] == [
+        960_000, 1_000_000, 1_040_000]  # microseconds, as in folders of images: beyond the end of any video
+
+
 def test_a_decimal_comma_needs_semicolons(tmp_path):
     assert read(tmp_path, 'frame;label;x;y;width;height\n3;bird;10,5;20;4;5,25\n')[0][2] == (10.5, 20, 4, 5.25)
     with pytest.raises(InputError, match="x is '10,5'"):
@@ -43,7 +59,10 @@ def test_a_decimal_comma_needs_semicolons(tmp_path):
     ('frame,class,category,x,y,w,h\n', 'class, category, which may all be the label'),
     ('frame_id,frame_number,label,x,y,w,h\n', 'may all be the frame'), ('frame,label,x,y,x,w,h\n', 'may all be the x'),
     ('frame,label,x,y,xmax,w,h\n', 'no column bottom'), ('frame,label,xc,yc,w,h\n', 'no column x, y, only frame'),
-    ('label,x,y,w,h\n', 'no column frame'), ('image,label,x,y,w,h\nclip.jpg,bird,1,1,4,4\n', 'frame is None'),
+    ('label,x,y,w,h\n', 'no column frame'), ('image,label,x,y,w,h\nclip.jpg,bird,1,1,4,4\n', "frame is 'clip.jpg'"),
+    ('image,label,x,y,w,h\na_1.jpg,b,1,1,4,4\nb_1.jpg,b,1,1,4,4\n', 'a_1.jpg and b_1.jpg, which are both frame 1'),
+    ('stream,frame,label,x,y,w,h\nyard,0,b,1,1,4,4\ngate,0,b,1,1,4,4\n', 'rows of 2 videos in its column stream'),
+    ('video_id,frame,label,x,y,w,h\n1,0,b,1,1,4,4\n2,0,b,1,1,4,4\n', 'rows of 2 videos in its column video_id'),
     ('id,frame,label,x,y,w,h\n1,0,b,1,1,4,4\n2,0,b,9,9,4,4\n3,1,b,1,1,4,4\n', 'another id in every row'),
     ('0,bird,10,20,4,5\n', 'no column frame')])
 def test_what_could_be_understood_in_two_ways_is_an_error(tmp_path, text, message):

@@ -319,6 +319,13 @@ def test_two_videos_of_one_name_are_refused(folder):
         convert(folder)
 
 
+def test_two_tables_of_one_name_are_refused(folder):
+    add(folder, 'a', ['0,bird,1,1,4,4'])
+    (folder / 'a.CSV').write_text(HEADER)
+    with pytest.raises(InputError, match=r'another CSV file with the name of a\.CSV'):
+        convert(folder)
+
+
 def test_other_and_hidden_files_are_left_alone(folder):
     add(folder, 'a', ['0,bird,1,1,4,4'])
     (folder / 'README.txt').write_text('')

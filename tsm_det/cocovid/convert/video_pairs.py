@@ -18,7 +18,7 @@ def pair_videos(folder: Path, suffix: str, endings: tuple[str, ...] = ('',)) -> 
         suffix: of the files, in lower case.
         endings: what may follow the video's name in the file's.
 
-    Raises InputError when the folder has no video, a video or file lacks its partner, or two videos have one name.
+    Raises InputError when the folder has no video, a video or file lacks its partner, or two have one name.
     """
     kind = f'{suffix[1:].upper()} file'
     if not folder.is_dir():
@@ -26,12 +26,13 @@ def pair_videos(folder: Path, suffix: str, endings: tuple[str, ...] = ('',)) -> 
     files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith('.'))
     movies = [path for path in files if path.suffix.lower() in SUFFIXES]
     videos = {path.stem: path for path in movies}
-    tables = {path.stem: path for path in files
-              if path.suffix.lower() == suffix and path.stem.lower() not in _OTHER_FILES}
+    texts = [path for path in files if path.suffix.lower() == suffix and path.stem.lower() not in _OTHER_FILES]
+    tables = {path.stem: path for path in texts}
     if not movies:
         raise InputError(f'{folder} holds no video ({", ".join(SUFFIXES)}): name the folder they are in')
-    if twice := [path.name for path in movies if videos[path.stem] != path]:
-        raise InputError(f'{folder} has another video with the name of {", ".join(twice)}: rename one')
+    for kept, paths, what in ((videos, movies, 'video'), (tables, texts, kind)):
+        if twice := [path.name for path in paths if kept[path.stem] != path]:
+            raise InputError(f'{folder} has another {what} with the name of {", ".join(twice)}: rename one')
     found = {name: next((tables[name + ending] for ending in endings if name + ending in tables), None)
              for name in videos}
     if alone := sorted(name for name, table in found.items() if table is None):
