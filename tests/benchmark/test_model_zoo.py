@@ -52,7 +52,8 @@ def test_without_names_it_takes_every_temporal_config_that_has_a_baseline(tmp_pa
     rows = {line.split('`')[1] for line in page.splitlines() if '| `' in line}
     assert rows >= {'tsm_cascade_rcnn_r50_vid', 'tsm_dino_r50_vid', 'tsm_faster_rcnn_swin-t_vid',
                     'tsm_faster_rcnn_mobilenetv2_synthvid', 'tsm_retinanet_r18_synthvid',
-                    'tps_faster_rcnn_swin_synthvid'}
+                    'tps_faster_rcnn_swin_synthvid', 'tsm_faster_rcnn_r50_vid_gate', 'tsm_faster_rcnn_r50_vid_memory',
+                    'tsm_faster_rcnn_mobilenetv2_thermal_degraded_memory'}
     assert 'tsm_faster_rcnn_r50_vid_neck_only' not in rows
 
 

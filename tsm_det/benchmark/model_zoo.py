@@ -27,8 +27,8 @@ def model_zoo(names: Sequence[str], metafile: str | os.PathLike, out: str | os.P
     """Benchmark temporal configs against their 2D baselines, random weights, and write one Markdown page.
 
     Args:
-        names: configs that start with ``tsm_`` or ``tps_``; the rest of the name is the baseline. Empty: all that
-            have one.
+        names: configs that start with ``tsm_`` or ``tps_``; the rest of the name, without ``_gate`` or ``_memory``, is
+            the baseline. Empty: all that have one.
         metafile: from ``tools/publish.py``; published weights have AP50 and size.
         out: the page.
         command: the command line, printed on the page.
@@ -40,7 +40,7 @@ def model_zoo(names: Sequence[str], metafile: str | os.PathLike, out: str | os.P
     or is another run's output.
     """
     pairs = {name: match[1] for name in config_names()
-             if (match := re.match('(?:tsm|tps)_(.*)', name)) and match[1] in config_names()}
+             if (match := re.match('(?:tsm|tps)_(.*?)(?:_gate|_memory)?$', name)) and match[1] in config_names()}
     if wrong := [name for name in names if name not in pairs]:
         raise InputError(f'{wrong[0]} is not a temporal config with a 2D baseline: give some of {", ".join(pairs)}')
     check_writable(out)
@@ -67,8 +67,8 @@ def _page(reports: dict[str, dict], scores: dict[str, list[str]], published: dic
         'frame of the size of the test pipeline, eager mode. CPU time is the ratio of medians over '
         f'{frames} interleaved frames with random weights. GFLOPs count a multiply-add as two. AP50 and that of the '
         '2D baseline are means over seeds, on the test set of the config; the comparisons are in `docs/results`. '
-        'Only detectors named after their 2D baseline are listed; `data/checkpoints/metafile.yml` has all published '
-        'weights.', '',
+        'Only detectors named after their 2D baseline are listed, and their variants with gates or a RoI memory; '
+        '`data/checkpoints/metafile.yml` has all published weights.', '',
         *markdown_table(_HEAD, rows), ''])
 
 

@@ -117,7 +117,8 @@ class RoIHeadWithMemory(BaseRoIHead):
 
     def _rows(self, x: Sequence[Tensor], rois: Tensor) -> AbstractContextManager[BoxRows]:
         """The rows of a call of the box head."""
-        counts, outer = rois[:, 0].long().bincount(minlength=len(x[0])).tolist(), _bound.rows
+        outer, num_frames = _bound.rows, len(x[0])
+        counts = [len(rois)] if num_frames == 1 else rois[:, 0].long().bincount(minlength=num_frames).tolist()
         return box_rows(BoxRows(counts, best=outer.best if outer else None))
 
     def _use_memory(self, _layer: nn.Module, _inputs: tuple, outputs: Tensor) -> Tensor | None:
@@ -133,7 +134,7 @@ class RoIHeadWithMemory(BaseRoIHead):
             enhanced, tape.presents[:] = read(tape.clip_shape, tape.pasts, tape.numbers)
         else:
             enhanced, _ = read((len(rows.counts), 1))
-        return torch.cat([frame[:count] for frame, count in zip(enhanced, rows.counts, strict=True)]).to(outputs.dtype)
+        return _in_rows(enhanced, rows.counts).to(outputs.dtype)
 
     def _best(self, features: Tensor, rows: BoxRows) -> tuple[Tensor, Tensor]:
         """Features ``(F, k, C)`` of the first boxes of each frame, and where there are any, ``(F, k)``."""
@@ -175,3 +176,10 @@ def _by_frame(rows: Tensor, counts: Sequence[int]) -> Tensor:
     if len(counts) == 1:
         return rows.unsqueeze(0)
     return pad_sequence(rows.split(counts), batch_first=True)
+
+
+def _in_rows(frames: Tensor, counts: Sequence[int]) -> Tensor:
+    """Rows ``(n, C)`` of ``(F, most, C)``, without those that :func:`_by_frame` added."""
+    if len(counts) == 1:
+        return frames.squeeze(0)
+    return torch.cat([frame[:count] for frame, count in zip(frames, counts, strict=True)])

@@ -56,6 +56,8 @@ class RoIMemory(nn.Module):
         self.to_output = nn.Linear(self.width, channels)
         nn.init.zeros_(self.to_output.weight)
         nn.init.zeros_(self.to_output.bias)
+        self.register_buffer('next_matches', self.matches(torch.arange(every), torch.arange(2).expand(every, 2)),
+                             persistent=False)
 
     def forward(self, features: Tensor, best: Tensor, is_there: Tensor, clip_shape: tuple[int, int],
                 past: Sequence[Tensor | None] = (None, None),
@@ -78,13 +80,18 @@ class RoIMemory(nn.Module):
         written = torch.cat([self.to_token(best), torch.ones_like(best[..., :1])], dim=2)
         written = (written * is_there.unsqueeze(2)).unflatten(0, clip_shape)
         tokens, phase = map(fit_past, past, self.empty(n))
-        frames = torch.cat([tokens, written], dim=1)
-        if numbers is None:
-            numbers = torch.arange(t, device=frames.device).expand(n, -1)
-        numbers = torch.cat([numbers, numbers[:, -1:] + 1], dim=1)
-        is_seen = self.matches(phase[:, 0].long(), numbers)
-        attended = self._attend(features.unflatten(0, clip_shape), frames, is_seen[:, :-1])
-        present = _chosen(frames, is_seen[:, -1, :, 1:]), (phase + numbers[:, -1:]).remainder(self.every)
+        zero = written.new_zeros(n, 1, written.shape[-1])
+        seen = torch.cat([tokens.flatten(1, 2), written.flatten(1, 2), zero], dim=1)
+        frames = seen[:, :-1].unflatten(1, (-1, self.k))
+        if numbers is None and t == 1:
+            is_seen, length = self.next_matches[phase[:, 0].long()], 1
+        else:
+            if numbers is None:
+                numbers = torch.arange(t, device=frames.device).expand(n, -1)
+            numbers = torch.cat([numbers, numbers[:, -1:] + 1], dim=1)
+            is_seen, length = self.matches(phase[:, 0].long(), numbers), numbers[:, -1:]
+        attended = self._attend(features.unflatten(0, clip_shape), seen, is_seen[:, :-1])
+        present = _chosen(frames, is_seen[:, -1, :, 1:]), (phase + length).remainder(self.every)
         return features + self.to_output(attended).flatten(0, 1), present
 
     def empty(self, num_streams: int) -> tuple[Tensor, Tensor]:
@@ -119,21 +126,22 @@ class RoIMemory(nn.Module):
         own = own.masked_fill(torch.ones_like(own[0], dtype=torch.bool).triu(1), -1)  # frames may be repeated
         return torch.cat([remembered, own], dim=2).unsqueeze(3) == wanted.unsqueeze(2)
 
-    def _attend(self, features: Tensor, frames: Tensor, is_seen: Tensor) -> Tensor:
-        """Read ``(N, T, Q, width)`` for features ``(N, T, Q, C)`` from tokens ``(N, F, k, width)``.
+    def _attend(self, features: Tensor, tokens: Tensor, is_seen: Tensor) -> Tensor:
+        """Read ``(N, T, Q, width)`` for features ``(N, T, Q, C)`` from tokens ``(N, F * k + 1, width)``.
 
         ``is_seen`` is that of :meth:`matches`, of the T frames.
         """
-        keys, values, is_there = F.pad(frames.flatten(1, 2), (0, 0, 0, 1)).split([self.width, self.width, 1], dim=2)
+        keys, values, is_there = tokens.split([self.width, self.width, 1], dim=2)
         is_open = is_seen.any(3, keepdim=True) & (is_there[:, :-1] != 0).unflatten(1, (-1, self.k))[:, None, :, :, 0]
-        bias = (is_seen.to(frames) @ self.age_bias).unsqueeze(3).masked_fill(~is_open.unsqueeze(4), -torch.inf)
-        bias = F.pad(bias.flatten(2, 3), (0, 0, 0, 1))  # (N, T, F*k + 1, heads); the last token is zero
-        queries = self.to_query(features) * (self.width // self.num_heads) ** -0.5
-        queries, keys, values = map(self._heads, (queries, keys.unsqueeze(1), values.unsqueeze(1)))
-        scores = queries @ keys.transpose(3, 4)
-        # Not scaled_dot_product_attention: torch.export would ask whether Q is 1.
-        weights = (scores + bias.transpose(2, 3).unsqueeze(3)).softmax(4)
-        return (weights @ values).transpose(2, 3).flatten(3)
+        bias = (is_seen.to(tokens) @ self.age_bias).transpose(2, 3).unsqueeze(4)  # (N, T, heads, F, 1)
+        bias = F.pad(bias.masked_fill(~is_open.unsqueeze(2), -torch.inf).flatten(3), (0, 1))  # the last token is zero
+        queries = F.pad(self.to_query(features), (0, 0, 0, 1))  # else torch.export would ask whether there are any
+        clip_shape, num_queries = queries.shape[:2], queries.shape[2]
+        keys, values = (self._heads(past).unsqueeze(1).expand(-1, clip_shape[1], -1, -1, -1).flatten(0, 1)
+                        for past in (keys, values))
+        bias = bias.unsqueeze(3).expand(-1, -1, -1, num_queries, -1).flatten(0, 1)
+        read = F.scaled_dot_product_attention(self._heads(queries).flatten(0, 1), keys, values, bias)
+        return read.transpose(1, 2).flatten(2).unflatten(0, clip_shape)[:, :, :-1]
 
     def _heads(self, vectors: Tensor) -> Tensor:
         """``(..., n, width)`` to ``(..., heads, n, width / heads)``."""
@@ -147,4 +155,4 @@ class RoIMemory(nn.Module):
 def _chosen(frames: Tensor, is_wanted: Tensor) -> Tensor:
     """Tokens ``(N, L, k, width)`` of the frames that ``is_wanted`` ``(N, F, L)`` names, zeros where it names none."""
     streams = torch.arange(len(frames), device=frames.device).unsqueeze(1)
-    return frames[streams, is_wanted.int().argmax(1)].masked_fill(~is_wanted.any(1)[:, :, None, None], 0)
+    return frames[streams, is_wanted.int().argmax(1)].masked_fill_(~is_wanted.any(1)[:, :, None, None], 0)
