@@ -23,6 +23,16 @@ def test_a_multiply_add_counts_as_two(plans, images):
     assert counted['flops'] - count_operations(plan, images[0])['flops'] == 2 * 10 * weights
 
 
+def test_attention_is_counted(plans, images):
+    """One more remembered frame is read by a key and a value product per token and proposal."""
+    plan, counts = plans['2d'], []
+    for sparse in (7, 8):
+        plan.config.model.roi_head.update(type='MemoryRoIHead', memory=dict(k=16, recent=4, sparse=sparse))
+        counts.append(count_operations(plan, images[0])['flops'])
+    proposals, width = plan.config.model.test_cfg.rpn.max_per_img, plan.build().model.roi_head.memory.width
+    assert counts[1] - counts[0] == pytest.approx(2 * 2 * proposals * 16 * width, rel=0.1)
+
+
 @pytest.mark.slow
 def test_memory_is_that_of_a_separate_process_whose_failure_is_reported(plans, images):
     hoard = np.ones(400_000_000, np.uint8)  # 400 MB of this process, not of the arm

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from tsm_det.benchmark.arms import ArmPlan, with_mmdets_roi_align
@@ -26,7 +27,7 @@ def count_operations(plan: ArmPlan, image: np.ndarray) -> dict[str, int]:
     """
     config = with_mmdets_roi_align(plan.config)  # the separable form consists of matrix products
     arm = plan._replace(config=config, engine=plan.engine and 'eager').build()
-    with FlopCounterMode(display=False) as counter:
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:  # it does not know other kernels
         arm([image])
     return {'parameters': sum(parameter.numel() for parameter in arm.model.parameters()),
             'flops': counter.get_total_flops()}
