@@ -27,7 +27,8 @@ def count_operations(plan: ArmPlan, image: np.ndarray) -> dict[str, int]:
     """
     config = with_mmdets_roi_align(plan.config)  # the separable form consists of matrix products
     arm = plan._replace(config=config, engine=plan.engine and 'eager').build()
-    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:  # it does not know other kernels
+    # The counter has no formula for the CPU's fused attention.
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         arm([image])
     return {'parameters': sum(parameter.numel() for parameter in arm.model.parameters()),
             'flops': counter.get_total_flops()}

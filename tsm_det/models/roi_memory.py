@@ -37,6 +37,7 @@ class RoIMemory(nn.Module):
     """
 
     sites = ('tokens', 'phase')
+    next_matches: Tensor
 
     def __init__(self, channels: int, k: int = 16, recent: int = 4, sparse: int = 8, every: int = 8,
                  num_heads: int = 4, reduction: int = 4) -> None:
@@ -73,8 +74,9 @@ class RoIMemory(nn.Module):
             numbers: ``(N, T)``, of the frames in their streams, minus the first; None: they are consecutive.
 
         Returns:
-            Features like those given, and the past of the next clip: tokens ``(N, recent - 1 + sparse, k, width)``, in
-            the order of :meth:`ages`, and ``(N, 1)``, the number of its first frame modulo ``every``.
+            Features like those given, and the past of the next clip: tokens
+            ``(N, recent - 1 + sparse, k, 2 * width + 1)``, in the order of :meth:`ages`, and ``(N, 1)``,
+            the number of its first frame modulo ``every``.
         """
         n, t = clip_shape
         written = torch.cat([self.to_token(best), torch.ones_like(best[..., :1])], dim=2)
@@ -83,15 +85,15 @@ class RoIMemory(nn.Module):
         zero = written.new_zeros(n, 1, written.shape[-1])
         seen = torch.cat([tokens.flatten(1, 2), written.flatten(1, 2), zero], dim=1)
         frames = seen[:, :-1].unflatten(1, (-1, self.k))
-        if numbers is None and t == 1:
-            is_seen, length = self.next_matches[phase[:, 0].long()], 1
+        if numbers is None and t == 1:  # a frame of a stream, looked up for speed
+            is_seen, next_phase = self.next_matches[phase[:, 0].long().remainder(self.every)], phase + 1
         else:
             if numbers is None:
                 numbers = torch.arange(t, device=frames.device).expand(n, -1)
             numbers = torch.cat([numbers, numbers[:, -1:] + 1], dim=1)
-            is_seen, length = self.matches(phase[:, 0].long(), numbers), numbers[:, -1:]
+            is_seen, next_phase = self.matches(phase[:, 0].long(), numbers), phase + numbers[:, -1:]
         attended = self._attend(features.unflatten(0, clip_shape), seen, is_seen[:, :-1])
-        present = _chosen(frames, is_seen[:, -1, :, 1:]), (phase + length).remainder(self.every)
+        present = _chosen(frames, is_seen[:, -1, :, 1:]), next_phase.remainder(self.every)
         return features + self.to_output(attended).flatten(0, 1), present
 
     def empty(self, num_streams: int) -> tuple[Tensor, Tensor]:
@@ -127,7 +129,8 @@ class RoIMemory(nn.Module):
         return torch.cat([remembered, own], dim=2).unsqueeze(3) == wanted.unsqueeze(2)
 
     def _attend(self, features: Tensor, tokens: Tensor, is_seen: Tensor) -> Tensor:
-        """Read ``(N, T, Q, width)`` for features ``(N, T, Q, C)`` from tokens ``(N, F * k + 1, width)``.
+        """Read ``(N, T, Q, width)`` for features ``(N, T, Q, C)`` from tokens
+        ``(N, F * k + 1, 2 * width + 1)``.
 
         ``is_seen`` is that of :meth:`matches`, of the T frames.
         """
@@ -153,6 +156,6 @@ class RoIMemory(nn.Module):
 
 
 def _chosen(frames: Tensor, is_wanted: Tensor) -> Tensor:
-    """Tokens ``(N, L, k, width)`` of the frames that ``is_wanted`` ``(N, F, L)`` names, zeros where it names none."""
+    """Tokens ``(N, L, k, ...)`` of the frames that ``is_wanted`` ``(N, F, L)`` names, zeros where it names none."""
     streams = torch.arange(len(frames), device=frames.device).unsqueeze(1)
     return frames[streams, is_wanted.int().argmax(1)].masked_fill_(~is_wanted.any(1)[:, :, None, None], 0)

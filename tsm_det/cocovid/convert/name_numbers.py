@@ -48,21 +48,27 @@ def split_numbers(files: Sequence[str], is_one_video: bool = False) -> list[tupl
 
     Raises InputError when names may be times, or single frames of several videos.
     """
-    stems = [_stem(file) for file in files]
-    splits = [_last_number(stem) for stem in stems]
+    splits = [_last_number(_stem(file)) for file in files]
+    for place, time in find_times(files, is_one_video).items():
+        splits[place] = time
+    return splits
+
+
+def find_times(files: Sequence[str], is_one_video: bool = False) -> dict[int, tuple[str, int]]:
+    """Return the text before it and the microseconds of each name that is a time, by its place; see
+    :func:`split_numbers`.
+    """
     series: defaultdict[tuple[PurePath, str], dict[int, _Time]] = defaultdict(dict)
     wrong_dates = set()
-    for place, (file, stem) in enumerate(zip(files, stems, strict=True)):
+    for place, file in enumerate(files):
         try:
-            if (time := _time(stem)) is not None:
+            if (time := _time(_stem(file))) is not None:
                 series[PurePath(file).parent, time.prefix][place] = time
         except ValueError as error:
             wrong_dates.add((PurePath(file).parent, error.args[-1]))
-    for key, times in series.items():
-        if key not in wrong_dates and _are_times(list(times.values()), [files[place] for place in times], is_one_video):
-            for place, time in times.items():
-                splits[place] = time.prefix, time.microseconds()
-    return splits
+    return {place: (time.prefix, time.microseconds()) for key, times in series.items()
+            if key not in wrong_dates and _are_times(list(times.values()), [files[at] for at in times], is_one_video)
+            for place, time in times.items()}
 
 
 def split_number(file: str) -> tuple[str, int] | None:
