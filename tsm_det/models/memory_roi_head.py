@@ -138,8 +138,11 @@ class RoIHeadWithMemory(BaseRoIHead):
 
     def _best(self, features: Tensor, rows: BoxRows) -> tuple[Tensor, Tensor]:
         """Features ``(F, k, C)`` of the first boxes of each frame, and where there are any, ``(F, k)``."""
-        features = features if rows.order is None else features[rows.order.argsort()]
         k = self.memory.k
+        if rows.order is None and min(rows.counts) >= k:  # the usual case, without copies
+            best = _by_frame(features, rows.counts)[:, :k]
+            return best, best.new_ones(best.shape[:2], dtype=torch.bool)
+        features = features if rows.order is None else features[rows.order.argsort()]
         best = torch.stack([F.pad(F.pad(frame[:k], (0, 1), value=1), (0, 0, 0, k))[:k]
                             for frame in features.split(rows.counts)])
         return best[..., :-1], best[..., -1] != 0
