@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -312,17 +313,11 @@ def test_a_csv_file_without_video_is_refused_not_skipped(folder):
         convert(folder)
 
 
-def test_two_videos_of_one_name_are_refused(folder):
+@pytest.mark.parametrize(('name', 'kind'), [('a.mkv', 'video'), ('a.CSV', 'CSV file')])
+def test_two_files_of_one_name_are_refused(folder, name, kind):
     add(folder, 'a', ['0,bird,1,1,4,4'])
-    write_video(folder / 'a.mkv')
-    with pytest.raises(InputError, match=r'another video with the name of a\.mkv'):
-        convert(folder)
-
-
-def test_two_tables_of_one_name_are_refused(folder):
-    add(folder, 'a', ['0,bird,1,1,4,4'])
-    (folder / 'a.CSV').write_text(HEADER)
-    with pytest.raises(InputError, match=r'another CSV file with the name of a\.CSV'):
+    shutil.copy(folder / f'a{".mp4" if kind == "video" else ".csv"}', folder / name)
+    with pytest.raises(InputError, match=f'another {kind} with the name of {name}'):
         convert(folder)
 
 

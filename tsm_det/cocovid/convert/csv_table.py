@@ -54,10 +54,10 @@ def read_table(path: Path) -> list[TableRow]:
     names, separator, records = _read_records(path)
     _check_one_video(path, names, records)
     columns = _columns(names, path)
-    if not any(record[columns['track']].strip() for _, record in records if 'track' in columns):
-        columns.pop('track', None)
-    numbers = _frame_numbers(path, [(line, record[columns['image']].strip()) for line, record in records]
-                             ) if 'image' in columns else {}
+    if 'track' in columns and not any(record[columns['track']].strip() for _, record in records):
+        del columns['track']
+    images = [(line, record[columns['image']].strip()) for line, record in records if 'image' in columns]
+    numbers = _frame_numbers(path, images)
     rows = [_row(record, columns, f'{path} line {line}', line, separator, numbers) for line, record in records]
     different = (len({getattr(row, key) for row in rows}) for key in ('track', 'frame'))
     if columns.get('track', '').lower() == 'id' and next(different) == len(rows) > 2 and next(different) > 1:
@@ -129,7 +129,7 @@ def _is_video(name: str) -> bool:
 def _frame_numbers(path: Path, images: list[tuple[int, str]]) -> dict[str, str]:
     """Return the number at the end of the name of each image, given with its line.
 
-    Raises InputError when there is none, or it is a time, or images may be of several videos.
+    Raises InputError when a name does not end in a number or is a time, or images may be of several videos.
     """
     lines: dict[str, int] = {}
     for line, image in images:
@@ -141,13 +141,13 @@ def _frame_numbers(path: Path, images: list[tuple[int, str]]) -> dict[str, str]:
     if times := find_times(files, is_one_video=True):
         raise InputError(f'{path} has the image {list(lines)[min(times)]}, whose name is a time: {hint}')
     numbers: dict[str, str] = {}
-    first: dict[str, tuple] = {}
+    seen: dict[str, tuple] = {}  # the first image of the series, and of each number
     for (image, line), file, split in zip(lines.items(), files, split_numbers(files, is_one_video=True), strict=True):
         if split is None or _is_video(image):
             raise InputError(f'{path} line {line} has the image {image!r}, whose name does not end in a number: {hint}')
         numbers[image] = str(split[1])
         for key, value in (('series', (PurePath(file).parent, split[0])), (numbers[image], file)):
-            known, other = first.setdefault(key, (value, image))
+            known, other = seen.setdefault(key, (value, image))
             if known != value:
                 raise InputError(f'{path} has the images {other} and {image}, which may be of two videos, or '
                                  f'copies: give each video a CSV file of its own, or {hint}')
