@@ -13,6 +13,7 @@ import av
 import fsspec
 import numpy as np
 import pytest
+import yapf  # noqa: F401  # fills its cache before the workers of pytest-xdist start: two at once may fail
 from hypothesis import settings
 from mmengine.logging import MMLogger
 

@@ -131,6 +131,18 @@ def test_a_signal_to_one_process_saves_the_step_and_ends_all(tmp_path, data_root
     assert (tmp_path / 'work' / 'last_checkpoint').read_text() == str(tmp_path / 'work' / 'iter_2.pth')
 
 
+@pytest.mark.parametrize('command', [['tools/dist_train.sh', CONFIG], ['tools/dist_test.sh', CONFIG, 'checkpoint']])
+def test_the_cache_of_yapf_is_filled_before_the_processes_start(tmp_path, command):
+    python = tmp_path / 'python'
+    python.write_text(f'#!/bin/sh\n[ "$1" = -c ] && exec {sys.executable} "$@"\n'
+                      f'echo at the start: $(cat $(find {tmp_path} -name "*.pickle") | wc -c)\n')
+    python.chmod(0o755)
+    status, printed = start([*command, '2'], PYTHON=str(python), XDG_CACHE_HOME=str(tmp_path))
+    grammars = [path.read_bytes() for path in tmp_path.rglob('*.pickle')]
+    assert (status, len(grammars)) == (0, 2)
+    assert printed == f'at the start: {sum(map(len, grammars))}\n'
+
+
 @pytest.mark.parametrize(('command', 'message'), [
     (['tools/dist_train.sh', 'a'], 'usage: tools/dist_train.sh CONFIG NUM_PROCESSES'),
     (['tools/dist_test.sh', 'a', 'b'], 'usage: tools/dist_test.sh CONFIG CHECKPOINT NUM_PROCESSES'),

@@ -12,5 +12,7 @@ rendezvous=(--standalone)
 if [ "${NNODES:-1}" -gt 1 ]; then
   rendezvous=(--nnodes "$NNODES" --node-rank "$NODE_RANK" --master-addr "$MASTER_ADDR" --master-port "${PORT:-29500}")
 fi
-exec "${PYTHON:-python}" -m torch.distributed.run "${rendezvous[@]}" --nproc-per-node "$processes" \
+python=${PYTHON:-python}
+"$python" -c 'import yapf'  # fills its cache: processes that fill it at once may fail (yapf issue 1204)
+exec "$python" -m torch.distributed.run "${rendezvous[@]}" --nproc-per-node "$processes" \
   "$(dirname "$0")/train.py" "$config" --launcher pytorch "$@"
