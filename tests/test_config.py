@@ -14,6 +14,12 @@ def test_a_key_that_leads_nowhere_is_refused(options):
         override(config, options)
 
 
+def test_a_key_below_none_is_set():
+    config = Config({'backbone': {'init_cfg': None, 'depth': 18}})
+    override(config, {'backbone.init_cfg.type': 'A', 'backbone.init_cfg.checkpoint': 'x', 'backbone.depth': None})
+    assert config.backbone == {'init_cfg': {'type': 'A', 'checkpoint': 'x'}, 'depth': None}
+
+
 def test_a_config_is_refused_in_one_sentence_for_an_option_that_does_not_fit():
     with pytest.raises(InputError, match='do not fit the config'):
         load_config(config_path('tsm_faster_rcnn_r18_synthvid'), {'test_dataloader.dataset.pipeline.9.type': 'X'})

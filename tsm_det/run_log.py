@@ -9,6 +9,7 @@ from mmengine.hooks import Hook
 from mmengine.logging import MMLogger, print_log
 from mmengine.runner import Runner
 
+from tsm_det.errors import InputError
 from tsm_det.training_hooks import unwrapped
 
 # Beginnings of messages: mmengine's warnings about its own calls, which no config can avoid; and its long lists.
@@ -17,12 +18,21 @@ _FILE_ONLY = (f'\n{60 * "-"}\nSystem environment:', 'Config:\n', 'Hooks will be 
 
 
 class LoggedRunner(Runner):
-    """mmengine's runner with another log."""
+    """mmengine's runner with another log, and with a sentence where a backbone cannot read its file of weights."""
 
     def build_logger(self, *args, **kwargs) -> MMLogger:
         logger = super().build_logger(*args, **kwargs)
         arrange_log(logger)
         return logger
+
+    def _init_model_weights(self) -> None:
+        try:
+            super()._init_model_weights()
+        except (LookupError, RuntimeError) as error:  # how Swin and PVT, which read files themselves, fail
+            raise InputError(
+                f'the weights of init_cfg do not fit the network ({type(error).__name__}: {error}): give others as '
+                "model.backbone.init_cfg.checkpoint; Swin reads keys that begin with 'backbone.', or, with "
+                "model.backbone.convert_weights=True, those of its authors' files") from error
 
 
 def arrange_log(logger: logging.Logger) -> None:

@@ -34,12 +34,13 @@ from tsm_det.mixed_precision import cpu_optim_wrapper
 from tsm_det.models.checkpoint_file import plain_files_only, read_checkpoint
 from tsm_det.models.class_names import check_class_count, check_learned_classes
 from tsm_det.models.depthwise import quicken_depthwise
-from tsm_det.models.loading import warn_random_backbone, warn_random_weights
+from tsm_det.models.loading import warn_random_weights
 from tsm_det.models.trained_config import warn_of_other_config
 from tsm_det.models.weights import load_weights
 from tsm_det.run_log import LoggedRunner, TrainingSummary, arrange_log
 from tsm_det.saved_checkpoints import checkpoint_to_resume, last_checkpoint, write_whole
 from tsm_det.training_hooks import (
+    CheckBackbone,
     CheckNumClasses,
     FitCheckpoint,
     SaveOnSigterm,
@@ -113,14 +114,12 @@ def _choose_checkpoint(config: Config, resume: str | bool, trust: bool) -> None:
 
 def _run_training(runner: Runner) -> None:
     on_sigterm = SaveOnSigterm()
-    for hook in (TrainingSummary(), CheckNumClasses(), SpareIgnoredRegions(), StopWithoutLoss(), on_sigterm,
-                 FitCheckpoint(runner.cfg.load_from, runner.cfg.resume)):
+    for hook in (TrainingSummary(), CheckBackbone(), CheckNumClasses(), SpareIgnoredRegions(), StopWithoutLoss(),
+                 on_sigterm, FitCheckpoint(runner.cfg.load_from, runner.cfg.resume)):
         runner.register_hook(hook)
     write_whole(runner)
     if runner.cfg.get('val_cfg'):
         in_windows(runner, 'val_loop')
-    if not runner.cfg.load_from:
-        warn_random_backbone(unwrapped(runner), runner.cfg.optim_wrapper)
     try:
         runner.train()
     except KeyboardInterrupt as end:

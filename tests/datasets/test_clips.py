@@ -101,7 +101,9 @@ def test_frames_know_their_segment():
     assert frames['segment'] == [0, 0, 1, 1, 2, 2]
 
 
-@pytest.mark.parametrize('wrong', [dict(segments=4, distance=8), dict(segments=3, distance=1)])
+@pytest.mark.parametrize('wrong', [
+    dict(segments=4, distance=8), dict(segments=3, distance=1), dict(segments=6, distance=8),
+    dict(segments=3, distance=9, stride=2)])
 def test_segments_out_of_range_are_refused(wrong):
     with pytest.raises(InputError):
         SegmentedFrames(6, **wrong)

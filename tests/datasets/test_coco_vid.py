@@ -2,6 +2,7 @@
 
 import json
 import sys
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
@@ -114,6 +115,16 @@ def test_the_reader_of_a_data_set_goes_before_its_pipelines(load, tmp_path, vide
 def test_an_unknown_reader_is_refused(load):
     with pytest.raises(InputError, match=r"'cv2'.*pyav, decord"):
         load(coco_vid(), reader='cv2')
+
+
+@pytest.mark.parametrize('segments', [1, 2])
+def test_segments_that_the_pipeline_does_not_pass_on_are_refused(load, segments):
+    pipeline = [dict(type='SegmentedFrames', num_frames=4, segments=segments, distance=8),
+                dict(type='TransformBroadcaster', transforms=[dict(type='LoadFrame')]), dict(type='PackTrackInputs')]
+    with pytest.raises(InputError, match='meta_keys') if segments > 1 else nullcontext():
+        load(coco_vid(), pipeline=pipeline)
+    pipeline[-1]['meta_keys'] = ('segment',)
+    load(coco_vid(), pipeline=pipeline)
 
 
 @pytest.mark.parametrize('mixing', ['Mosaic', 'MixUp', 'CachedMosaic', 'CachedMixUp', 'CopyPaste'])

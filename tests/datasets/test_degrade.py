@@ -102,6 +102,24 @@ def test_a_blur_keeps_the_sum_of_a_point_and_has_its_width(kind):
     assert degraded(build(kind, seed=0), of=np.full((30, 30, 3), 77, np.uint8)).tolist() == [[[77] * 3] * 30] * 30
 
 
+@pytest.mark.parametrize('length', [1, 3, 10, 20])
+def test_motion_blur_leaves_a_point_in_its_place(length):
+    point = np.zeros((41, 41, 3))
+    point[20, 20] = 1e4  # rounding matters little
+    for seed in range(20):
+        blur = build(dict(type='MotionBlur', length=length))
+        spread = blur.degrade(point, np.random.default_rng(seed))[..., 0]
+        np.testing.assert_allclose([np.sum(spread * axis) / spread.sum() for axis in np.mgrid[:41, :41]], 20, atol=1e-4)
+
+
+@pytest.mark.parametrize('kind', [*KINDS, dict(type='Bursts', transforms=[KINDS[0]], length=3, gap=3)], ids=str)
+def test_ids_that_numpy_counted_are_the_same_ids(kind):
+    transform = build(kind, seed=3)
+    for video_id in range(4):
+        assert np.array_equal(degraded(transform, 2, video_id), degraded(transform, np.int64(2), np.int64(video_id)))
+    assert np.array_equal(degraded(transform, 2, 'a'), degraded(transform, 2, np.str_('a')))
+
+
 def test_a_lower_bitrate_loses_more():
     gray = image()[..., :1].repeat(3, axis=2)
     losses = [np.abs(degraded(build(dict(type='LowBitrate', qp=qp)), of=gray).astype(int) - gray).mean()
@@ -115,7 +133,9 @@ def test_a_lower_bitrate_loses_more():
     (dict(type='LowLight', gain=1.5), '1.5'), (dict(type='Defocus', sigma=0), '0'),
     (dict(type='LowBitrate', qp=52), '52'), (dict(type='Bursts', transforms=[], length=0), '0'),
     (dict(type='Bursts', transforms=[], gap=-1), '-1'), (dict(type='Bursts', transforms=[], length=1.5), '1.5'),
-    (dict(type='RandomBursts', bursts=[]), 'empty')], ids=str)
+    (dict(type='RandomBursts', bursts=[]), 'empty'), (dict(type='SensorNoise', sigma='30'), "'30'"),
+    (dict(type='Defocus', sigma=None), 'None'), (dict(type='LowBitrate', qp='30'), "'30'"),
+    (dict(type='LowBitrate', qp=1.5), '1.5')], ids=str)
 def test_a_level_that_makes_no_sense_is_refused(kind, fact):
     with pytest.raises(InputError, match=fact):
         build(kind)

@@ -46,6 +46,11 @@ def test_overlapping_detections_are_one_place_with_a_score_per_class():
     assert result['pred_instances']['labels'].tolist() == [0, 1, 0, 1]
 
 
+def test_a_box_without_area_keeps_its_score():
+    [result] = average_scores([frame(0, ([5., 5., 5., 9.], 0.9, 0), (HERE, 0.5, 1))], 2, 1)
+    assert result['pred_instances']['scores'].tolist() == pytest.approx([0.9, 0, 0, 0.5])
+
+
 def clip_of(frame, reset=None):
     sample, clip = DetDataSample(metainfo=dict(video_id=frame['video_id'], reset=reset)), TrackDataSample()
     sample.pred_instances = InstanceData(**frame['pred_instances'])

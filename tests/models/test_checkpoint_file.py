@@ -82,8 +82,19 @@ def test_weights_are_read_from_the_usual_files(tmp_path, content, request):
 
 
 def test_nested_weights_have_dotted_names(tmp_path):
-    torch.save({'model': WEIGHTS, 'epoch': 3}, tmp_path / 'file.pth')
-    assert list(read_checkpoint(str(tmp_path / 'file.pth'))['state_dict']) == ['model.backbone.weight']
+    torch.save({'net': WEIGHTS, 'epoch': 3}, tmp_path / 'file.pth')
+    assert list(read_checkpoint(str(tmp_path / 'file.pth'))['state_dict']) == ['net.backbone.weight']
+
+
+@pytest.mark.parametrize(('entries', 'expected'), [
+    ({'model': WEIGHTS, 'optimizer': {'state': {0: {'average': torch.ones(1)}}}}, ['backbone.weight']),
+    ({'model': {'module': WEIGHTS}}, ['module.backbone.weight']),
+    ({'model': 'a name', 'net': WEIGHTS}, ['net.backbone.weight']),
+    ({'model': WEIGHTS, 'model_ema': {'module.backbone.weight': torch.ones(1)}},
+     ['model.backbone.weight', 'model_ema.module.backbone.weight'])])
+def test_the_entry_model_is_the_network_where_it_alone_has_one(tmp_path, entries, expected):
+    torch.save(entries, tmp_path / 'file.pth')
+    assert list(read_checkpoint(str(tmp_path / 'file.pth'))['state_dict']) == expected
 
 
 @pytest.mark.parametrize('legacy', [False, True])

@@ -2,13 +2,10 @@
 
 import pytest
 import torch
-from mmdet.registry import MODELS
 
 from tsm_det import config_path
-from tsm_det.config import load_config
 from tsm_det.errors import InputError
-from tsm_det.models import loading as module
-from tsm_det.models.loading import build_detector, check_device, warn_random_backbone
+from tsm_det.models.loading import build_detector, check_device
 
 CONFIG = config_path('tsm_faster_rcnn_r18_synthvid')
 WITHOUT_CUDA = pytest.mark.skipif(torch.cuda.is_available(), reason='says what happens without CUDA')
@@ -59,26 +56,3 @@ def test_a_tool_says_that_a_text_is_no_checkpoint(run, checkpoint, video_file, l
     last = err.strip().splitlines()[-1]
     assert last.startswith('error: ') and path in last
     assert 'Traceback' not in out + err
-
-
-PRETRAINED = dict(init_cfg=dict(type='Pretrained', checkpoint='x.pth'))
-
-
-@pytest.mark.parametrize(('backbone', 'lr_mult', 'facts'), [
-    (dict(norm_eval=True, norm_cfg=dict(type='BN')), 1, ['norm_eval=True']),
-    (dict(norm_eval=True), 1, []),  # group norm has no statistics
-    (dict(frozen_stages=0), 1, ['frozen_stages=0']),
-    (dict(frozen_stages=0), 0.1, ['frozen_stages=0', 'lr_mult=0.1']),
-    (dict(frozen_stages=0, **PRETRAINED), 1, []),
-    ({}, 0.1, ['lr_mult=0.1']),
-    (PRETRAINED, 0.1, []),
-    ({}, 1, [])])
-def test_a_training_says_when_it_holds_back_random_weights_of_a_backbone(monkeypatch, backbone, lr_mult, facts):
-    said = []
-    monkeypatch.setattr(module, 'print_log', lambda message, *_: said.append(message))
-    config = load_config(CONFIG)
-    config.model.backbone = {**config.model.backbone, **backbone}
-    keys = dict(backbone=dict(lr_mult=lr_mult))
-    warn_random_backbone(MODELS.build(config.model), dict(paramwise_cfg=dict(custom_keys=keys)))
-    assert len(said) == bool(facts)
-    assert all(fact in said[0] for fact in facts)

@@ -58,11 +58,18 @@ def network(request):
     return network
 
 
-@pytest.mark.parametrize('prefix', ['', 'module.'])
-def test_a_converted_file_gives_the_networks_features(network, prefix, tmp_path):
-    torch.save({prefix + key: tensor for key, tensor in network.state_dict().items()}, tmp_path / 'mobilenet_v2.pth')
+def save(weights, path, prefix='', entry=None):
+    weights = {prefix + key: tensor for key, tensor in weights.items()}
+    torch.save({entry: weights, 'epoch': 3} if entry else weights, path)
+
+
+@pytest.mark.parametrize(('entry', 'prefix'), [
+    (None, ''), (None, 'module.'), (None, '_orig_mod.'), (None, 'backbone.'), ('state_dict', 'model.'), ('model', ''),
+    ('model', 'module.'), ('net', ''), ('model_state_dict', '')])
+def test_a_converted_file_gives_the_networks_features(network, entry, prefix, tmp_path):
+    save(network.state_dict(), tmp_path / 'mobilenet_v2.pth', prefix, entry)
     left_out = convert_weights(str(tmp_path / 'mobilenet_v2.pth'), tmp_path / 'backbone.pth')
-    assert left_out == [f'{prefix}classifier.1.weight', f'{prefix}classifier.1.bias']
+    assert [key.partition('classifier')[2] for key in left_out] == ['.1.weight', '.1.bias']
     init_default_scope('mmdet')
     backbone = MODELS.build(dict(type='TSMMobileNetV2', out_indices=(1, 2, 4, 6, 7), shift_stages=(),
                                  init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / 'backbone.pth'))))
@@ -79,11 +86,27 @@ def test_a_converted_file_gives_the_networks_features(network, prefix, tmp_path)
     torch.testing.assert_close(list(backbone(images)), expected, rtol=0, atol=0)
 
 
-def test_half_a_network_is_refused(network, tmp_path):
-    torch.save({key: tensor for key, tensor in network.state_dict().items() if 'features.18' not in key},
-               tmp_path / 'half.pth')
-    with pytest.raises(InputError, match='half.pth'):
-        convert_weights(str(tmp_path / 'half.pth'), tmp_path / 'backbone.pth')
+def without_norms(weights):
+    """As after fusing each norm into the convolution before it: that gets a bias."""
+    return {key.replace('.1.bias', '.0.bias'): tensor for key, tensor in weights.items()
+            if tensor.ndim > 1 or '.1.bias' in key}
+
+
+@pytest.mark.parametrize(('change', 'fact'), [
+    (lambda weights: {key: weights[key] for key in weights if 'features.18' not in key}, 'conv2.conv.weight'),
+    (lambda weights: {key: weights[key] for key in weights if 'features.9.' not in key}, 'layer4.2.expand_conv'),
+    (lambda weights: {key: weights[key] for key in weights if 'running_var' not in key}, 'conv1.bn.running_var'),
+    (without_norms, 'conv1.bn'),
+    (lambda weights: {key: torch.quantize_per_tensor(tensor.float(), 0.1, 0, torch.qint8)
+                      for key, tensor in weights.items()}, 'quantised'),
+    (lambda weights: {f'{name}.{key}': weights[key] for name in ('model', 'ema') for key in weights}, "'ema.'"),
+    (lambda weights: {key: tensor.clone().float().fill_(torch.nan) if 'features.5.conv.0' in key else tensor
+                      for key, tensor in weights.items()}, 'nan')])
+def test_a_network_that_is_not_whole_is_refused(network, change, fact, tmp_path):
+    save(change(network.state_dict()), tmp_path / 'part.pth')
+    with pytest.raises(InputError, match=fact):
+        convert_weights(str(tmp_path / 'part.pth'), tmp_path / 'backbone.pth')
+    assert not (tmp_path / 'backbone.pth').exists()
 
 
 def test_weights_that_need_no_conversion_are_refused_with_how_to_use_them(network, tmp_path):

@@ -87,7 +87,7 @@ class SegmentedFrames(ConsecutiveFrames):
 
     Args:
         num_frames: T, frames per clip.
-        segments: number of segments; divides ``num_frames``.
+        segments: number of segments; divides ``num_frames``, and leaves two frames or more for each.
         distance: of the first frames of neighbouring segments, in frames of the video; a multiple of ``stride`` times
             the memory's ``every``, so that it keeps the first frame of each.
         kwargs: keys of :class:`ConsecutiveFrames`.
@@ -99,6 +99,11 @@ class SegmentedFrames(ConsecutiveFrames):
         super().__init__(num_frames, **kwargs)
         if segments < 1 or num_frames % segments:
             raise InputError(f'segments is {segments} but must divide num_frames={num_frames}')
+        if segments == num_frames > 1:
+            raise InputError(f'segments and num_frames are {segments} but a segment needs two frames or more, which '
+                             'show the memory how far apart neighbours are')
+        if distance % self.stride:
+            raise InputError(f'distance is {distance} but must be a multiple of stride={self.stride}')
         self.segment = ConsecutiveFrames(num_frames // segments, **kwargs)
         if distance <= (self.segment.num_frames - 1) * self.stride:
             raise InputError(f'distance is {distance} but a segment is as long: choose more than '

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mmdet.datasets import BaseVideoDataset, MultiImageMixDataset
+from mmdet.datasets.transforms import PackTrackInputs
 from mmdet.registry import DATASETS
 from mmengine.dist import get_world_size
 from torch.utils.data import Dataset
 
 from tsm_det.cocovid.motion import video_key
 from tsm_det.cocovid.read import TRAINING, category_ids, read_coco_vid
-from tsm_det.datasets.clips import ConsecutiveFrames
+from tsm_det.datasets.clips import ConsecutiveFrames, SegmentedFrames
 from tsm_det.datasets.degrade import FrozenFrames
 from tsm_det.errors import InputError
 from tsm_det.randomness import seeded
@@ -41,7 +42,8 @@ class CocoVIDDataset(BaseVideoDataset):
 
     Raises:
         InputError: the file is missing or invalid (see :func:`~tsm_det.cocovid.read.read_coco_vid`), lacks a class, or
-            has fewer test videos than there are processes; or the pipeline mixes images (Mosaic, MixUp, CopyPaste).
+            has fewer test videos than there are processes; or the pipeline mixes images (Mosaic, MixUp, CopyPaste), or
+            draws segments without passing on where they begin.
     """
 
     def __init__(self, *args, hint: str = 'see data/README.md for how to make it', reader: str | None = None,
@@ -54,6 +56,10 @@ class CocoVIDDataset(BaseVideoDataset):
         if mixing := sorted({type(step).__name__ for step in self.steps if hasattr(step, 'get_indexes')}):
             raise InputError(f'the pipeline for {self.ann_file} has {", ".join(mixing)}, which puts other images into '
                              'a frame, but a clip must show one video: remove it from the pipeline')
+        if not all('segment' in step.meta_keys for step in self.steps if isinstance(step, PackTrackInputs)) and any(
+                isinstance(step, SegmentedFrames) and step.segments > 1 for step in self.steps):
+            raise InputError(f'the pipeline for {self.ann_file} has SegmentedFrames, but its PackTrackInputs does not '
+                             "pass on where segments begin: give it meta_keys=('segment',)")
 
     @property
     def steps(self) -> Iterator[object]:

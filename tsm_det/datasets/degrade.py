@@ -116,6 +116,7 @@ class MotionBlur(_PixelDegradation):
         ends = [tuple(np.round(16 * (reach + sign * step)).astype(int).tolist()) for sign in (-1, 1)]
         kernel = np.zeros((2 * reach + 1, 2 * reach + 1), np.float32)
         cv2.line(kernel, *ends, 1.0, lineType=cv2.LINE_AA, shift=4)
+        kernel += kernel[::-1, ::-1].copy()  # OpenCV's line lies beside its centre, and boxes stay in place
         return cv2.filter2D(image, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REPLICATE)
 
 
@@ -129,8 +130,8 @@ class LowBitrate(_PixelDegradation):
 
     def __init__(self, qp: int, seed: int | None = None) -> None:
         super().__init__(seed)
-        if not 0 <= qp <= 51:
-            raise InputError(f'qp is {qp} but must be from 0 to 51')
+        if not isinstance(qp, int) or not 0 <= qp <= 51:
+            raise InputError(f'qp is {qp!r} but must be a whole number from 0 to 51')
         self.qp = qp
 
     def degrade(self, image: np.ndarray, generator: np.random.Generator) -> np.ndarray:
@@ -260,10 +261,11 @@ class RandomBursts(Degradation):
 
 def _generator(*key: Hashable) -> np.random.Generator:
     """The generator of a key: numbers and names, whose text is the same in every process."""
-    return np.random.default_rng(zlib.crc32(repr(key).encode()))
+    plain = tuple(part.item() if isinstance(part, np.generic) else part for part in key)
+    return np.random.default_rng(zlib.crc32(repr(plain).encode()))
 
 
 def _check(high: float = np.inf, **values: float) -> None:
     for name, value in values.items():
-        if not 0 < value <= high or value == np.inf:
-            raise InputError(f'{name} is {value} but must be a number above 0{f", at most {high}" * (high < np.inf)}')
+        if not isinstance(value, int | float) or not 0 < value <= high or value == np.inf:
+            raise InputError(f'{name} is {value!r} but must be a number above 0{f", at most {high}" * (high < np.inf)}')

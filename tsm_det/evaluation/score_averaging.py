@@ -88,8 +88,10 @@ def _places(detections: dict, num_classes: int) -> tuple[Tensor, Tensor]:
     found, scores, labels = (torch.as_tensor(detections[key]) for key in ('bboxes', 'scores', 'labels'))
     if not len(found):
         return found.reshape(0, 4), scores.new_zeros(0, num_classes)
-    boxes = found[nms(found, scores, _SAME_PLACE)[1]]
+    kept = nms(found, scores, _SAME_PLACE)[1]
+    boxes = found[kept]
     near = bbox_overlaps(boxes, found) >= _SAME_PLACE
+    near[torch.arange(len(kept)), kept] = True  # a box without area overlaps nothing
     per_class = [(near * (labels == label) * scores).amax(1) for label in range(num_classes)]
     return boxes, torch.stack(per_class, 1)
 

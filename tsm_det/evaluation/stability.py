@@ -122,10 +122,10 @@ def _matches(truth: GroundTruth, detections: Detections) -> np.ndarray:
 
 
 def _shown_labels(truth: GroundTruth, detections: Detections) -> np.ndarray:
-    """The label of the highest-scoring box on each true box, of any class; -1 for none."""
+    """The label of the highest-scoring box on each true box, of any class, the first of equals; -1 for none."""
     pairs = _pairs(truth, detections, by_class=False)
     shown = np.full(len(truth.frames), -1)
-    order = np.argsort(detections.scores[pairs.detection], kind='stable')
+    order = np.argsort(-detections.scores[pairs.detection], kind='stable')[::-1]
     shown[pairs.truth[order]] = detections.labels[pairs.detection[order]]  # the last one assigned stays
     return shown
 

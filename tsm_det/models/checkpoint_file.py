@@ -57,7 +57,7 @@ def read_checkpoint(name: str, device: str | torch.device = 'cpu', trust: bool =
                                  f'({shorten(", ".join(parts.namelist()), 60)}): unpack it')
     content = _unpickled(path, device, trust)
     content = content if isinstance(content, dict) else {'state_dict': content}
-    nested = content.get('state_dict', content)
+    nested = _network(content)
     weights = OrderedDict(_tensors(nested if isinstance(nested, dict | nn.Module) else {}))
     if not weights:
         raise InputError(f'the checkpoint {name} has no tensors by names: give a file with a state_dict')
@@ -141,6 +141,17 @@ def _getattr(owner: type, name: str) -> Any:
     if owner not in _TRUSTED_OWNERS:
         raise UnpicklingError(f'getattr of {owner!r}')
     return getattr(owner, name)
+
+
+def _network(content: dict) -> Any:
+    """The entry with the weights, else all: ``state_dict``, or ``model`` alone, where Swin and PVT have them."""
+    if 'state_dict' in content:
+        return content['state_dict']
+    entries = {name: dict(_tensors(entry)) for name, entry in content.items() if isinstance(entry, dict | nn.Module)}
+    if not (model := entries.pop('model', None)):
+        return content
+    is_twice = any(key.endswith(next(iter(model))) for other in entries.values() for key in other)
+    return content if is_twice else content['model']
 
 
 def _tensors(content: dict | nn.Module, prefix: str = '') -> Iterator[tuple[str, Tensor]]:

@@ -13,6 +13,7 @@ from tsm_det.locks import locked
 from tsm_det.models.action_weights import backbone_weights, past_first
 from tsm_det.models.checkpoint_file import read_checkpoint
 from tsm_det.models.mobilenet_weights import mobilenet_weights
+from tsm_det.models.weights import not_finite
 
 
 def convert_weights(checkpoint: str, out: str | os.PathLike, direction: str = 'both',
@@ -31,7 +32,8 @@ def convert_weights(checkpoint: str, out: str | os.PathLike, direction: str = 'b
         Keys that were left out, such as the classifier's.
 
     Raises:
-        InputError: the file is not such a checkpoint, or ``out`` cannot be written or is another run's output.
+        InputError: the file is not such a checkpoint, whole and finite; or ``out`` cannot be written or is another
+            run's output.
     """
     if direction not in ('past', 'both'):
         raise InputError(f"--direction is {direction!r} but must be 'past' or 'both'")
@@ -49,6 +51,9 @@ def convert_weights(checkpoint: str, out: str | os.PathLike, direction: str = 'b
                          "MobileNetV2 of torchvision (features.0.0.weight): give a checkpoint of the authors' TSM, of "
                          "mmaction2's ResNetTSM or of torchvision's mobilenet_v2; a file already in mmdet's names goes "
                          'into model.backbone.init_cfg as it is')
+    if bad := not_finite(weights):
+        raise InputError(f"{len(bad)} tensors of {checkpoint} hold nan or infinite values ({bad[0]} by mmdet's names): "
+                         'its training diverged, so give another file')
     with locked(out), write_atomically(out, RuntimeError) as temporary:
         torch.save({'meta': {}, 'state_dict': weights}, temporary)
     return rest

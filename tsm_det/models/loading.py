@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import logging
-from collections.abc import Mapping
 from textwrap import shorten
 from typing import Any
 
@@ -14,7 +12,6 @@ from mmdet.registry import MODELS
 from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from tsm_det.config import class_names, dataset_config
 from tsm_det.config_errors import config_errors
@@ -77,24 +74,6 @@ def num_classes_of(model: BaseDetector | ConfigDict) -> int:
 def warn_random_weights() -> None:
     """Log that the detections of a model without a checkpoint mean nothing."""
     print_log('random weights: no checkpoint was given, so detections and metrics mean nothing', 'current', level=30)
-
-
-def warn_random_backbone(model: BaseDetector, optim_wrapper: Mapping) -> None:
-    """Log that a training holds back a backbone of random weights: frozen stages or statistics, a lower learning rate.
-
-    ``model`` is a detector that no checkpoint is loaded into, ``optim_wrapper`` its config.
-    """
-    backbone = model.backbone
-    kept = [f'frozen_stages={backbone.frozen_stages}'] if getattr(backbone, 'frozen_stages', -1) >= 0 else []
-    if getattr(backbone, 'norm_eval', False) and any(isinstance(m, _BatchNorm) for m in backbone.modules()):
-        kept.append('norm_eval=True')
-    lr_mult = optim_wrapper.get('paramwise_cfg', {}).get('custom_keys', {}).get('backbone', {}).get('lr_mult', 1)
-    if lr_mult < 1:
-        kept.append(f'lr_mult={lr_mult:g}')
-    if kept and not (isinstance(backbone.init_cfg, dict) and backbone.init_cfg['type'] == 'Pretrained'):
-        print_log(f'the backbone starts from random weights, and {" and ".join(kept)} holds them back: set '
-                  'model.backbone.init_cfg.type=Pretrained and model.backbone.init_cfg.checkpoint=FILE', 'current',
-                  logging.WARNING)
 
 
 def check_device(device: str) -> None:
