@@ -14,7 +14,8 @@ from tsm_det.training_hooks import unwrapped
 
 # Beginnings of messages: mmengine's warnings about its own calls, which no config can avoid; and its long lists.
 _NOISE = ('"FileClient"', '"HardDiskBackend"', 'The prefix is not set')
-_FILE_ONLY = (f'\n{60 * "-"}\nSystem environment:', 'Config:\n', 'Hooks will be executed in the following order:')
+_FILE_ONLY = (f'\n{60 * "-"}\nSystem environment:', 'Config:\n', 'Hooks will be executed in the following order:',
+              'paramwise_options -- ')
 
 
 class LoggedRunner(Runner):
