@@ -120,6 +120,11 @@ def test_ids_that_numpy_counted_are_the_same_ids(kind):
     assert np.array_equal(degraded(transform, 2, 'a'), degraded(transform, 2, np.str_('a')))
 
 
+def test_levels_may_be_numbers_of_numpy():
+    assert degraded(build(dict(type='SensorNoise', sigma=np.float32(9)))).shape == (47, 63, 3)
+    assert degraded(build(dict(type='LowBitrate', qp=np.int64(30)))).shape == (47, 63, 3)
+
+
 def test_a_lower_bitrate_loses_more():
     gray = image()[..., :1].repeat(3, axis=2)
     losses = [np.abs(degraded(build(dict(type='LowBitrate', qp=qp)), of=gray).astype(int) - gray).mean()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import zlib
 from collections.abc import Hashable, Iterator, Sequence
+from numbers import Integral, Real
 
 import av
 import cv2
@@ -130,7 +131,7 @@ class LowBitrate(_PixelDegradation):
 
     def __init__(self, qp: int, seed: int | None = None) -> None:
         super().__init__(seed)
-        if not isinstance(qp, int) or not 0 <= qp <= 51:
+        if not isinstance(qp, Integral) or not 0 <= qp <= 51:
             raise InputError(f'qp is {qp!r} but must be a whole number from 0 to 51')
         self.qp = qp
 
@@ -140,7 +141,7 @@ class LowBitrate(_PixelDegradation):
         even = cv2.copyMakeBorder(image, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
         file = io.BytesIO()
         with av.open(file, 'w', format='h264') as container:
-            stream = container.add_stream('libx264', 25, options={'qp': str(self.qp), 'threads': '1'})
+            stream = container.add_stream('libx264', 25, options={'qp': str(int(self.qp)), 'threads': '1'})
             stream.height, stream.width, stream.pix_fmt = *even.shape[:2], 'yuv420p'
             container.mux(stream.encode(av.VideoFrame.from_ndarray(even, format='bgr24')))
             container.mux(stream.encode())
@@ -267,5 +268,5 @@ def _generator(*key: Hashable) -> np.random.Generator:
 
 def _check(high: float = np.inf, **values: float) -> None:
     for name, value in values.items():
-        if not isinstance(value, int | float) or not 0 < value <= high or value == np.inf:
+        if not isinstance(value, Real) or not 0 < value <= high or value == np.inf:
             raise InputError(f'{name} is {value!r} but must be a number above 0{f", at most {high}" * (high < np.inf)}')

@@ -9,9 +9,8 @@ from collections.abc import Mapping
 import torch
 from mmdet.models import BaseDetector
 from mmengine.logging import print_log
-from mmengine.model import BaseModule
 from mmengine.runner import CheckpointLoader
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from tsm_det.errors import InputError
@@ -36,7 +35,7 @@ def warn_random_backbone(model: BaseDetector, optim_wrapper: Mapping) -> None:
                   logging.WARNING)
 
 
-def check_pretrained(backbone: BaseModule) -> None:
+def check_pretrained(backbone: nn.Module) -> None:
     """Log how many weights of a backbone, after its ``init_weights``, are those of its ``Pretrained`` file, if any.
 
     Weights are compared by value: some backbones of mmdet read files whose names differ from theirs. Vectors do not
@@ -67,8 +66,9 @@ def check_pretrained(backbone: BaseModule) -> None:
               logging.WARNING if other else logging.INFO)
 
 
-def _pretrained_file(backbone: BaseModule) -> str | None:
-    configs = backbone.init_cfg if isinstance(backbone.init_cfg, list) else [backbone.init_cfg or {}]
+def _pretrained_file(backbone: nn.Module) -> str | None:
+    given = getattr(backbone, 'init_cfg', None) or {}  # a network of the user's own may have none
+    configs = given if isinstance(given, list) else [given]
     return next((config['checkpoint'] for config in configs if config.get('type') == 'Pretrained'), None)
 
 
