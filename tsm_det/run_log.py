@@ -9,7 +9,7 @@ from mmengine.hooks import Hook
 from mmengine.logging import MMLogger, print_log
 from mmengine.runner import Runner
 
-from tsm_det.errors import InputError
+from tsm_det.models.pretrained import checked_pretrained, warn_random_backbone
 from tsm_det.training_hooks import unwrapped
 
 # Beginnings of messages: mmengine's warnings about its own calls, which no config can avoid; and its long lists.
@@ -19,7 +19,7 @@ _FILE_ONLY = (f'\n{60 * "-"}\nSystem environment:', 'Config:\n', 'Hooks will be 
 
 
 class LoggedRunner(Runner):
-    """mmengine's runner with another log, and with a sentence where a backbone cannot read its file of weights."""
+    """mmengine's runner with another log, which says what the backbone of a training starts from."""
 
     def build_logger(self, *args, **kwargs) -> MMLogger:
         logger = super().build_logger(*args, **kwargs)
@@ -27,13 +27,13 @@ class LoggedRunner(Runner):
         return logger
 
     def _init_model_weights(self) -> None:
-        try:
+        if self.cfg.get('load_from'):
             super()._init_model_weights()
-        except (LookupError, RuntimeError) as error:  # how Swin and PVT, which read files themselves, fail
-            raise InputError(
-                f'the weights of init_cfg do not fit the network ({type(error).__name__}: {error}): give others as '
-                "model.backbone.init_cfg.checkpoint; Swin reads keys that begin with 'backbone.', or, with "
-                "model.backbone.convert_weights=True, those of its authors' files") from error
+            return
+        detector = unwrapped(self)
+        warn_random_backbone(detector, self.cfg.optim_wrapper)
+        with checked_pretrained(detector.backbone):
+            super()._init_model_weights()
 
 
 def arrange_log(logger: logging.Logger) -> None:

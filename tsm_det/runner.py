@@ -40,7 +40,6 @@ from tsm_det.models.weights import load_weights
 from tsm_det.run_log import LoggedRunner, TrainingSummary, arrange_log
 from tsm_det.saved_checkpoints import checkpoint_to_resume, last_checkpoint, write_whole
 from tsm_det.training_hooks import (
-    CheckBackbone,
     CheckNumClasses,
     FitCheckpoint,
     SaveOnSigterm,
@@ -114,8 +113,8 @@ def _choose_checkpoint(config: Config, resume: str | bool, trust: bool) -> None:
 
 def _run_training(runner: Runner) -> None:
     on_sigterm = SaveOnSigterm()
-    for hook in (TrainingSummary(), CheckBackbone(), CheckNumClasses(), SpareIgnoredRegions(), StopWithoutLoss(),
-                 on_sigterm, FitCheckpoint(runner.cfg.load_from, runner.cfg.resume)):
+    for hook in (TrainingSummary(), CheckNumClasses(), SpareIgnoredRegions(), StopWithoutLoss(), on_sigterm,
+                 FitCheckpoint(runner.cfg.load_from, runner.cfg.resume)):
         runner.register_hook(hook)
     write_whole(runner)
     if runner.cfg.get('val_cfg'):

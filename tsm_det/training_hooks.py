@@ -20,21 +20,11 @@ from torch import nn
 from tsm_det.errors import InputError
 from tsm_det.models.class_names import check_class_count
 from tsm_det.models.ignored_regions import spare_ignored_regions
-from tsm_det.models.pretrained import check_pretrained, warn_random_backbone
 from tsm_det.models.weights import fitted_weights
 from tsm_det.saved_checkpoints import save_now
 
 _PATIENCE = 3  # steps without a finite loss
 _REPEAT_S = 5
-
-
-class CheckBackbone(Hook):
-    """Says what a backbone starts from without a checkpoint of the detector, and refuses a file that does not fit."""
-
-    def before_train(self, runner: Runner) -> None:
-        if not runner.cfg.load_from:
-            warn_random_backbone(unwrapped(runner), runner.cfg.optim_wrapper)
-            check_pretrained(unwrapped(runner).backbone)
 
 
 class CheckNumClasses(Hook):
