@@ -20,6 +20,14 @@ def test_a_key_below_none_is_set():
     assert config.backbone == {'init_cfg': {'type': 'A', 'checkpoint': 'x'}, 'depth': None}
 
 
+@pytest.mark.parametrize('name', ['schedulers.0.type', 'load_from.x', 'model.parts.0.type', 'model.parts.0'])
+def test_none_is_not_taken_for_a_list_nor_at_the_top(name):
+    config = Config({'schedulers': None, 'load_from': None, 'model': {'parts': None}})
+    with pytest.raises(InputError, match='do not fit the config') as refusal:
+        override(config, {name: 'A'})
+    assert 'one dict' not in str(refusal.value)
+
+
 def test_a_config_is_refused_in_one_sentence_for_an_option_that_does_not_fit():
     with pytest.raises(InputError, match='do not fit the config'):
         load_config(config_path('tsm_faster_rcnn_r18_synthvid'), {'test_dataloader.dataset.pipeline.9.type': 'X'})

@@ -109,7 +109,7 @@ def parse_options(words: Sequence[str]) -> dict[str, Any]:
 
 
 def override(config: Config, options: dict[str, Any]) -> None:
-    """Set dotted keys of a config; None on the way to a key is an empty dict.
+    """Set dotted keys of a config. Where a dict in it has None, a name below that begins a dict.
 
     Raises InputError when a key leads through a value that is neither a dict nor a list, has a number for a dict, or is
     misspelt, see :func:`~tsm_det.config_spelling.check_spelling`.
@@ -121,10 +121,10 @@ def override(config: Config, options: dict[str, Any]) -> None:
             if key.isdigit() and isinstance(node, dict) and key not in node:
                 raise InputError(f'the option {name} takes entry {key} of {seen}, which is one dict, not a list: '
                                  f'write {name.replace(f".{key}", "", 1)}')
-            seen = f'{seen}.{key}'.strip('.')
-            if isinstance(node, Config | dict) and node.get(key, '') is None and seen != name:
-                node[key] = {}
-            node = node.get(key) if isinstance(node, Config | dict) else None
+            below = name.removeprefix(f'{seen}.{key}'.strip('.')).split('.')[1:]
+            if seen and below and not below[0].isdigit() and isinstance(node, dict) and node.get(key, '') is None:
+                node[key] = {}  # such as init_cfg=None of a backbone
+            node, seen = node.get(key) if isinstance(node, Config | dict) else None, f'{seen}.{key}'.strip('.')
     try:
         config.merge_from_dict(options)
     except (LookupError, TypeError, AttributeError, AssertionError) as error:

@@ -91,7 +91,11 @@ def test_nested_weights_have_dotted_names(tmp_path):
     ({'model': {'module': WEIGHTS}}, ['module.backbone.weight']),
     ({'model': 'a name', 'net': WEIGHTS}, ['net.backbone.weight']),
     ({'model': WEIGHTS, 'model_ema': {'module.backbone.weight': torch.ones(1)}},
-     ['model.backbone.weight', 'model_ema.module.backbone.weight'])])
+     ['model.backbone.weight', 'model_ema.module.backbone.weight']),
+    ({'model': {'module.backbone.weight': torch.ones(1)}, 'model_ema': WEIGHTS},
+     ['model.module.backbone.weight', 'model_ema.backbone.weight']),
+    ({'model': {'anchor': torch.ones(1), 'a.weight': torch.ones(1)}, 'backbone.weight': torch.ones(1)},
+     ['model.anchor', 'model.a.weight', 'backbone.weight'])])
 def test_the_entry_model_is_the_network_where_it_alone_has_one(tmp_path, entries, expected):
     torch.save(entries, tmp_path / 'file.pth')
     assert list(read_checkpoint(str(tmp_path / 'file.pth'))['state_dict']) == expected

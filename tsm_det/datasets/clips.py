@@ -101,7 +101,7 @@ class SegmentedFrames(ConsecutiveFrames):
             raise InputError(f'segments is {segments} but must divide num_frames={num_frames}')
         if segments == num_frames > 1:
             raise InputError(f'segments and num_frames are {segments} but a segment needs two frames or more, which '
-                             'show the memory how far apart neighbours are')
+                             'show the memory how far apart neighbours are: choose fewer segments')
         if distance % self.stride:
             raise InputError(f'distance is {distance} but must be a multiple of stride={self.stride}')
         self.segment = ConsecutiveFrames(num_frames // segments, **kwargs)

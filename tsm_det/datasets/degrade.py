@@ -117,7 +117,7 @@ class MotionBlur(_PixelDegradation):
         ends = [tuple(np.round(16 * (reach + sign * step)).astype(int).tolist()) for sign in (-1, 1)]
         kernel = np.zeros((2 * reach + 1, 2 * reach + 1), np.float32)
         cv2.line(kernel, *ends, 1.0, lineType=cv2.LINE_AA, shift=4)
-        kernel += kernel[::-1, ::-1].copy()  # OpenCV's line lies beside its centre, and boxes stay in place
+        kernel += kernel[::-1, ::-1].copy()  # OpenCV draws lines off centre, which moves the image off its boxes
         return cv2.filter2D(image, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REPLICATE)
 
 

@@ -144,14 +144,15 @@ def _getattr(owner: type, name: str) -> Any:
 
 
 def _network(content: dict) -> Any:
-    """The entry with the weights, else all: ``state_dict``, or ``model`` alone, where Swin and PVT have them."""
+    """The entry ``state_dict``; or ``model``, as in the files of Swin, if no other holds a network; else all.
+
+    An optimizer's tensors have other names, such as ``exp_avg``, than those of layers.
+    """
     if 'state_dict' in content:
         return content['state_dict']
-    entries = {name: dict(_tensors(entry)) for name, entry in content.items() if isinstance(entry, dict | nn.Module)}
-    if not (model := entries.pop('model', None)):
-        return content
-    is_twice = any(key.endswith(next(iter(model))) for other in entries.values() for key in other)
-    return content if is_twice else content['model']
+    named = {name: {key.rpartition('.')[2] for key, _ in _tensors({name: entry})} for name, entry in content.items()}
+    model = named.pop('model', set())
+    return content['model'] if model and model.isdisjoint(set().union(*named.values())) else content
 
 
 def _tensors(content: dict | nn.Module, prefix: str = '') -> Iterator[tuple[str, Tensor]]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 
 import torch
 from mmengine.logging import print_log
+from torch import Tensor
 
 from tsm_det.errors import InputError
 from tsm_det.files import check_writable, write_atomically
@@ -39,13 +41,10 @@ def convert_weights(checkpoint: str, out: str | os.PathLike, direction: str = 'b
         raise InputError(f"--direction is {direction!r} but must be 'past' or 'both'")
     check_writable(out)
     content = read_checkpoint(checkpoint, trust=trust_checkpoint)['state_dict']
-    weights, rest = mobilenet_weights(content)
-    if not weights:
-        weights, rest = backbone_weights(content)
-        if weights and direction == 'past':
-            weights = past_first(weights)
-            print_log('the channels that came from the future see the present frame in an online detector: fine-tune '
-                      'it', 'current')
+    try:
+        weights, rest = _converted(content, direction)
+    except InputError as error:
+        raise InputError(f'{checkpoint}: {error}') from error
     if not weights:
         raise InputError(f'{checkpoint} has neither a shifted ResNet (keys such as layer1.0.conv1.net.weight) nor a '
                          "MobileNetV2 of torchvision (features.0.0.weight): give a checkpoint of the authors' TSM, of "
@@ -57,3 +56,14 @@ def convert_weights(checkpoint: str, out: str | os.PathLike, direction: str = 'b
     with locked(out), write_atomically(out, RuntimeError) as temporary:
         torch.save({'meta': {}, 'state_dict': weights}, temporary)
     return rest
+
+
+def _converted(content: Mapping[str, Tensor], direction: str) -> tuple[dict[str, Tensor], list[str]]:
+    weights, rest = mobilenet_weights(content)
+    if not weights:
+        weights, rest = backbone_weights(content)
+        if weights and direction == 'past':
+            weights = past_first(weights)
+            print_log('the channels that came from the future see the present frame in an online detector: fine-tune '
+                      'it', 'current')
+    return weights, rest

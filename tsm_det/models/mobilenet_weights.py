@@ -37,8 +37,8 @@ def mobilenet_weights(state_dict: Mapping[str, Tensor]) -> tuple[dict[str, Tenso
     if not any(name.startswith('layer') for name in weights):
         return {}, rest
     if len(prefixes) > 1:
-        raise InputError(f'a MobileNetV2 is there {len(prefixes)} times, below {" and ".join(map(repr, prefixes))}: '
-                         'save one of them as state_dict')
+        raise InputError(f'there are {len(prefixes)} networks, their keys begin with '
+                         f'{" and ".join(map(repr, prefixes))}: save one of them as state_dict')
     if missing := [name for name in _names() if name not in weights or weights[name].is_quantized]:
         raise InputError(f'{len(missing)} tensors of a MobileNetV2 are missing or quantised ({missing[0]} by '
                          "mmdet's names, ...): give the network as it was trained, whole, not fused or quantised")
