@@ -116,13 +116,13 @@ def override(config: Config, options: dict[str, Any]) -> None:
     """
     check_spelling(config, options)
     for name in options:
-        node, seen = config, ''
-        for key in name.split('.'):
+        node, seen, keys = config, '', name.split('.')
+        for key, following in zip(keys, [*keys[1:], ''], strict=True):
             if key.isdigit() and isinstance(node, dict) and key not in node:
                 raise InputError(f'the option {name} takes entry {key} of {seen}, which is one dict, not a list: '
                                  f'write {name.replace(f".{key}", "", 1)}')
-            below = name.removeprefix(f'{seen}.{key}'.strip('.')).split('.')[1:]
-            if seen and below and not below[0].isdigit() and isinstance(node, dict) and node.get(key, '') is None:
+            is_dict = following and not following.isdigit()
+            if seen and is_dict and isinstance(node, dict) and node.get(key, '') is None:
                 node[key] = {}  # such as init_cfg=None of a backbone
             node, seen = node.get(key) if isinstance(node, Config | dict) else None, f'{seen}.{key}'.strip('.')
     try:
