@@ -8,6 +8,7 @@ from itertools import accumulate
 import av
 import pytest
 
+from tests.open_files import needs_proc, open_files
 from tsm_det.errors import InputError
 from tsm_det.streams.detect_sources import detect_sources, open_sources
 from tsm_det.video.connection import CameraSettings
@@ -98,15 +99,14 @@ def test_the_videos_of_a_folder_run_one_after_another(make_detector, folder, tmp
     assert finished == {'1.mp4': set(), '2.mp4': {'1.mp4'}, '10.mp4': {'1.mp4', '2.mp4'}}
 
 
-@pytest.mark.skipif(not os.path.exists('/proc/self/fd'), reason='needs /proc')
+@needs_proc
 @pytest.mark.parametrize('most_open', [1, 3, 16])
 def test_a_bounded_number_of_files_is_open_at_a_time(make_detector, video_file, tmp_path, monkeypatch, most_open):
     paths = [str(video_file(f'{k}.mp4', n=1 + k % 3, height=128, width=128)) for k in range(8)]
     counts = []
 
     def count(*_):
-        files = [os.path.realpath(f'/proc/self/fd/{name}') for name in os.listdir('/proc/self/fd')]
-        counts.append(len(set(files) & set(paths)))
+        counts.append(len(open_files() & set(paths)))
     monkeypatch.setattr(Outputs, 'write', count)
     assert detect_sources(make_detector(capacity=8), open_sources(paths), most_open=most_open) == 15
     assert max(counts) <= most_open
