@@ -52,11 +52,11 @@ class Outputs(ExitStack):
         self._trails = {source.name: Trails() for source in sources}
         self._live = {source.name for source in sources if source.is_live}
         self._written: set[str] = set()
+        self._exports = self.enter_context(
+            ExportSink(exports, sources, classes, last_frames, is_resumable)) if any(exports) else None
         lines = _lines_paths(sources, json_lines)
         sinks = {path: self.enter_context(JsonLinesSink(path, last_frames)) for path in dict.fromkeys(lines.values())}
         self._lines = {name: sinks[path] for name, path in lines.items()}
-        self._exports = self.enter_context(
-            ExportSink(exports, sources, classes, last_frames, is_resumable)) if any(exports) else None
         self._show = show
 
     def __exit__(self, *error: Any) -> None:
