@@ -7,7 +7,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import cv2
@@ -15,6 +14,8 @@ import pytest
 import torch
 from mmengine import dump
 
+from tests.open_files import needs_proc
+from tests.waiting import eventually
 from tsm_det import config_path
 from tsm_det.comparison import comparison
 from tsm_det.comparison.comparison import compare, run_all
@@ -219,21 +220,13 @@ def alive(pid):
         return False
 
 
-def wait_for(condition):
-    """Wait until something holds; a minute and a half is far more than it takes, and then the test fails."""
-    end = time.monotonic() + 90
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)
-
-
-@pytest.mark.skipif(not sys.platform.startswith('linux'), reason='reads /proc')
+@needs_proc
 def test_an_interruption_ends_the_children_and_a_second_start_continues(runs):
     arms = ('good', 'hangs=yes'), ('poor',)
     pid = runs(*arms)[0].folder / 'pid'
 
     def interrupted():
-        wait_for(lambda: pid.is_file() and pid.read_text())
+        eventually(lambda: pid.is_file() and pid.read_text(), limit_s=90)
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -243,7 +236,7 @@ def test_an_interruption_ends_the_children_and_a_second_start_continues(runs):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not sys.platform.startswith('linux'), reason='reads /proc')
+@needs_proc
 def test_sigterm_ends_the_children(runs, folder, tmp_path):
     run, = runs(('poor', 'hangs=yes'))
     for name in ('compare.py', 'command_line.py', 'tool_options.py'):
@@ -252,7 +245,7 @@ def test_sigterm_ends_the_children(runs, folder, tmp_path):
                                *run.arm.options, '--seeds', '0', '--baseline', 'poor', '--out', tmp_path / 'out'],
                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     pid = run.folder / 'pid'
-    wait_for(lambda: pid.is_file() and pid.read_text())
+    eventually(lambda: pid.is_file() and pid.read_text(), limit_s=90)
     assert alive(int(pid.read_text()))
     parent.terminate()
     assert parent.wait() == 143

@@ -105,13 +105,16 @@ def test_ctrl_c_leaves_complete_exports_to_resume_from(make_detector, videos, tm
 
 
 def test_a_refused_export_leaves_the_lines_of_the_run_to_resume(make_detector, videos, tmp_path):
-    state, keys = str(tmp_path / 'state.pt'), {'exports': Exports(csv=str(tmp_path / 'table.csv'))}
+    def contents():
+        return {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+
+    state, exports = str(tmp_path / 'state.pt'), Exports(csv=str(tmp_path / 'table.csv'))
     run(make_detector(), videos, tmp_path, max_frames=2, save_state=state)
-    run(make_detector(), videos, tmp_path, **keys)
-    before = {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    run(make_detector(), videos, tmp_path, exports=exports)
+    before = contents()
     with pytest.raises(InputError, match='name another file'):
-        run(make_detector(), videos, tmp_path, resume_state=state, **keys)
-    assert {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
+        run(make_detector(), videos, tmp_path, resume_state=state, exports=exports)
+    assert contents() == before
 
 
 @pytest.mark.parametrize('option', ['coco', 'csv', 'cvat'])

@@ -52,6 +52,7 @@ class Outputs(ExitStack):
         self._trails = {source.name: Trails() for source in sources}
         self._live = {source.name for source in sources if source.is_live}
         self._written: set[str] = set()
+        # First, since it may refuse, and the lines are cut at the saved state when they are opened.
         self._exports = self.enter_context(
             ExportSink(exports, sources, classes, last_frames, is_resumable)) if any(exports) else None
         lines = _lines_paths(sources, json_lines)
